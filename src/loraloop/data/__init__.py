@@ -1,0 +1,1 @@
+"""Conversations -> Dataset: importing, judging, splitting, tokenising. The door is ``manager.LoRADataManager``."""

@@ -1,0 +1,233 @@
+"""Conversations -> Dataset -> samples: the data component's door."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+from ..errors import DataError, NotEnoughData, TamperedDataset, UsageError
+from ..ports import Clock, DataCollector, Frozen, Store
+from ..types import Dataset, DatasetRow, Sample, Split, message
+from .collector import StoreCollector
+from .quality import REASONS, CandidateRow, DataQualityConfig
+from .records import is_good_record, newest, record_statistics, record_text, redacted_record
+from .samples import TurnTemplate, make_sample
+from .selection import candidate, row_digest, select
+
+log = logging.getLogger(__name__)
+
+
+def dataset_id(bot: str, rows: Sequence[DatasetRow]) -> str:
+    """Return ``ds-`` and 16 hex digits of the SHA-256 of a bot and its rows, in order."""
+    content = [bot, [[row.conversation_id, row.message_index, row.split, row.digest] for row in rows]]
+    canonical = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return f"ds-{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
+
+
+def _template_of(tokenizer: Any) -> TurnTemplate:
+    from ..lm.template import Template
+
+    return Template(tokenizer)
+
+
+class LoRADataManager:
+    """Collects conversations, judges them, and turns them into what training reads.
+
+    With a ``store`` it makes datasets (``build_dataset``, ``samples``); with a ``data_collector`` it answers the older
+    interface (``collect_training_data`` and what follows), which takes a record as approved and consented by whoever
+    hands it in. A store alone does for both.
+
+    Args:
+        data_collector: any object with ``get_recent_data(days)``; ``None`` reads the store.
+        quality_config: what is good enough; an object with ``frozen()`` is asked anew at each call.
+        store: where conversations and datasets are.
+        bot: whose.
+        secret: key of row digests and pseudonyms.
+        clock: tells the time; ``None`` for the system's.
+    """
+
+    def __init__(
+        self,
+        data_collector: DataCollector | None = None,
+        quality_config: DataQualityConfig | Frozen[DataQualityConfig] | None = None,
+        *,
+        store: Store | None = None,
+        bot: str = "default",
+        secret: bytes = b"",
+        clock: Clock | None = None,
+    ) -> None:
+        if data_collector is None and store is not None:
+            data_collector = StoreCollector(store, bot, secret, clock)
+        self.data_collector = data_collector
+        self.quality_config = quality_config if quality_config is not None else DataQualityConfig()
+        self._store = store
+        self._bot = bot
+        self._secret = secret
+        self._clock = clock
+
+    # -- the older interface ------------------------------------------------------------------------------------------
+
+    def collect_training_data(self, days: int = 7) -> list[dict[str, Any]]:
+        """Return redacted copies of the good records of the last ``days`` days, at most ``max_samples_per_batch``.
+
+        Raises:
+            UsageError: there is neither a collector nor a store.
+        """
+        if self.data_collector is None:
+            raise UsageError("there is nothing to collect from", hint="hand in a data_collector or a store")
+        config = self._config()
+        records = list(self.data_collector.get_recent_data(days) or ())
+        if config.refuse_caller_asserted and records:
+            log.warning("%d records refused: refuse_caller_asserted is set; build a dataset instead", len(records))
+        good = newest([record for record in records if is_good_record(record, config)], config.max_samples_per_batch)
+        log.info("collected %d of %d records of the last %d days", len(good), len(records), days)
+        return [redacted_record(record) for record in good]
+
+    def is_high_quality_data(self, data: Mapping[str, Any]) -> bool:
+        """Return whether a record has both texts long enough, a score at the threshold and no excluded phrase."""
+        return is_good_record(data, self._config())
+
+    def convert_to_training_samples(
+        self,
+        data_list: Sequence[Mapping[str, Any]],
+        tokenizer: Any,
+        max_length: int = 512,
+        *,
+        template_of: Callable[[Any], TurnTemplate] | None = None,
+    ) -> list[dict[str, list[int]]]:
+        """Return tokenised records: ``input_ids, attention_mask, labels``, loss on the answer alone.
+
+        Texts are redacted first. Records without both texts, or whose answer alone is too long, are left out and
+        counted in the log.
+
+        Args:
+            data_list: records with ``user_input`` and ``bot_response``.
+            tokenizer: a transformers tokenizer, with or without a chat template.
+            max_length: most tokens of a sample; the prompt gives way, never the answer.
+            template_of: makes the template of a tokenizer; ``None`` for ``lm.template.Template``.
+
+        Raises:
+            DataError: the setting ``refuse_caller_asserted`` forbids records of unknown origin.
+        """
+        if not data_list:
+            return []
+        if self._config().refuse_caller_asserted:
+            raise DataError(
+                "records handed in by calling code are refused", hint="unset refuse_caller_asserted, or import them"
+            )
+        template = (template_of or _template_of)(tokenizer)
+        samples: list[dict[str, list[int]]] = []
+        for record in data_list:
+            question, answer = record_text(record, "user_input"), record_text(record, "bot_response")
+            sample = (
+                make_sample([message("user", question)], answer, template, max_length) if question and answer else None
+            )
+            if sample is not None:
+                ids, labels = list(sample.input_ids), list(sample.labels)
+                samples.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})
+        if len(samples) < len(data_list):
+            log.warning(
+                "%d of %d records have no text or too long an answer", len(data_list) - len(samples), len(data_list)
+            )
+        return samples
+
+    def get_data_statistics(self, data_list: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return ``count``, average lengths and ``avg, min, max_quality_score``; ``{"count": 0}`` on nothing."""
+        return record_statistics(data_list)
+
+    # -- datasets -----------------------------------------------------------------------------------------------------
+
+    def build_dataset(self) -> Dataset:
+        """Judge everything stored, split it, store and return the dataset; the same rows give the same dataset.
+
+        Every answer that is left out is stored with its reason, also when there is too little to go on.
+
+        Raises:
+            NotEnoughData: no row is left to train on.
+        """
+        store, started = self._need_store(), perf_counter()
+        selection = select(store.conversations.iterate(self._bot), self._config(), self._secret)
+        store.conversations.save_drops(self._bot, selection.drops)
+        counts = Counter(selection.drops.values())
+        if not any(row.split == "train" for row in selection.rows):
+            why = "; ".join(f"{count} because {REASONS[code][0]}" for code, count in counts.most_common(3))
+            raise NotEnoughData(f"bot {self._bot!r} has no answer to learn from" + (f" ({why})" if why else ""))
+        dataset = store.datasets.put(
+            Dataset(
+                id=dataset_id(self._bot, selection.rows),
+                bot=self._bot,
+                rows=selection.rows,
+                created_at=self._clock.now() if self._clock else datetime.now(UTC),
+                dropped=dict(counts),
+            )
+        )
+        splits = Counter(row.split for row in dataset.rows)
+        log.info(
+            "dataset %s: %s, %d dropped, %.1f s",
+            dataset.id,
+            dict(splits),
+            len(selection.drops),
+            perf_counter() - started,
+        )
+        return dataset
+
+    def samples(self, dataset: Dataset, template: TurnTemplate, split: Split, max_length: int) -> list[Sample]:
+        """Return the samples of one split, read anew from the store and checked against the dataset.
+
+        Rows whose answer is too long get the drop reason ``answer_too_long``.
+
+        Args:
+            dataset: made by ``build_dataset``.
+            template: the base's.
+            split: which rows.
+            max_length: most tokens of a sample.
+
+        Raises:
+            TamperedDataset: a row was changed or erased since the dataset was made, or the secret is another.
+        """
+        found: list[Sample] = []
+        too_long: dict[str, str] = {}
+        for row, said in self._verified(dataset, split):
+            origin = (row.conversation_id, row.message_index)
+            sample = make_sample(said.prompt, said.answer, template, max_length, origin)
+            if sample is None:
+                too_long[f"{row.conversation_id}#{row.message_index}"] = "answer_too_long"
+            else:
+                found.append(sample)
+        if too_long:
+            conversations = self._need_store().conversations
+            conversations.save_drops(self._bot, {**conversations.drops(self._bot), **too_long})
+            log.warning(
+                "%d of %d %s rows have answers over %d tokens; raise max_length to learn from them",
+                len(too_long), len(found) + len(too_long), split, max_length,
+            )  # fmt: skip
+        return found
+
+    def _verified(self, dataset: Dataset, split: Split) -> Iterator[tuple[DatasetRow, CandidateRow]]:
+        store = self._need_store()
+        for row in dataset.split(split):
+            conversation = store.conversations.get(row.conversation_id)
+            if conversation is None or conversation.bot != dataset.bot:
+                raise TamperedDataset(f"dataset {dataset.id}: conversation {row.conversation_id} is gone")
+            if row.message_index >= len(conversation.messages):
+                raise TamperedDataset(f"dataset {dataset.id}: {row.conversation_id} has no message {row.message_index}")
+            said = candidate(conversation, row.message_index)
+            if not hmac.compare_digest(row_digest(said, self._secret), row.digest):
+                raise TamperedDataset(f"dataset {dataset.id}: {row.conversation_id} is not what it was")
+            yield row, said
+
+    def _need_store(self) -> Store:
+        if self._store is None:
+            raise UsageError("datasets need a store", hint="hand in store=open_store(...)")
+        return self._store
+
+    def _config(self) -> DataQualityConfig:
+        held = self.quality_config
+        return held if isinstance(held, DataQualityConfig) else held.frozen()

@@ -1,0 +1,199 @@
+"""Untrusted chat messages of any of the common shapes -> ``Message`` values, cleaned and redacted.
+
+This is the only door by which foreign text becomes a value, so that nothing unredacted can come in by another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..text.normalise import clean
+from ..text.redact import redact
+from ..types import Conversation, Message, Part
+
+MAX_MESSAGES = 1000
+"""Messages in one conversation; more is a broken export, not a talk."""
+MAX_NAME_CHARS = 128
+"""Length kept of sources, sessions and release ids."""
+
+_ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "prompter": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+    "tool": "tool",
+    "function": "tool",
+    "observation": "tool",
+    "function_call": "assistant",
+}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PSEUDONYM = re.compile(r"u-[0-9a-f]{16}")
+_TEXT_KINDS = {"text", "input_text", "output_text"}
+
+
+class BadRow(ValueError):
+    """One row cannot become a conversation; the message says why and never quotes the row."""
+
+
+def safe_text(value: object, what: str) -> str:
+    """Return a string cleaned and redacted.
+
+    Args:
+        value: what stood in the row.
+        what: name of the place, for the reason.
+
+    Raises:
+        BadRow: it is no string, or holds a lone surrogate (which no database and no tokenizer takes).
+    """
+    if not isinstance(value, str):
+        raise BadRow(f"{what} is {type(value).__name__}, not text")
+    if _SURROGATE.search(value):
+        raise BadRow(f"{what} holds half of a surrogate pair")
+    return redact(clean(value)).text
+
+
+def role_of(value: object, place: int) -> str:
+    """Return one of our roles for any of the names in use (``human``, ``gpt``, ``developer``, ...).
+
+    Raises:
+        BadRow: no such role.
+    """
+    role = _ROLES.get(value.strip().lower()) if isinstance(value, str) else None
+    if role is None:
+        raise BadRow(f"message {place} has no known role (user, assistant, system, tool)")
+    return role
+
+
+def _part(value: object, place: int) -> Part:
+    if isinstance(value, str):
+        return Part(text=safe_text(value, f"message {place}"))
+    if not isinstance(value, Mapping):
+        raise BadRow(f"message {place} holds a part that is neither text nor an object")
+    kind = value.get("kind", value.get("type", "text"))
+    if not isinstance(kind, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", kind):
+        raise BadRow(f"message {place} holds a part of no known kind")
+    if kind in _TEXT_KINDS:
+        return Part(text=safe_text(value.get("text", ""), f"message {place}"))
+    text = value.get("text", "")
+    return Part(kind=kind, text=safe_text(text, f"message {place}") if isinstance(text, str) else "")
+
+
+def parts_of(content: object, place: int, tool_calls: object = None) -> tuple[Part, ...]:
+    """Return the parts of a message: text, a list of parts, or nothing beside tool calls.
+
+    Images, audio and files keep their kind and lose their payload: they are never learnt from here.
+
+    Raises:
+        BadRow: there is neither text nor any other part.
+    """
+    if content is None:
+        parts: list[Part] = []
+    elif isinstance(content, str):
+        parts = [Part(text=safe_text(content, f"message {place}"))]
+    elif isinstance(content, Sequence):
+        parts = [_part(item, place) for item in content]
+    else:
+        raise BadRow(f"message {place} has content of type {type(content).__name__}")
+    if tool_calls:
+        parts.append(Part(kind="tool_call", text=safe_text(json.dumps(tool_calls, ensure_ascii=False), "tool call")))
+    kept = tuple(part for part in parts if part.kind != "text" or part.text)
+    if not kept:
+        raise BadRow(f"message {place} is empty")
+    return kept
+
+
+def chat_message(value: object, place: int, approved_by: str | None) -> Message:
+    """Return a message from ``{"role", "content"}`` or ``{"from", "value"}``.
+
+    Args:
+        value: the raw object.
+        place: its position, for reasons.
+        approved_by: how assistant messages of this row are approved, unless the message says so itself with
+            ``approved_by``; ``"weight": 0`` (OpenAI: do not learn this one) withholds approval.
+
+    Raises:
+        BadRow: it cannot be read.
+    """
+    if not isinstance(value, Mapping):
+        raise BadRow(f"message {place} is no object")
+    named = value.get("role", value.get("from"))
+    role = role_of(named, place)
+    content = value.get("content", value.get("value", value.get("text")))
+    parts = parts_of(content, place, value.get("tool_calls") or value.get("function_call"))
+    if named == "function_call":
+        parts = tuple(Part(kind="tool_call", text=part.text) for part in parts)
+    if role != "assistant":
+        return Message(role=role, content=parts)
+    own = value.get("approved_by")
+    if own is not None and not isinstance(own, str):
+        raise BadRow(f"message {place}: approved_by is no text")
+    weight = value.get("weight", 1)
+    return Message(role=role, content=parts, approved_by=None if weight == 0 else label(own) or approved_by)
+
+
+def label(value: object) -> str | None:
+    """Return a short name (source, session, release) redacted and cut to ``MAX_NAME_CHARS``; ``None`` for nothing.
+
+    Raises:
+        BadRow: it is neither text nor a whole number.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return safe_text(value, "a name")[:MAX_NAME_CHARS] or None
+
+
+def pseudonym(user: object, secret: bytes) -> str | None:
+    """Return ``u-`` and 16 hex digits for a user name; a pseudonym stays as it is, nothing stays ``None``.
+
+    Args:
+        user: name, e-mail or number of a person, in any case.
+        secret: key of HMAC-SHA-256. Without one plain SHA-256 is used, which whoever knows the names can reverse.
+
+    Raises:
+        BadRow: it is neither text nor a number.
+    """
+    if user is None or user == "":
+        return None
+    if isinstance(user, int) and not isinstance(user, bool):
+        user = str(user)
+    if not isinstance(user, str) or _SURROGATE.search(user):
+        raise BadRow("user is no text")
+    if _PSEUDONYM.fullmatch(user):
+        return user
+    raw = clean(user).casefold().encode()
+    digest = hmac.new(secret, raw, hashlib.sha256).hexdigest() if secret else hashlib.sha256(raw).hexdigest()
+    return f"u-{digest[:16]}"
+
+
+def conversation_id(bot: str, user: str | None, session: str | None, messages: Sequence[Message]) -> str:
+    """Return ``cv-`` and 16 hex digits of the SHA-256 of a conversation's bot, user, session and messages.
+
+    The approval of a message is part of it: reviewed again, the same talk is a new conversation and can be learnt.
+    """
+    content = [bot, user, session, [dict(message) for message in messages]]
+    canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return f"cv-{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
+
+
+def to_row(conversation: Conversation) -> dict[str, Any]:
+    """Return a conversation as one row of our JSONL; importing it again gives the same conversation."""
+    row = {key: value for key, value in conversation.items() if key not in ("id", "bot", "created_at")}
+    row["created_at"] = conversation.created_at.isoformat()
+    row["feedback"] = [
+        {**item, "created_at": item["created_at"].isoformat() if item["created_at"] else None}
+        for item in row["feedback"]
+    ]
+    return {key: value for key, value in row.items() if value not in (None, [])}

@@ -1,0 +1,254 @@
+"""May this answer be learnt from? A list of pure checks, each ``None`` (keep) or the code of a reason to drop.
+
+To add a check: write a function ``(row, config) -> code | None``, put it into ``CHECKS``, its sentence into
+``REASONS``, its setting (if any) into ``DataQualityConfig``, and a test that fails without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..text.dedupe import shingles
+from ..text.language import Language, language
+from ..text.normalise import match_key
+from ..text.redact import TAG, redact
+from ..types import CONSENTS_TO_LEARN, Conversation, Message
+from .phrases import DISTRESS_PHRASES, ERROR_PHRASES
+
+
+class DataQualityConfig(BaseModel):
+    """Which answers are good enough to learn from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    min_input_length: int = Field(default=3, ge=0)
+    """Shortest question, in characters."""
+    min_response_length: int = Field(default=5, ge=0)
+    """Shortest answer, in characters."""
+    quality_threshold: float = Field(default=0.7, ge=0.0, le=1.0)
+    """Lowest quality score, 0..1. Conversations that nobody scored pass; records of the old interface do not."""
+    max_samples_per_batch: int = Field(default=200, ge=1)
+    """Most records that collect_training_data returns; the newest are kept. A dataset is not limited by it."""
+    exclude_error_patterns: tuple[str, ...] | None = None
+    """Phrases that an answer must not contain, in any case; none given means the built-in Korean and English list."""
+    max_answer_chars: int = Field(default=4000, ge=1)
+    """Longest answer, in characters; longer ones are pasted documents or runaway output."""
+    max_repetition_frac: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Largest share of an answer's character 5-shingles that repeat an earlier one, 0..1."""
+    languages: tuple[Language, ...] = ()
+    """Languages an answer may be in (ko, en, mixed, other); none given means any."""
+    near_duplicate_threshold: float = Field(default=0.9, ge=0.84, le=1.0)
+    """Similarity, 0.84..1, from which a training question counts as one that is held out."""
+    refuse_caller_asserted: bool = False
+    """Whether to refuse records and approvals for which only the calling code vouches."""
+    exclude_distress: bool = True
+    """Whether talks in which a child tells of harm, hunger or violence are kept out of training."""
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRow:
+    """An assistant message that might be learnt from, with what the checks need.
+
+    Attributes:
+        prompt: the messages before it.
+        answer: what would be learnt: the message's text, or the latest correction of it.
+        approved_by: how a person vouched for the answer; ``None`` if nobody did.
+        judged: kind of the latest thumb or correction, ``""`` if there is none.
+        parts_are_text: whether the answer has text parts only.
+    """
+
+    conversation: Conversation
+    message_index: int
+    prompt: tuple[Message, ...]
+    answer: str
+    approved_by: str | None
+    judged: str
+    parts_are_text: bool = True
+
+    @property
+    def question(self) -> str:
+        """The text of the last user message before the answer; empty if there is none."""
+        return next((message.text for message in reversed(self.prompt) if message.role == "user"), "")
+
+
+Check = Callable[[CandidateRow, DataQualityConfig], str | None]
+
+
+def consent_given(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """Nothing is learnt without consent."""
+    consent = row.conversation.consent
+    if consent == "withdrawn":
+        return "consent_withdrawn"
+    if consent not in CONSENTS_TO_LEARN:
+        return "consent_missing"
+    return "caller_asserted_refused" if config.refuse_caller_asserted and consent == "caller-asserted" else None
+
+
+def answer_approved(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """Bot-written text is a target only if a person approved it, and the latest word counts."""
+    if row.judged == "thumb_down":
+        return "thumbs_down"
+    if row.approved_by is None:
+        return "answer_not_approved"
+    if config.refuse_caller_asserted and row.approved_by == "caller-asserted":
+        return "caller_asserted_refused"
+    return None
+
+
+def text_only(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """Tool calls and images are kept in the store and never learnt."""
+    if not row.parts_are_text:
+        return "answer_not_text"
+    last = row.prompt[-1] if row.prompt else None
+    if last is None or not row.question:
+        return "no_question"
+    return "prompt_not_text" if any(p.kind != "text" for m in row.prompt for p in m.content) else None
+
+
+def long_enough(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """Neither a grunt nor a pasted document."""
+    if len(row.question.strip()) < config.min_input_length:
+        return "question_too_short"
+    if len(row.answer.strip()) < config.min_response_length:
+        return "answer_too_short"
+    return "answer_too_many_chars" if len(row.answer) > config.max_answer_chars else None
+
+
+def scored_well(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """The collector's own judgement, where there is one."""
+    score = row.conversation.quality_score
+    return "low_quality_score" if score is not None and score < config.quality_threshold else None
+
+
+def error_phrase(answer: str, config: DataQualityConfig) -> bool:
+    """Return whether an answer contains an excluded phrase, in any case."""
+    phrases = ERROR_PHRASES if config.exclude_error_patterns is None else config.exclude_error_patterns
+    folded = answer.casefold().replace("\u2019", "'")
+    return any(phrase.casefold() in folded for phrase in phrases if phrase)
+
+
+def no_error_phrase(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """An apology learnt once is given to everything."""
+    return "error_phrase" if error_phrase(row.answer, config) else None
+
+
+def repeated_frac(text: str) -> float:
+    """Return the share of character 5-shingles of ``text`` that occurred before in it, 0..1.
+
+    Example:
+        >>> repeated_frac("abcdefgh"), repeated_frac("하하하하하하하하하하") > 0.8
+        (0.0, True)
+    """
+    total = max(1, len(text) - 4)
+    return 1.0 - len(shingles(text)) / total
+
+
+def says_something_once(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """No loops, no parroting, no bare punctuation."""
+    form = match_key(row.answer)
+    if not any(char.isalnum() for char in form):
+        return "no_words"
+    if len(form) >= 20 and repeated_frac(form) > config.max_repetition_frac:
+        return "answer_repeats_itself"
+    # Short echoes are ordinary talk: "안녕하세요" is answered by "안녕하세요".
+    return "answer_echoes_question" if len(form) >= 12 and form == match_key(row.question) else None
+
+
+def in_language(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """An answer in a language that the bot does not speak."""
+    return "other_language" if config.languages and language(row.answer) not in config.languages else None
+
+
+def no_personal_data(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """Second net: text is redacted before it is stored, but a row may have come by another door."""
+    if not any(char.isalnum() for char in TAG.sub("", row.answer)) and TAG.search(row.answer):
+        return "only_redacted"
+    if redact(row.answer).found or any(redact(message.text).found for message in row.prompt):
+        return "personal_data"
+    return None
+
+
+def no_distress(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """What a child tells in distress is for people, not for training."""
+    if not config.exclude_distress:
+        return None
+    for message in row.prompt:
+        folded = message.text.casefold() if message.role == "user" else ""
+        if any(phrase in folded for phrase in DISTRESS_PHRASES):
+            return "distress_disclosure"
+    return None
+
+
+CHECKS: tuple[Check, ...] = (
+    consent_given,
+    answer_approved,
+    text_only,
+    no_distress,
+    long_enough,
+    scored_well,
+    no_error_phrase,
+    says_something_once,
+    in_language,
+    no_personal_data,
+)
+"""Asked in this order; the first reason counts. Consent comes first, the costly ones last."""
+
+REASONS: Mapping[str, tuple[str, str]] = {
+    "consent_missing": (
+        "nobody consented to learning from this conversation",
+        "이 대화로 학습해도 된다는 동의가 없습니다",
+    ),
+    "consent_withdrawn": ("the person withdrew consent", "이용자가 동의를 철회했습니다"),
+    "caller_asserted_refused": (
+        "only the calling code vouches for it, and the setting refuse_caller_asserted refuses that",
+        "호출한 코드만 보증하는 데이터이며, refuse_caller_asserted 설정이 이를 거부합니다",
+    ),
+    "thumbs_down": ("a person marked the answer as bad", "사람이 나쁜 답변으로 표시했습니다"),
+    "answer_not_approved": (
+        "no person approved the answer (thumb, correction, review)",
+        "사람이 승인하지 않은 답변입니다 (좋아요, 수정, 검토)",
+    ),
+    "answer_not_text": ("the answer has a part that is not text", "답변에 텍스트가 아닌 부분이 있습니다"),
+    "prompt_not_text": (
+        "a message before the answer has a part that is not text",
+        "앞선 메시지에 텍스트가 아닌 부분이 있습니다",
+    ),
+    "no_question": ("no user message stands before the answer", "답변 앞에 사용자 메시지가 없습니다"),
+    "no_answer": ("the conversation has no answer", "대화에 답변이 없습니다"),
+    "distress_disclosure": (
+        "a person tells of harm, hunger or violence; such talks are for people",
+        "위험, 굶주림, 폭력을 털어놓은 대화이므로 사람이 다뤄야 합니다",
+    ),
+    "question_too_short": ("the question is shorter than min_input_length", "질문이 min_input_length보다 짧습니다"),
+    "answer_too_short": ("the answer is shorter than min_response_length", "답변이 min_response_length보다 짧습니다"),
+    "answer_too_many_chars": ("the answer is longer than max_answer_chars", "답변이 max_answer_chars보다 깁니다"),
+    "low_quality_score": ("the quality score is under quality_threshold", "품질 점수가 quality_threshold보다 낮습니다"),
+    "error_phrase": ("the answer is an apology or an error message", "답변이 사과나 오류 메시지입니다"),
+    "no_words": ("the answer has no letters or digits", "답변에 글자나 숫자가 없습니다"),
+    "answer_repeats_itself": ("the answer repeats itself", "답변이 같은 말을 반복합니다"),
+    "answer_echoes_question": ("the answer repeats the question", "답변이 질문을 그대로 되풀이합니다"),
+    "other_language": ("the answer is in a language the bot does not speak", "봇이 쓰지 않는 언어의 답변입니다"),
+    "only_redacted": (
+        "nothing is left of the answer but redacted personal data",
+        "개인정보를 가리고 나니 답변에 남은 내용이 없습니다",
+    ),
+    "personal_data": ("personal data is left in the row", "개인정보가 남아 있습니다"),
+    "duplicate": (
+        "the same question and answer is already in the dataset",
+        "같은 질문과 답변이 이미 데이터셋에 있습니다",
+    ),
+    "near_duplicate_of_held_out": (
+        "the question is held out for judging, here or in nearly the same words",
+        "평가용으로 떼어 둔 질문과 같거나 거의 같습니다",
+    ),
+    "answer_too_long": ("the answer alone is longer than max_length tokens", "답변만으로 max_length 토큰을 넘습니다"),
+}  # fmt: skip
+"""Code of a reason -> one sentence in English and one in Korean."""
+
+
+def reason_to_drop(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """Return the code of the first check that drops ``row``, or ``None`` to keep it."""
+    return next((reason for check in CHECKS if (reason := check(row, config))), None)

@@ -1,0 +1,202 @@
+"""Adapters as files and as weights: check, digest, attach, merge.
+
+An adapter folder is a standard PEFT folder. Adapters are code, so nothing is loaded before ``check_adapter`` passed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ArtifactError, WrongBase
+from .safetensor_files import all_finite, tensors
+
+if TYPE_CHECKING:
+    import torch
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+ALLOWED_FILES = frozenset({CONFIG, WEIGHTS, "README.md", "manifest.json", "loraloop.json"})
+MAX_RANK = 512
+_IDENTITY_KEYS = (
+    "peft_type",
+    "r",
+    "lora_alpha",
+    "use_rslora",
+    "target_modules",
+    "bias",
+    "rank_pattern",
+    "alpha_pattern",
+)
+_REFUSED_WHEN_SET = ("auto_mapping", "modules_to_save", "use_dora", "layer_replication", "trainable_token_indices")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return ``adapter_config.json`` as plain data.
+
+    Raises:
+        ArtifactError: it is missing, no JSON, or asks for what we do not load (code, full matrices, DoRA).
+    """
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"no adapter at {folder.name}: {CONFIG} is missing") from error
+    except (ValueError, OSError) as error:
+        raise ArtifactError(f"{folder.name}/{CONFIG} cannot be read ({error})") from error
+    if not isinstance(config, dict) or str(config.get("peft_type")) != "LORA":
+        raise ArtifactError(f"{folder.name}/{CONFIG} does not describe a LoRA adapter")
+    refused = [key for key in _REFUSED_WHEN_SET if config.get(key)]
+    if refused:
+        raise ArtifactError(f"{folder.name}/{CONFIG} asks for {', '.join(refused)}, which is not loaded here")
+    rank = config.get("r")
+    if not isinstance(rank, int) or not 1 <= rank <= MAX_RANK:
+        raise ArtifactError(f"{folder.name}/{CONFIG}: rank {rank!r} is outside 1..{MAX_RANK}")
+    return config
+
+
+def check_adapter(folder: Path) -> None:
+    """Refuse anything that is not a whole, plain, finite LoRA adapter in safetensors.
+
+    Raises:
+        ArtifactError: a file is missing, truncated, foreign, a link, or holds NaN or infinity.
+    """
+    adapter_digest(folder)
+
+
+def adapter_digest(folder: Path) -> str:
+    """Return the SHA-256 of an adapter's canonical config and weights (names, types, shapes, bytes), as hex.
+
+    Timings, cards, metrics and PEFT's unordered lists stay outside, so equal adapters have equal digests.
+
+    Raises:
+        ArtifactError: see ``check_adapter``.
+    """
+    config = read_config(folder)
+    _refuse_foreign_files(folder)
+    hasher = hashlib.sha256(json.dumps(canonical_config(config), sort_keys=True).encode())
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise ArtifactError(f"no adapter at {folder.name}: {WEIGHTS} is missing")
+    count = 0
+    for name, entry, raw in tensors(weights):
+        if "lora_" not in name:
+            raise ArtifactError(f"{folder.name}/{WEIGHTS}: tensor {name} is no LoRA weight")
+        if not all_finite(entry, raw):
+            raise ArtifactError(f"{folder.name}/{WEIGHTS}: tensor {name} holds NaN or infinity")
+        hasher.update(json.dumps([name, entry["dtype"], entry["shape"]]).encode())
+        hasher.update(raw)
+        count += 1
+    if count == 0:
+        raise ArtifactError(f"{folder.name}/{WEIGHTS} holds no weights")
+    return hasher.hexdigest()
+
+
+def canonical_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a PEFT config that change what the adapter computes, with sets in sorted order."""
+    kept = {key: config.get(key) for key in _IDENTITY_KEYS}
+    targets = kept["target_modules"]
+    kept["target_modules"] = sorted(targets) if isinstance(targets, list | tuple | set) else targets
+    return kept
+
+
+def _refuse_foreign_files(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_symlink() or not path.is_file():
+            raise ArtifactError(f"{folder.name}/{path.name} is a link, folder or device; only plain files are loaded")
+        if path.suffix in {".bin", ".pt", ".pth", ".pkl", ".py", ".ckpt"}:
+            raise ArtifactError(f"{folder.name}/{path.name} could run code when loaded; only safetensors is accepted")
+
+
+def lora_deltas(model: torch.nn.Module, folder: Path) -> dict[str, torch.Tensor]:
+    """Return ``{module name: scale * B @ A}`` in float32 for every adapted linear layer of ``model``.
+
+    Shapes: each value has the shape of the module's weight, (out, in).
+
+    Raises:
+        WrongBase: the adapter names layers or shapes this model does not have.
+    """
+    from safetensors.torch import load_file
+
+    config = read_config(folder)
+    weights = load_file(str(folder / WEIGHTS))
+    modules = dict(model.named_modules())
+    deltas: dict[str, torch.Tensor] = {}
+    for key in sorted(k for k in weights if ".lora_A." in k):
+        name = key.removeprefix("base_model.model.").split(".lora_A.")[0]
+        a_RI, b_OR = weights[key].float(), weights[key.replace(".lora_A.", ".lora_B.")].float()
+        target = getattr(modules.get(name), "weight", None)
+        if target is None or tuple(target.shape) != (b_OR.shape[0], a_RI.shape[1]):
+            raise WrongBase(f"the adapter adapts {name} with shape {b_OR.shape[0]}x{a_RI.shape[1]}, the model does not")
+        deltas[name] = (b_OR @ a_RI) * _scale(config, name)
+    if not deltas:
+        raise WrongBase("the adapter adapts no layer of this model")
+    return deltas
+
+
+def _scale(config: Mapping[str, Any], name: str) -> float:
+    rank = _patterned(config.get("rank_pattern"), name, int(config["r"]))
+    alpha = _patterned(config.get("alpha_pattern"), name, config["lora_alpha"])
+    return float(alpha / (rank**0.5 if config.get("use_rslora") else rank))
+
+
+def _patterned(patterns: Mapping[str, Any] | None, name: str, default: Any) -> Any:
+    return next((v for k, v in (patterns or {}).items() if name == k or name.endswith("." + k)), default)
+
+
+@contextmanager
+def merged(model: torch.nn.Module, folder: Path | None) -> Iterator[torch.nn.Module]:
+    """Run ``model`` with an adapter merged into its weights, as it will be served; afterwards the base is back exactly.
+
+    ``None`` runs the base as it is. The weights touched are kept aside and copied back, never subtracted, so nothing
+    drifts over many adapters.
+    """
+    import torch
+
+    if folder is None:
+        yield model
+        return
+    deltas = lora_deltas(model, folder)
+    modules = dict(model.named_modules())
+    kept: dict[str, torch.Tensor] = {}
+    try:
+        with torch.no_grad():
+            for name, delta in deltas.items():
+                weight = modules[name].weight
+                kept[name] = weight.detach().clone()  # type: ignore[operator]
+                weight.copy_((weight.float() + delta.to(weight.device)).to(weight.dtype))  # type: ignore[operator,union-attr,arg-type]
+        yield model
+    finally:
+        with torch.no_grad():
+            for name, weight in kept.items():
+                modules[name].weight.copy_(weight)  # type: ignore[operator,union-attr]
+
+
+def attach(model: torch.nn.Module, *, rank: int, alpha: int, dropout: float, targets: list[str] | str) -> Any:
+    """Wrap ``model`` in a fresh PEFT LoRA adapter named ``default``; ``targets`` as PEFT's ``target_modules``."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, task_type="CAUSAL_LM")
+    return get_peft_model(model, config)  # type: ignore[arg-type]
+
+
+def attention_projections(model: torch.nn.Module) -> list[str]:
+    """The attention projection layers of the model at hand, by their last name part.
+
+    Raises:
+        WrongBase: none is found.
+    """
+    import torch
+
+    found = {
+        name.rsplit(".", 1)[-1]
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and ("attn" in name or "attention" in name)
+    }
+    if not found:
+        raise WrongBase("no attention projections found in this model; name target_modules yourself")
+    return sorted(found)

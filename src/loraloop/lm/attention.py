@@ -1,0 +1,129 @@
+"""Causal attention over packed rows, as a function transformers' models call.
+
+PyTorch's fused CPU attention is slow in bfloat16 backward at chat lengths (measured: 43 % of a training step of 60
+tokens a row), so short groups use plain batched matrix products, which run 1.6x faster end to end.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from .packing import Group
+
+NAME = "loraloop_packed"
+SHORT_TOKENS = 384
+
+
+@lru_cache(maxsize=128)
+def _bias_LL(longest: int, window: int | None, device: str) -> torch.Tensor:
+    """0 where a query may look, -inf where not: later tokens, and those ``window`` or more back."""
+    allowed = torch.ones(longest, longest, dtype=torch.bool, device=device).tril()
+    if window is not None and window < longest:
+        allowed = allowed.triu(1 - window)
+    return torch.zeros(longest, longest, device=device).masked_fill(~allowed, float("-inf"))
+
+
+class _Gather(torch.autograd.Function):
+    """Rows to rectangle. Padding cells receive no gradient, so backward is a plain gather, not a scatter-add."""
+
+    @staticmethod
+    def forward(ctx: Any, x_HND: torch.Tensor, gather: torch.Tensor, scatter: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(scatter)
+        return x_HND.index_select(1, gather)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (scatter,) = ctx.saved_tensors
+        return grads[0].index_select(1, scatter), None, None
+
+
+class _Scatter(torch.autograd.Function):
+    """Rectangle to rows; backward fills the padding cells with zeros."""
+
+    @staticmethod
+    def forward(ctx: Any, x_HMD: torch.Tensor, scatter: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(scatter)
+        ctx.cells = x_HMD.shape[1]
+        return x_HMD.index_select(1, scatter)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (scatter,) = ctx.saved_tensors
+        grad = grads[0]
+        full = grad.new_zeros(grad.shape[0], ctx.cells, grad.shape[2])
+        return full.index_copy_(1, scatter, grad), None
+
+
+def packed_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend within each row of a packed batch.
+
+    Args:
+        query: (1, H, T, D); key, value: (1, K, T, D) with H a multiple of K (grouped queries).
+        attention_mask: ignored; the groups say which tokens belong together.
+        **kwargs: ``groups`` (from ``Packed``), ``scaling``, and where the model has them ``sliding_window``, ``softcap``.
+
+    Returns:
+        (1, T, H, D) and no weights.
+    """
+    groups: tuple[Group, ...] = kwargs["groups"]
+    window, softcap = kwargs.get("sliding_window"), kwargs.get("softcap")
+    scaling = kwargs.get("scaling") or query.shape[-1] ** -0.5
+    outputs = []
+    for group in groups:
+        part = slice(group.begin, group.end)
+        q, k, v = (
+            _Gather.apply(x[0, :, part], group.gather_BL, group.scatter_N)
+            .unflatten(1, (group.rows, group.longest))
+            .transpose(0, 1)
+            for x in (query, key, value)
+        )
+        banded = window is not None and window < group.longest
+        if softcap is None and not banded and (group.longest > SHORT_TOKENS or q.is_cuda):
+            out = F.scaled_dot_product_attention(
+                q, k, v, is_causal=True, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
+            )
+        else:
+            out = _short_attention(q, k, v, scaling, _bias_LL(group.longest, window, str(q.device)), softcap)
+        outputs.append(_Scatter.apply(out.transpose(0, 1).flatten(1, 2), group.scatter_N))
+    joined_HTD = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+    return joined_HTD.transpose(0, 1).unsqueeze(0), None
+
+
+def _short_attention(
+    q_BHLD: torch.Tensor,
+    k_BKLD: torch.Tensor,
+    v_BKLD: torch.Tensor,
+    scaling: float,
+    bias_LL: torch.Tensor,
+    softcap: Any,
+) -> torch.Tensor:
+    """Plain attention: scores in the model's dtype, softmax in float32. Returns (B, H, L, D)."""
+    rows, heads, longest, dim = q_BHLD.shape
+    kv_heads = k_BKLD.shape[1]
+    shared = heads // kv_heads
+    q = (q_BHLD * scaling).reshape(rows * kv_heads, shared * longest, dim)
+    k = k_BKLD.reshape(rows * kv_heads, longest, dim)
+    v = v_BKLD.reshape(rows * kv_heads, longest, dim)
+    scores = torch.bmm(q, k.transpose(1, 2)).view(rows * kv_heads, shared, longest, longest)
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
+    weights = torch.softmax(scores + bias_LL, dim=-1).to(v.dtype).view(rows * kv_heads, shared * longest, longest)
+    return torch.bmm(weights, v).view(rows, heads, longest, dim)
+
+
+def register() -> None:
+    """Make ``packed_attention`` known to transformers under ``NAME``."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(NAME, packed_attention)

@@ -1,0 +1,134 @@
+"""Run a heavy step in a child process that serves nobody: capped threads, low priority, dies with its parent.
+
+Spec goes in on standard input and facts come back as JSON lines on standard output, so no conversation text touches
+the disk; what the libraries print goes to a log file.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import errors
+from ..errors import LoraloopError, TrainingError
+
+LOWEST_PRIORITY = 10
+_PR_SET_PDEATHSIG = 1
+
+
+def run_child(
+    module: str,
+    spec: Mapping[str, Any],
+    on_fact: Callable[[dict[str, Any]], None],
+    *,
+    log_path: Path | None = None,
+) -> dict[str, Any]:
+    """Run ``python -m module``, hand it ``spec``, hear each fact, and return the one of kind ``"result"``.
+
+    Raises:
+        LoraloopError: the same error the child raised, or TrainingError when it died without a word (killed, out of
+            memory), naming the signal and the log.
+    """
+    # The child's own folder must not shadow installed packages, and it needs this package wherever it was imported from.
+    source = str(Path(__file__).resolve().parents[2])
+    paths = [source, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "HF_HUB_OFFLINE": "1"}
+    env |= {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+    with tempfile.TemporaryFile() if log_path is None else log_path.open("ab") as log_file:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log_file,
+            env=env,
+            start_new_session=True,
+        )
+        try:
+            return _converse(child, spec, on_fact, log_path)
+        finally:
+            _stop(child)
+
+
+def _converse(
+    child: subprocess.Popen[bytes],
+    spec: Mapping[str, Any],
+    on_fact: Callable[[dict[str, Any]], None],
+    log_path: Path | None,
+) -> dict[str, Any]:
+    assert child.stdin is not None and child.stdout is not None  # Popen was asked for both
+    try:
+        child.stdin.write(json.dumps(spec).encode())
+        child.stdin.close()
+    except BrokenPipeError:
+        pass  # it died at once; the exit status below says how
+    result: dict[str, Any] | None = None
+    for line in child.stdout:
+        fact = json.loads(line)
+        if fact["kind"] == "result":
+            result = fact["value"]
+        elif fact["kind"] == "error":
+            raise _rebuilt(fact)
+        else:
+            on_fact(fact)
+    status = child.wait()
+    if status != 0 or result is None:
+        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        where = f"; log: {log_path}" if log_path else ""
+        raise TrainingError(
+            f"the child process ended without a result ({how}){where}", hint="see the log; was memory short?"
+        )
+    return result
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """Make sure the child and its group are gone."""
+    if child.poll() is None:
+        for sign, wait_s in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+            try:
+                os.killpg(child.pid, sign)
+                child.wait(wait_s)
+                break
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+    if child.stdout is not None:
+        child.stdout.close()
+
+
+def _rebuilt(fact: Mapping[str, Any]) -> LoraloopError:
+    kind = getattr(errors, str(fact["error"]), None)
+    if isinstance(kind, type) and issubclass(kind, LoraloopError):
+        return kind(*fact["args"], hint=str(fact["hint"]))
+    return TrainingError(f"{fact['error']}: {fact['message']}")
+
+
+def child_main(work: Callable[[dict[str, Any], Callable[..., None]], dict[str, Any]]) -> None:
+    """What a child's ``__main__`` calls: read the spec, lower the priority, work, and tell the result or the error.
+
+    Args:
+        work: ``(spec, say) -> result``; ``say(kind, **facts)`` tells the parent something.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) if sys.platform == "linux" else None
+    os.nice(LOWEST_PRIORITY)
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints goes to the log, never between the facts
+
+    def say(kind: str, **facts: Any) -> None:
+        out.write(json.dumps({"kind": kind, **facts}) + "\n")
+        out.flush()
+
+    spec = json.load(sys.stdin)
+    try:
+        say("result", value=work(spec, say))
+    except LoraloopError as error:
+        say("error", error=type(error).__name__, args=[str(a) for a in error.args], message=str(error), hint=error.hint)
+        sys.exit(1)

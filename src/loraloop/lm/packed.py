@@ -1,0 +1,136 @@
+"""Loss and scores of a causal LM over packed rows; falls back, aloud, where a model cannot be packed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from ..types import Sample
+from . import attention
+from .fused import FrozenHeadLoss, head_nll
+from .packing import Packed, batches, pack
+
+log = logging.getLogger(__name__)
+
+_PROBE_LENGTHS = (9, 5, 14)
+
+
+class PackedModel:
+    """A causal LM that reads packed batches.
+
+    Whether packing gives this model's own logits is measured once on random rows; a model where it does not (an
+    architecture without transformers' attention interface, say) is run row by row instead, and a warning says so.
+
+    Args:
+        model: a transformers causal LM, or a PEFT model around one. Its attention implementation is switched.
+
+    Attributes:
+        mode: ``"packed+head"`` (packed, head on supervised positions in one pass), ``"packed"`` (the model's own head)
+            or ``"rows"``.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.mode = "rows"
+        attention.register()
+        self._inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+        before = self._inner.config._attn_implementation
+        self.mode = self._probe(before)
+        if self.mode == "rows":
+            self._inner.set_attn_implementation(before)
+            log.warning("%s cannot be packed; rows run one by one, slower", type(self._inner).__name__)
+
+    def loss_sum(self, packed: Packed) -> torch.Tensor:
+        """Sum over supervised positions of the negative log-likelihood in nats; differentiable."""
+        if self.mode == "packed+head":
+            hidden_SE = self._hidden(packed)
+            total: torch.Tensor = FrozenHeadLoss.apply(hidden_SE, self._head().weight, packed.targets_S)
+            return total
+        return F.cross_entropy(self._logits(packed).float(), packed.targets_S, reduction="sum")
+
+    @torch.inference_mode()
+    def row_nll(self, samples: Sequence[Sample], token_budget: int = 4096) -> list[float]:
+        """Negative log-likelihood in nats summed over each sample's supervised tokens, in the order given."""
+        sums = [0.0] * len(samples)
+        for batch in batches(samples, token_budget):
+            packed = pack([samples[row] for row in batch])
+            if packed.targets_S.numel() == 0:
+                continue
+            if self.mode == "packed+head":
+                nll_S = head_nll(self._hidden(packed), self._head().weight, packed.targets_S)
+            else:
+                nll_S = F.cross_entropy(self._logits(packed).float(), packed.targets_S, reduction="none")
+            totals = torch.zeros(len(batch), dtype=torch.float64).index_add_(0, packed.row_S, nll_S.double().cpu())
+            for row, total in zip(batch, totals.tolist(), strict=True):
+                sums[row] = total
+        return sums
+
+    def _hidden(self, packed: Packed) -> torch.Tensor:
+        out = self._inner.base_model(
+            input_ids=packed.input_ids_1T, position_ids=packed.position_ids_1T, groups=packed.groups, use_cache=False
+        )
+        return out.last_hidden_state[0].index_select(0, packed.supervised_S)  # type: ignore[no-any-return]
+
+    def _head(self) -> Any:
+        return self._inner.get_output_embeddings()
+
+    def _logits(self, packed: Packed) -> torch.Tensor:
+        """Logits (S, V) by the model's own head."""
+        if self.mode == "rows":
+            return self._logits_by_row(packed)
+        out = self._inner(
+            input_ids=packed.input_ids_1T,
+            position_ids=packed.position_ids_1T,
+            groups=packed.groups,
+            use_cache=False,
+            logits_to_keep=packed.supervised_S,
+        )
+        return out.logits[0]  # type: ignore[no-any-return]
+
+    def _logits_by_row(self, packed: Packed) -> torch.Tensor:
+        starts = [*(packed.position_ids_1T[0] == 0).nonzero()[:, 0].tolist(), packed.tokens]
+        rows = [
+            self._inner(input_ids=packed.input_ids_1T[:, begin:end], use_cache=False).logits[0]
+            for begin, end in zip(starts, starts[1:], strict=False)
+        ]
+        return torch.cat(rows).index_select(0, packed.supervised_S)
+
+    def _probe(self, plain: str) -> str:
+        """The fastest mode whose logits equal those of plain rows within the dtype's rounding."""
+        generator = torch.Generator().manual_seed(0)
+        vocabulary = int(self._inner.get_input_embeddings().weight.shape[0])
+        rows = [torch.randint(0, vocabulary, (n,), generator=generator).tolist() for n in _PROBE_LENGTHS]
+        packed = pack([Sample(input_ids=tuple(row), labels=tuple(row)) for row in rows])
+        training = self._inner.training
+        self._inner.eval()
+        try:
+            with torch.inference_mode():
+                self._inner.set_attn_implementation(plain)
+                expected_S = F.cross_entropy(self._logits_by_row(packed).float(), packed.targets_S, reduction="none")
+                self._inner.set_attn_implementation(attention.NAME)
+                for mode in ("packed+head", "packed"):
+                    if self._agrees(mode, packed, expected_S):
+                        return mode
+        finally:
+            self._inner.train(training)
+        return "rows"
+
+    def _agrees(self, mode: str, packed: Packed, expected_S: torch.Tensor) -> bool:
+        head = self._head()
+        if mode == "packed+head" and (head is None or head.bias is not None or head.weight.requires_grad):
+            return False
+        self.mode = mode
+        try:
+            if mode == "packed+head":
+                found_S = head_nll(self._hidden(packed), head.weight, packed.targets_S)
+            else:
+                found_S = F.cross_entropy(self._logits(packed).float(), packed.targets_S, reduction="none")
+        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+            log.info("packing mode %s does not fit %s: %s", mode, type(self._inner).__name__, error)
+            return False
+        tolerance = 0.15 if expected_S.dtype != torch.float64 and self._inner.dtype != torch.float32 else 2e-3
+        return bool((found_S - expected_S).abs().mean() < tolerance)

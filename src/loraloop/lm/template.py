@@ -1,0 +1,90 @@
+"""Turn messages into token ids, the same way for training, evaluation and serving."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from ..types import Message, message
+
+_MARK = "\u2983answer\u2984"
+_PLAIN_ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
+
+
+class Template:
+    """A tokenizer's chat template, or a plain fallback where it has none.
+
+    Control tokens inside what people wrote are encoded as plain text, so nobody forges a turn.
+
+    Args:
+        tokenizer: a transformers tokenizer.
+        system_prompt: put first where a conversation has no system message; empty for none of ours.
+    """
+
+    def __init__(self, tokenizer: Any, system_prompt: str = "") -> None:
+        self._tokenizer = tokenizer
+        self._system_prompt = system_prompt
+        self._chat = bool(getattr(tokenizer, "chat_template", None))
+        self._end_ids = self._find_end_ids()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the chat template (or the name of the fallback) and the system prompt."""
+        name = str(self._tokenizer.chat_template) if self._chat else "plain-1"
+        return hashlib.sha256(f"{name}\x00{self._system_prompt}".encode()).hexdigest()
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Token ids that end an answer."""
+        eos = self._tokenizer.eos_token_id
+        ids = {*self._end_ids[-1:], *([eos] if isinstance(eos, int) else eos or [])}
+        return tuple(sorted(ids))
+
+    @property
+    def stop_texts(self) -> tuple[str, ...]:
+        """Texts that end an answer where the tokenizer has no turn token."""
+        return () if self._chat else tuple(f"\n{role}:" for role in _PLAIN_ROLES.values())
+
+    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
+        """The conversation so far and the opening of the answer, as token ids."""
+        turns = [{"role": m.role, "content": m.text} for m in self._with_system(messages)]
+        if not self._chat:
+            lines = [f"{_PLAIN_ROLES[t['role']]}: {t['content']}\n" for t in turns]
+            return self._encode("".join(lines) + "Assistant:", special=True)
+        encoded = self._tokenizer.apply_chat_template(
+            turns, add_generation_prompt=True, tokenize=True, return_dict=True, sanitize_control_tokens=True
+        )
+        return [int(i) for i in encoded["input_ids"]]
+
+    def answer_ids(self, text: str) -> list[int]:
+        """The answer's tokens and the tokens that end the turn."""
+        return self._encode(text if self._chat else " " + text) + self._end_ids
+
+    def answer_text(self, ids: Sequence[int]) -> str:
+        """The text of generated ids, cut where the turn ends."""
+        text = str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+        for stop in self.stop_texts:
+            text = text.split(stop, 1)[0]
+        return text.strip()
+
+    def _with_system(self, messages: Sequence[Message]) -> list[Message]:
+        if self._system_prompt and not any(m.role == "system" for m in messages):
+            return [message("system", self._system_prompt), *messages]
+        return list(messages)
+
+    def _encode(self, text: str, special: bool = False) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=special, split_special_tokens=True)["input_ids"])
+
+    def _find_end_ids(self) -> list[int]:
+        """The ids after an answer, up to and with the first special one; the end-of-text id where there is none."""
+        eos = self._tokenizer.eos_token_id
+        fallback = [eos if isinstance(eos, int) else eos[0]] if eos is not None else []
+        if not self._chat:
+            return fallback
+        turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": _MARK}]
+        after = str(self._tokenizer.apply_chat_template(turns, tokenize=False)).split(_MARK, 1)[-1]
+        ids = list(self._tokenizer(after, add_special_tokens=False)["input_ids"])
+        special = set(self._tokenizer.all_special_ids)
+        cut = next((n for n, i in enumerate(ids) if i in special), None)
+        return ids[: cut + 1] if cut is not None else fallback

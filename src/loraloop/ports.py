@@ -1,0 +1,173 @@
+"""What components ask of one another: Protocols, never classes. ``wiring.py`` chooses who answers.
+
+Everything here is synchronous and speaks in the values of ``types.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from .types import Adapter, Conversation, Dataset, Decision, Feedback, Record, Release, Report
+
+V = TypeVar("V", bound=Record)
+C_co = TypeVar("C_co", covariant=True)
+
+
+class Clock(Protocol):
+    """Tells the time; tests hand in one that stands still."""
+
+    def now(self) -> datetime:
+        """The time now, aware, UTC."""
+        ...
+
+
+class Progress(Protocol):
+    """Hears how far a long step has come.
+
+    Called as ``progress(stage, done, total, **facts)``: ``done`` and ``total`` count units of the stage (``total`` 0
+    when unknown), facts are numbers to show beside the bar (``loss``, ``tokens_per_s``).
+    """
+
+    def __call__(self, stage: str, done: int, total: int, **facts: float) -> None: ...
+
+
+class Frozen(Protocol[C_co]):
+    """A caller's assignable config that can say what it holds at this moment."""
+
+    def frozen(self) -> C_co:
+        """The frozen config of the component, as of now."""
+        ...
+
+
+@runtime_checkable
+class DataCollector(Protocol):
+    """The old system's source of conversations; ours answers too."""
+
+    def get_recent_data(self, days: int) -> list[dict[str, Any]]:
+        """Records of the last ``days`` days: ``user_input, bot_response, quality_score, timestamp``."""
+        ...
+
+
+class ConversationStore(Protocol):
+    """Keeps conversations; the only place where their text lives."""
+
+    def add(self, conversations: Iterable[Conversation]) -> int:
+        """Store those not yet known; return how many were new. All of one call or none."""
+        ...
+
+    def get(self, conversation_id: str) -> Conversation | None: ...
+
+    def iterate(self, bot: str, since: datetime | None = None) -> Iterator[Conversation]:
+        """All conversations of a bot, oldest first (created_at, then id)."""
+        ...
+
+    def count(self, bot: str) -> int: ...
+
+    def add_feedback(self, conversation_id: str, feedback: Feedback) -> None:
+        """Append feedback. Raises UnknownThing for an unknown conversation or a message that is no answer."""
+        ...
+
+    def save_drops(self, bot: str, drops: Mapping[str, str]) -> None:
+        """Replace the bot's table of dropped rows: ``conversation_id[#message_index]`` -> reason."""
+        ...
+
+    def drops(self, bot: str) -> dict[str, str]: ...
+
+
+class ValueStore(Protocol[V]):
+    """Keeps one kind of immutable value (datasets, adapters, reports, decisions)."""
+
+    def put(self, value: V) -> V:
+        """Store a value; storing the same id again changes nothing."""
+        ...
+
+    def get(self, value_id: str) -> V | None: ...
+
+    def list(self, bot: str, limit: int = 1000) -> list[V]:
+        """Newest first."""
+        ...
+
+
+class ReleaseStore(Protocol):
+    """Keeps releases and the live pointer of each bot."""
+
+    def live(self, bot: str) -> Release | None: ...
+
+    def publish(self, release: Release, expected_version: int) -> Release:
+        """Store ``release`` and make it live, in one transaction.
+
+        Raises:
+            StaleRelease: the live version is not ``expected_version`` (0 when nothing is live).
+        """
+        ...
+
+    def history(self, bot: str, limit: int = 10) -> list[Release]:
+        """Newest first."""
+        ...
+
+    def get(self, release_id: str) -> Release | None: ...
+
+    def set_status(self, release_id: str, status: str) -> None: ...
+
+
+class StateStore(Protocol):
+    """Small named JSON values that must survive a restart (scheduler state, home secret)."""
+
+    def read(self, key: str) -> Any | None: ...
+
+    def write(self, key: str, value: Any) -> None: ...
+
+
+class EventStore(Protocol):
+    """Append-only facts for audit and dashboard."""
+
+    def append(self, bot: str, kind: str, actor: str, facts: Mapping[str, Any]) -> None: ...
+
+    def tail(self, bot: str, limit: int = 100) -> list[dict[str, Any]]:
+        """Newest first: ``id, bot, kind, actor, at, facts``."""
+        ...
+
+
+class Store(Protocol):
+    """One database, seen as its parts."""
+
+    conversations: ConversationStore
+    datasets: ValueStore[Dataset]
+    adapters: ValueStore[Adapter]
+    reports: ValueStore[Report]
+    decisions: ValueStore[Decision]
+    releases: ReleaseStore
+    state: StateStore
+    events: EventStore
+
+    def close(self) -> None: ...
+
+
+class ArtifactStore(Protocol):
+    """Keeps immutable folders by the SHA-256 of their content."""
+
+    def staging(self) -> Path:
+        """A new empty folder on the same file system, to be filled and published."""
+        ...
+
+    def publish(self, staged: Path, digest: str) -> Path:
+        """Make ``staged`` the object ``digest``, durably; a second publish of the same digest changes nothing."""
+        ...
+
+    def verified(self, digest: str) -> Path:
+        """The folder of an object, after every file was checked against its manifest.
+
+        Raises:
+            TamperedArtifact: a file is missing, extra or changed.
+        """
+        ...
+
+    def digests(self) -> Sequence[str]: ...
+
+    def remove(self, digest: str) -> None: ...
+
+
+Callback = Callable[..., Any]

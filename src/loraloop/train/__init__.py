@@ -1,0 +1,1 @@
+"""Dataset -> Adapter: the training itself."""

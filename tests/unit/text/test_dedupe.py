@@ -1,0 +1,89 @@
+"""Near-duplicates."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loraloop.text.dedupe import NearDuplicates, compact, jaccard, near_duplicates, shingles, within_edits
+
+
+def _distance(a: str, b: str) -> int:
+    """Plain Levenshtein, the whole table: the reference."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, start=1):
+        previous, row[0] = row[0], i
+        for j, y in enumerate(b, start=1):
+            previous, row[j] = row[j], min(previous + (x != y), row[j] + 1, row[j - 1] + 1)
+    return row[-1]
+
+
+@given(st.text("abc", max_size=12), st.text("abc", max_size=12), st.integers(0, 4))
+def test_the_banded_distance_agrees_with_the_whole_table(a, b, limit):
+    """The quick edit test says what a plain Levenshtein table says."""
+    assert within_edits(a, b, limit) == (_distance(a, b) <= limit)
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["오늘 저녁은 뭐 먹을까요?", "오늘저녁은 뭐 먹을까??", "오늘 저녁은 뭐 먹을까 ", "오늘 저녁은 뭐먹을까!"],
+)
+def test_small_changes_are_found(other):
+    """A letter more, spacing or punctuation does not hide a short Korean question."""
+    index = NearDuplicates(0.9)
+    index.add("a", "오늘 저녁은 뭐 먹을까?")
+    assert index.find(other) == ["a"]
+
+
+@pytest.mark.parametrize("other", ["내일 점심은 뭐 먹을까?", "안녕", "", "오늘 저녁은 어디서 만날까?"])
+def test_other_questions_are_not_found(other):
+    """Different questions stay different."""
+    index = NearDuplicates(0.9)
+    index.add("a", "오늘 저녁은 뭐 먹을까?")
+    assert index.find(other) == []
+
+
+def test_very_short_texts_match_only_exactly():
+    """Under ten letters one changed letter is another word: 안녕 is not 안경."""
+    assert near_duplicates(["안녕", "안경", "안녕!!"]) == [[0, 2]]
+
+
+def test_long_texts_with_a_word_changed_are_found():
+    """A long answer with one word changed is a near-duplicate; verified by the exact Jaccard share."""
+    rng = random.Random(7)
+    words = ["".join(rng.choice("가나다라마바사아자차카타파하") for _ in range(4)) for _ in range(80)]
+    changed = [*words[:40], "다른말로", *words[41:]]
+    a, b = " ".join(words), " ".join(changed)
+    assert jaccard(shingles(compact(a)), shingles(compact(b))) >= 0.9
+    assert near_duplicates([a, "딴 이야기", b]) == [[0, 2]]
+
+
+def test_recall_on_random_edits():
+    """Of 300 questions of 12 to 40 letters changed within the threshold, at least 99 % are found (seeded)."""
+    rng = random.Random(11)
+    letters = "가나다라마바사아자차카타파하거너더러머버서어저처"
+    index = NearDuplicates(0.9)
+    texts = ["".join(rng.choice(letters) for _ in range(rng.randint(12, 40))) for _ in range(300)]
+    for number, text in enumerate(texts):
+        index.add(str(number), text)
+    found = 0
+    for number, text in enumerate(texts):
+        changed = list(text)
+        for place in rng.sample(range(len(text)), len(text) // 10):
+            changed[place] = "힣"
+        found += str(number) in index.find("".join(changed))
+    assert found >= 297
+
+
+def test_groups_are_transitive():
+    """If A is near B and B near C they are one group, even where A and C are further apart."""
+    a = "오늘 우리 동네 착한가게 어디에 있나요"
+    texts = [a, a.replace("오늘", "오날"), a.replace("오늘", "오날").replace("있나", "있너"), "전혀 다른 문장입니다"]
+    assert near_duplicates(texts) == [[0, 1, 2]]
+
+
+def test_a_threshold_out_of_range_is_refused():
+    """A threshold the index cannot keep is an error, not a silent miss."""
+    with pytest.raises(ValueError, match="0.84"):
+        NearDuplicates(0.5)
