@@ -162,18 +162,28 @@ def merged(model: torch.nn.Module, folder: Path | None) -> Iterator[torch.nn.Mod
         return
     deltas = lora_deltas(model, folder)
     modules = dict(model.named_modules())
-    kept: dict[str, torch.Tensor] = {}
+    kept = {name: modules[name].weight.detach().clone() for name in deltas}  # type: ignore[operator,union-attr]
     try:
-        with torch.no_grad():
-            for name, delta in deltas.items():
-                weight = modules[name].weight
-                kept[name] = weight.detach().clone()  # type: ignore[operator]
-                weight.copy_((weight.float() + delta.to(weight.device)).to(weight.dtype))  # type: ignore[operator,union-attr,arg-type]
+        _add(modules, deltas)
         yield model
     finally:
         with torch.no_grad():
             for name, weight in kept.items():
                 modules[name].weight.copy_(weight)  # type: ignore[operator,union-attr]
+
+
+def merge_for_good(model: torch.nn.Module, folder: Path) -> None:
+    """Merge an adapter into the weights of ``model``, as ``merged`` does, without a way back."""
+    _add(dict(model.named_modules()), lora_deltas(model, folder))
+
+
+def _add(modules: Mapping[str, torch.nn.Module], deltas: Mapping[str, torch.Tensor]) -> None:
+    import torch
+
+    with torch.no_grad():
+        for name, delta in deltas.items():
+            weight = modules[name].weight
+            weight.copy_((weight.float() + delta.to(weight.device)).to(weight.dtype))  # type: ignore[operator,union-attr,arg-type]
 
 
 def attach(model: torch.nn.Module, *, rank: int, alpha: int, dropout: float, targets: list[str] | str) -> Any:

@@ -71,7 +71,7 @@ def packed_attention(
     Args:
         query: (1, H, T, D); key, value: (1, K, T, D) with H a multiple of K (grouped queries).
         attention_mask: ignored; the groups say which tokens belong together.
-        **kwargs: ``groups`` (from ``Packed``), ``scaling``, and where the model has them ``sliding_window``, ``softcap``.
+        **kwargs: ``groups`` (from ``Packed``), ``scaling``, where the model has them ``sliding_window``, ``softcap``.
 
     Returns:
         (1, T, H, D) and no weights.

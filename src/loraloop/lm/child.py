@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .. import errors
 from ..errors import LoraloopError, TrainingError
@@ -30,19 +30,24 @@ def run_child(
     on_fact: Callable[[dict[str, Any]], None],
     *,
     log_path: Path | None = None,
+    died: type[LoraloopError] = TrainingError,
 ) -> dict[str, Any]:
     """Run ``python -m module``, hand it ``spec``, hear each fact, and return the one of kind ``"result"``.
 
+    Args:
+        log_path: where the libraries' own words go, appended; ``None`` shows their end only when the child dies.
+        died: the error for a child that ended without a word.
+
     Raises:
-        LoraloopError: the same error the child raised, or TrainingError when it died without a word (killed, out of
-            memory), naming the signal and the log.
+        LoraloopError: the same error the child raised, or ``died`` when it ended without a result (killed, out of
+            memory, a bug), naming the signal or the last line it wrote.
     """
-    # The child's own folder must not shadow installed packages, and it needs this package wherever it was imported from.
+    # The child's own folder must not shadow installed packages; it needs this package wherever that came from.
     source = str(Path(__file__).resolve().parents[2])
     paths = [source, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "HF_HUB_OFFLINE": "1"}
     env |= {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
-    with tempfile.TemporaryFile() if log_path is None else log_path.open("ab") as log_file:
+    with tempfile.TemporaryFile() if log_path is None else log_path.open("a+b") as log_file:
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
@@ -52,7 +57,7 @@ def run_child(
             start_new_session=True,
         )
         try:
-            return _converse(child, spec, on_fact, log_path)
+            return _converse(child, spec, on_fact, lambda status: _death(status, log_file, log_path, died))
         finally:
             _stop(child)
 
@@ -61,7 +66,7 @@ def _converse(
     child: subprocess.Popen[bytes],
     spec: Mapping[str, Any],
     on_fact: Callable[[dict[str, Any]], None],
-    log_path: Path | None,
+    death: Callable[[int], LoraloopError],
 ) -> dict[str, Any]:
     assert child.stdin is not None and child.stdout is not None  # Popen was asked for both
     try:
@@ -80,12 +85,19 @@ def _converse(
             on_fact(fact)
     status = child.wait()
     if status != 0 or result is None:
-        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-        where = f"; log: {log_path}" if log_path else ""
-        raise TrainingError(
-            f"the child process ended without a result ({how}){where}", hint="see the log; was memory short?"
-        )
+        raise death(status)
     return result
+
+
+def _death(status: int, log_file: IO[bytes], log_path: Path | None, died: type[LoraloopError]) -> LoraloopError:
+    """The error for a child that ended without a word: how, its last line, and where its log is."""
+    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    log_file.seek(max(0, log_file.seek(0, os.SEEK_END) - 4096))
+    lines = [line for line in log_file.read().decode(errors="replace").splitlines() if line.strip()]
+    last = f"; its last words: {lines[-1][:160]}" if lines else ""
+    where = f"; log: {log_path}" if log_path else ""
+    hint = "was memory short? try a smaller batch" if status == -signal.SIGKILL else "run again with --verbose"
+    return died(f"the child process ended without a result ({how}{last}){where}", hint=hint)
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

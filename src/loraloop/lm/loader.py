@@ -82,7 +82,7 @@ def load_model(folder: Path, dtype: str = "bfloat16") -> Any:
 
 
 def bare_model(model: Any) -> Any:
-    """Return the transformers causal LM inside whatever a caller hands in (a wrapper with ``.model``, or the LM itself).
+    """Return the transformers causal LM inside what a caller hands in (a wrapper with ``.model``, or the LM itself).
 
     Raises:
         ModelError: there is none.

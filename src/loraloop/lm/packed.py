@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -95,7 +96,7 @@ class PackedModel:
         starts = [*(packed.position_ids_1T[0] == 0).nonzero()[:, 0].tolist(), packed.tokens]
         rows = [
             self._inner(input_ids=packed.input_ids_1T[:, begin:end], use_cache=False).logits[0]
-            for begin, end in zip(starts, starts[1:], strict=False)
+            for begin, end in itertools.pairwise(starts)
         ]
         return torch.cat(rows).index_select(0, packed.supervised_S)
 

@@ -129,7 +129,7 @@ def _groups(lengths: Sequence[int]) -> Iterator[Group]:
 
 
 def batches(samples: Sequence[Sample], token_budget: int) -> Iterator[list[int]]:
-    """Yield lists of indices into ``samples``, longest rows first, each of at most ``token_budget`` tokens (or one row)."""
+    """Yield indices into ``samples``, longest rows first, of at most ``token_budget`` tokens a batch (or one row)."""
     order = sorted(range(len(samples)), key=lambda row: (-len(samples[row].input_ids), row))
     batch: list[int] = []
     tokens = 0

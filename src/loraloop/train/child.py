@@ -54,7 +54,11 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     )
     measured = loop.run()
     write_adapter(wrapped, Path(spec["out"]), base_name=spec["base_name"])
-    return {**measured, "dtype": choice.dtype, "trainable": sum(p.numel() for p in wrapped.parameters() if p.requires_grad)}
+    return {
+        **measured,
+        "dtype": choice.dtype,
+        "trainable": sum(p.numel() for p in wrapped.parameters() if p.requires_grad),
+    }
 
 
 def write_adapter(wrapped: Any, out: Path, *, base_name: str) -> None:

@@ -5,8 +5,6 @@ The model handed in is only read. Not covered here: choosing the data, judging t
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import shutil
 import tempfile
@@ -14,11 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotEnoughData, TrainingError
+from ..errors import TrainingError
 from ..lm.adapters import adapter_digest
 from ..lm.bases import Base, base_id, find_base
 from ..lm.child import run_child
@@ -28,15 +25,15 @@ from ..store.location import checked_name, inside
 from ..types import Adapter, Record, Sample
 from .card import model_card
 from .config import LoRATrainingConfig
-from .order import IGNORED, split_samples
+from .inputs import columns, valid_samples
+from .order import split_samples
+from .provenance import adapter_facts, run_digest
 
 if TYPE_CHECKING:
     from datasets import Dataset as HFDataset
     from transformers import TrainingArguments
 
 log = logging.getLogger(__name__)
-
-MIN_SAMPLES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +107,11 @@ class LoRATrainerCore:
         """
         checked_name(adapter_name, "adapter")
         config = self._frozen()
-        samples = _valid_samples(training_data)
+        samples = valid_samples(training_data)
         if validation_data is None:
             train, validation = split_samples(samples, validation_split, config.seed)
         else:
-            train, validation = samples, _valid_samples(validation_data, least=0)
+            train, validation = samples, valid_samples(validation_data, least=0)
         if self._current is not None:
             raise TrainingError(f"already training {self._current!r} here", hint="wait for it, or use a second trainer")
         self._current = adapter_name
@@ -151,8 +148,8 @@ class LoRATrainerCore:
         """
         from datasets import Dataset as HFDataset
 
-        train, validation = split_samples(_valid_samples(training_data), validation_split, self._frozen().seed)
-        return HFDataset.from_list(_columns(train)), HFDataset.from_list(_columns(validation))
+        train, validation = split_samples(valid_samples(training_data), validation_split, self._frozen().seed)
+        return HFDataset.from_list(columns(train)), HFDataset.from_list(columns(validation))
 
     def get_training_arguments(self, adapter_name: str) -> TrainingArguments:
         """The same settings as ``transformers.TrainingArguments``, for callers who drive a ``Trainer`` themselves."""
@@ -213,8 +210,8 @@ class LoRATrainerCore:
         progress: Progress | None,
     ) -> Adapter:
         artifacts = self._artifacts or LocalArtifacts(Path(config.output_dir))
-        run_digest = _run_digest(base.id, config, samples)
-        work = Path(config.output_dir) / ".work" / run_digest[:16]
+        digest_of_run = run_digest(base.id, config, samples)
+        work = Path(config.output_dir) / ".work" / digest_of_run[:16]
         work.mkdir(parents=True, exist_ok=True)
         staged = artifacts.staging()
         base_name = base.id if Path(base.source).is_absolute() else base.source
@@ -224,13 +221,13 @@ class LoRATrainerCore:
             "base_name": base_name,
             "out": str(staged),
             "checkpoints": str(work),
-            "run_digest": run_digest,
+            "run_digest": digest_of_run,
             "train": [dict(sample) for sample in samples[0]],
             "validation": [dict(sample) for sample in samples[1]],
         }
         try:
             metrics = run_child("loraloop.train.child", spec, _forward(progress), log_path=work / "train.log")
-            facts = _facts(base, config, samples, dataset_id, metrics)
+            facts = adapter_facts(base, config, samples, dataset_id, metrics)
             (staged / "README.md").write_text(model_card(name, base_name, facts), encoding="utf-8")
             digest = adapter_digest(staged)
             folder = artifacts.publish(staged, digest, facts)
@@ -252,69 +249,6 @@ class LoRATrainerCore:
             config_digest=config.digest(),
             metrics=metrics,
         )
-
-
-def _valid_samples(rows: Sequence[Any], least: int = MIN_SAMPLES) -> list[Sample]:
-    """Samples that teach something: as many labels as ids, at least one supervised; padding cut off."""
-    samples = [row if isinstance(row, Sample) else _sample(row) for row in rows]
-    valid = [s for s in samples if len(s.input_ids) == len(s.labels) and any(label != IGNORED for label in s.labels[1:])]
-    if len(valid) < least:
-        raise NotEnoughData(f"{len(valid)} valid samples of {len(rows)}; at least {least} are needed")
-    return valid
-
-
-def _sample(row: Mapping[str, Any]) -> Sample:
-    mask = list(row.get("attention_mask") or [1] * len(row["input_ids"]))
-    labels = list(row.get("labels") or row["input_ids"])
-    kept = [n for n, seen in enumerate(mask) if seen and n < len(labels)]
-    return Sample(
-        input_ids=tuple(int(row["input_ids"][n]) for n in kept), labels=tuple(int(labels[n]) for n in kept)
-    )
-
-
-def _columns(samples: Sequence[Sample]) -> list[dict[str, list[int]]]:
-    return [
-        {"input_ids": list(s.input_ids), "attention_mask": [1] * len(s.input_ids), "labels": list(s.labels)}
-        for s in samples
-    ]
-
-
-def _run_digest(base: str, config: LoRATrainingConfig, samples: tuple[Sequence[Sample], Sequence[Sample]]) -> str:
-    hasher = hashlib.sha256(f"{base} {config.digest()}".encode())
-    for part in samples:
-        hasher.update(json.dumps([[s.input_ids, s.labels] for s in part]).encode())
-    return hasher.hexdigest()
-
-
-def _facts(
-    base: Base,
-    config: LoRATrainingConfig,
-    samples: tuple[Sequence[Sample], Sequence[Sample]],
-    dataset_id: str | None,
-    metrics: Mapping[str, Any],
-) -> dict[str, Any]:
-    """What the manifest says beside the digests."""
-    from .. import __version__
-
-    libraries = ("torch", "transformers", "peft", "safetensors", "tokenizers")
-    return {
-        "base_id": base.id,
-        "dataset_id": dataset_id,
-        "train_samples": len(samples[0]),
-        "eval_samples": len(samples[1]),
-        "config": config.model_dump(mode="json", exclude={"output_dir"}),
-        "config_digest": config.digest(),
-        "tokenizer_digest": _tokenizer_digest(base.folder),
-        "metrics": dict(metrics),
-        "versions": {"loraloop": __version__, **{name: metadata.version(name) for name in libraries}},
-    }
-
-
-def _tokenizer_digest(folder: Path) -> str | None:
-    """SHA-256 over the tokenizer and template files of the base; ``None`` when a live object came without."""
-    files = [folder / name for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")]
-    present = [path.read_bytes() for path in files if path.is_file()]
-    return hashlib.sha256(b"\x00".join(present)).hexdigest() if present else None
 
 
 def _forward(progress: Progress | None) -> Callable[[dict[str, Any]], None]:

@@ -1,0 +1,204 @@
+"""Who answers the questions of an evaluation: a child process over files, or the caller's own wrapper."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import EvaluationError, ModelError
+from ..lm.bases import Base, find_base
+from ..lm.child import run_child
+from ..ports import Progress
+from ..types import Message, Sample
+from .config import EvaluationConfig
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who is asked: ``"candidate"``, ``"live"`` or ``"base"``; ``folder`` is its adapter, ``None`` for the base."""
+
+    name: str
+    id: str | None
+    folder: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one subject gave.
+
+    Attributes:
+        texts: one answer a prompt, in order.
+        latencies_s: seconds of single requests, for the first prompts.
+        row_nll: nats over the supervised tokens of each held-out row.
+    """
+
+    texts: Sequence[str]
+    latencies_s: Sequence[float]
+    row_nll: Sequence[float] = ()
+
+
+class Asker(Protocol):
+    """Puts the same prompts and rows to every subject."""
+
+    measures_loss: bool
+    """Whether held-out rows are scored too."""
+
+    def ask(
+        self,
+        subjects: Sequence[Subject],
+        prompts: Sequence[Sequence[Message]],
+        heldout: Sequence[Sample],
+        progress: Progress | None,
+    ) -> dict[str, Answers]:
+        """Return the answers of each subject by its name."""
+        ...
+
+
+class ChildAsker:
+    """Asks in a child process that loads the base once and merges each adapter in turn.
+
+    Args:
+        model: the name of a base, a ``Base``, or a live object with ``.model`` and ``.tokenizer`` (written to a
+            temporary folder for the child; the object is only read).
+        config: how to ask.
+        cache: where a GGUF base is kept in dense form.
+        system_prompt: put before each prompt that has none.
+    """
+
+    measures_loss = True
+
+    def __init__(self, model: Any, config: EvaluationConfig, cache: Path, system_prompt: str = "") -> None:
+        self._model, self._config, self._cache, self._system_prompt = model, config, cache, system_prompt
+
+    def ask(
+        self,
+        subjects: Sequence[Subject],
+        prompts: Sequence[Sequence[Message]],
+        heldout: Sequence[Sample],
+        progress: Progress | None,
+    ) -> dict[str, Answers]:
+        """See ``Asker.ask``.
+
+        Raises:
+            EvaluationError: the child ended without answers.
+        """
+        config = self._config
+        with ExitStack() as stack:
+            spec = {
+                "base": str(self._folder(stack)),
+                "system_prompt": self._system_prompt,
+                "subjects": [{"name": s.name, "folder": str(s.folder) if s.folder else None} for s in subjects],
+                "prompts": [[(m.role, m.text) for m in prompt] for prompt in prompts],
+                "heldout": [dict(sample) for sample in heldout],
+                "decoding": {
+                    "max_new_tokens": config.max_new_tokens,
+                    "temperature": config.temperature,
+                    "seed": config.seed,
+                },
+                "batch_size": config.batch_size,
+                "latency_items": config.latency_items,
+                "dtype": config.dtype,
+                "threads": config.threads,
+            }
+
+            def hear(fact: Mapping[str, Any]) -> None:
+                if fact["kind"] == "progress" and progress is not None:
+                    progress("evaluate", fact["done"], fact["total"])
+
+            found = run_child("loraloop.evaluate.child", spec, hear, died=EvaluationError)
+        return {
+            name: Answers(texts=part["answers"], latencies_s=part["latencies_s"], row_nll=part["row_nll"])
+            for name, part in found.items()
+        }
+
+    def _folder(self, stack: ExitStack) -> Path:
+        if isinstance(self._model, Base):
+            return self._model.folder
+        if isinstance(self._model, str | Path):
+            return find_base(str(self._model), self._cache).folder
+        from ..lm.loader import bare_model, snapshot
+
+        tokenizer = getattr(self._model, "tokenizer", None)
+        if tokenizer is None:
+            raise ModelError("the model handed in has no .tokenizer, so nothing can be asked")
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loraloop-base-")))
+        snapshot(bare_model(self._model), folder)
+        tokenizer.save_pretrained(str(folder))
+        return folder
+
+
+class WrapperAsker:
+    """Asks the caller's own ``generate_response``, on a shallow copy whose model is a copy with the adapter merged.
+
+    The object handed in is only read. It answers in this process, for its code cannot be sent elsewhere; held-out rows
+    are not scored, for only the wrapper knows its prompt format.
+    """
+
+    measures_loss = False
+
+    def __init__(self, wrapper: Any, config: EvaluationConfig) -> None:
+        self._wrapper, self._config = wrapper, config
+
+    def ask(
+        self,
+        subjects: Sequence[Subject],
+        prompts: Sequence[Sequence[Message]],
+        heldout: Sequence[Sample],
+        progress: Progress | None,
+    ) -> dict[str, Answers]:
+        """See ``Asker.ask``."""
+        import torch
+
+        from ..lm.adapters import check_adapter, merged
+        from ..lm.loader import bare_model
+
+        # Fixed seeds below must not disturb the numbers the caller draws afterwards.
+        with torch.random.fork_rng(devices=[]):
+            wrapper = copy.copy(self._wrapper)
+            inner = bare_model(self._wrapper)
+            own = copy.deepcopy(inner.get_base_model() if hasattr(inner, "get_base_model") else inner)
+            wrapper.model = own
+            found: dict[str, Answers] = {}
+            for number, subject in enumerate(subjects):
+                if subject.folder is not None:
+                    check_adapter(subject.folder)
+                with merged(own, subject.folder):
+                    found[subject.name] = self._answers(wrapper, prompts, (number, len(subjects)), progress)
+        return found
+
+    def _answers(
+        self,
+        wrapper: Any,
+        prompts: Sequence[Sequence[Message]],
+        place: tuple[int, int],
+        progress: Progress | None,
+    ) -> Answers:
+        import torch
+
+        number, subjects = place
+        texts: list[str] = []
+        seconds: list[float] = []
+        for done, prompt in enumerate(prompts):
+            torch.manual_seed(self._config.seed)
+            start = time.perf_counter()
+            texts.append(str(wrapper.generate_response(prompt[-1].text)))
+            seconds.append(time.perf_counter() - start)
+            if progress is not None:
+                progress("evaluate", number * len(prompts) + done + 1, subjects * len(prompts))
+        return Answers(texts=texts, latencies_s=seconds)
+
+
+def asker_for(model: Any, config: EvaluationConfig, cache: Path, system_prompt: str) -> Asker:
+    """Return the way to ask this model."""
+    if callable(getattr(model, "generate_response", None)):
+        return WrapperAsker(model, config)
+    return ChildAsker(model, config, cache, system_prompt)

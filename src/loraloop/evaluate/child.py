@@ -1,0 +1,101 @@
+"""The evaluation process: ``python -m loraloop.evaluate.child``, spoken to by ``asking.py`` only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..lm.child import child_main
+from ..types import Sample, message
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What every subject is asked: the same prompts, the same rows."""
+
+    model: Any
+    template: Any
+    prompts: Sequence[Sequence[int]]
+    heldout: Sequence[Sample]
+    decoding: Any
+    batch_size: int
+    latency_items: int
+
+
+def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
+    """Answer for each subject in turn, with its adapter merged as it will be served."""
+    import torch
+
+    from ..lm.adapters import check_adapter, merged
+    from ..lm.decode import Decoding
+    from ..lm.loader import load_model, load_tokenizer
+    from ..lm.probe import probe
+    from ..lm.template import Template
+
+    choice = probe(spec["batch_size"], max_threads=spec.get("max_threads"), dtypes=(spec["dtype"],))
+    if spec["threads"]:
+        torch.set_num_threads(spec["threads"])
+    folder = Path(spec["base"])
+    template = Template(load_tokenizer(folder), spec["system_prompt"])
+    asked = _Asked(
+        model=load_model(folder, spec["dtype"]),
+        template=template,
+        prompts=[template.prompt_ids([message(role, text) for role, text in turns]) for turns in spec["prompts"]],
+        heldout=[Sample(**row) for row in spec["heldout"]],
+        decoding=Decoding(**spec["decoding"]),
+        batch_size=spec["batch_size"],
+        latency_items=spec["latency_items"],
+    )
+    say("ready", dtype=choice.dtype, threads=torch.get_num_threads())
+    found: dict[str, Any] = {}
+    total = len(spec["subjects"]) * len(asked.prompts)
+    for number, subject in enumerate(spec["subjects"]):
+        adapter = Path(subject["folder"]) if subject["folder"] else None
+        if adapter is not None:
+            check_adapter(adapter)
+        begun = number * len(asked.prompts)
+        with merged(asked.model, adapter):
+            found[subject["name"]] = _subject(
+                asked, lambda done, begun=begun: say("progress", done=begun + done, total=total)
+            )
+    return found
+
+
+def _subject(asked: _Asked, on_batch: Callable[[int], None]) -> Mapping[str, Any]:
+    from ..lm.decode import generate, timed_answer
+
+    nll = _heldout_nll(asked)
+    ids = generate(
+        asked.model,
+        asked.prompts,
+        asked.template.stop_ids,
+        asked.decoding,
+        batch_size=asked.batch_size,
+        on_batch=on_batch,
+    )
+    timed = [
+        timed_answer(asked.model, prompt, asked.template.stop_ids, asked.decoding)[1]
+        for prompt in asked.prompts[: asked.latency_items]
+    ]
+    return {"answers": [asked.template.answer_text(row) for row in ids], "latencies_s": timed, "row_nll": nll}
+
+
+def _heldout_nll(asked: _Asked) -> list[float]:
+    from ..lm.packed import PackedModel
+
+    if not asked.heldout:
+        return []
+    before = asked.model.config._attn_implementation
+    try:
+        return PackedModel(asked.model).row_nll(asked.heldout)
+    finally:
+        asked.model.set_attn_implementation(before)  # generation needs the model's own attention
+
+
+if __name__ == "__main__":
+    child_main(work)

@@ -1,0 +1,214 @@
+"""LoRAEvaluator: asks an adapter, the live one and the base the same questions and reports what it heard.
+
+Not covered here: whether the adapter may serve (``gate.py``), where it is stored.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from ..errors import EvaluationError, LoraloopError
+from ..ports import Clock, Progress
+from ..store.location import checked_name, inside
+from ..types import Adapter, Report, Sample, message
+from .asking import Answers, Asker, Subject, asker_for
+from .config import EvaluationConfig
+from .gate import absolute_rules
+from .metrics import calculate_keyword_score, calculate_response_quality
+from .scoring import PASS_SHARE, make_report, mean, overall_score
+from .suites import Suite, load_suite
+
+log = logging.getLogger(__name__)
+
+_CASES_OF_A_TYPE = 2
+_NO_SCORE = {
+    "overall_score": 0.0,
+    "keyword_score": 0.0,
+    "quality_score": 0.0,
+    "avg_response_time": 0.0,
+    "max_response_time": 0.0,
+    "test_cases_passed": 0,
+    "total_test_cases": 0,
+}
+
+
+class LoRAEvaluator:
+    """Measures adapters on one base model.
+
+    Args:
+        model: a wrapper with ``.model`` and ``.tokenizer`` (asked through its own ``generate_response`` where it has
+            one), the name of a base, or a ``Base``. The object is only read.
+        config: how to ask.
+        suites: suites to ask; ``None`` loads ``config.suites``.
+        cache: where a GGUF base is kept in dense form; ``None`` is ``adapter_dir/.bases``.
+        system_prompt: put before each prompt that has none.
+
+    Attributes:
+        test_cases: what ``evaluate_adapter_performance`` asks: dicts of ``input``, ``expected_keywords``, ``type``;
+            callers replace it.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        config: EvaluationConfig | None = None,
+        *,
+        suites: Sequence[Suite] | None = None,
+        cache: Path | None = None,
+        system_prompt: str = "",
+        bot: str = "default",
+        clock: Clock | None = None,
+    ) -> None:
+        self.model = model
+        self.config = config or EvaluationConfig()
+        self.test_cases: list[dict[str, Any]] = default_test_cases()
+        self._suites = suites
+        self._cache = cache or Path(self.config.adapter_dir) / ".bases"
+        self._system_prompt, self._bot, self._clock = system_prompt, bot, clock
+
+    # -- reports ------------------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        adapter: Adapter,
+        *,
+        live: Adapter | None = None,
+        heldout: Sequence[Sample] = (),
+        dataset_id: str | None = None,
+        progress: Progress | None = None,
+    ) -> Report:
+        """Ask candidate, live adapter and base the same items, and measure their loss on the same held-out rows.
+
+        Args:
+            adapter: the candidate.
+            live: the adapter that serves now, if any.
+            heldout: samples of the gate split; at most ``max_heldout_rows`` are used.
+
+        Raises:
+            EvaluationError: nobody could be asked. ArtifactError: an adapter's files are unsafe or do not fit.
+        """
+        suites = self._suites if self._suites is not None else [load_suite(name) for name in self.config.suites]
+        cases = [(suite, item) for suite in suites for item in suite.items]
+        rows = list(heldout)[: self.config.max_heldout_rows]
+        subjects = [Subject("candidate", adapter.id, Path(adapter.path))]
+        if live is not None:
+            subjects.append(Subject("live", live.id, Path(live.path)))
+        subjects.append(Subject("base", adapter.base_id, None))
+        started = perf_counter()
+        log.info("evaluating %s: %d items, %d held-out rows", adapter.id, len(cases), len(rows))
+        found = self._asker().ask(subjects, [item.messages for _, item in cases], rows, progress)
+        facts = {
+            "bot": self._bot,
+            "adapter_id": adapter.id,
+            "baseline_id": live.id if live is not None else None,
+            "dataset_id": dataset_id,
+            "suites": {suite.name: suite.digest for suite in suites},
+        }
+        report = make_report(facts, subjects, cases, found, rows, self._now())
+        log.info("evaluated %s as %s in %.1f s", adapter.id, report.id, perf_counter() - started)
+        return report
+
+    # -- the older interface ------------------------------------------------------------------------------------------
+
+    def evaluate_adapter_performance(self, adapter_name: str, adapter_path: str | Path | None = None) -> dict[str, Any]:
+        """Ask ``test_cases`` of an adapter, really loaded, and of the base beside it.
+
+        Args:
+            adapter_name: looked up in ``config.adapter_dir`` unless ``adapter_path`` is given.
+
+        Returns:
+            ``overall_score, keyword_score, quality_score, avg_response_time, max_response_time, test_cases_passed,
+            total_test_cases``, and ``individual_scores, base, valid, reason``; on failure scores of 0 and ``error``.
+        """
+        try:
+            checked_name(adapter_name, "adapter")
+            folder = Path(adapter_path) if adapter_path else inside(Path(self.config.adapter_dir), adapter_name)
+            return self._performance(folder.resolve())
+        except LoraloopError as error:
+            log.warning("adapter %s could not be evaluated: %s", adapter_name, error)
+            return {**_NO_SCORE, "error": str(error), "hint": error.hint}
+
+    def generate_test_response(self, input_text: str) -> str:
+        """Return the answer of the model as it was handed in, without an adapter."""
+        return self._heard([Subject("base", None, None)], [input_text])["base"].texts[0]
+
+    def calculate_keyword_score(self, response: str, expected_keywords: Sequence[str]) -> float:
+        """Return the share of expected keywords found, 0..1; 1.0 where none is expected."""
+        return calculate_keyword_score(response, expected_keywords)
+
+    def calculate_response_quality(self, response: str) -> float:
+        """Return how well formed an answer is, 0..1; 0.0 under 5 characters."""
+        return calculate_response_quality(response)
+
+    def should_deploy_adapter(
+        self, adapter_name: str, performance: Mapping[str, Any], deployment_threshold: float = 0.7
+    ) -> bool:
+        """Return whether a performance meets the old absolute thresholds; a failed or invalid evaluation never does."""
+        rules = absolute_rules(performance, deployment_threshold)
+        for rule in rules:
+            if not rule.passed:
+                log.info("adapter %s: %s is %s, required %s", adapter_name, rule.rule, rule.observed, rule.required)
+        return all(rule.passed for rule in rules)
+
+    def compare_adapters(self, performances: Mapping[str, Mapping[str, Any]]) -> str | None:
+        """Return the name with the highest overall score (ties: the first named); ``None`` where nobody has one."""
+        able = {n: float(p.get("overall_score", 0.0)) for n, p in performances.items() if not p.get("error")}
+        return max(able, key=lambda name: able[name]) if able else None
+
+    # -- how it is done -----------------------------------------------------------------------------------------------
+
+    def _performance(self, folder: Path) -> dict[str, Any]:
+        if not folder.is_dir():
+            raise EvaluationError(f"there is no adapter at {folder.name}", hint="train it first, or give adapter_path")
+        subjects = [Subject("candidate", folder.name, folder), Subject("base", None, None)]
+        prompts = [str(case["input"]) for case in self.test_cases]
+        found = self._heard(subjects, prompts)
+        totals = {name: self._totals(answers) for name, answers in found.items()}
+        same = bool(prompts) and found["candidate"].texts == found["base"].texts
+        reason = "nothing was asked" if not prompts else "answers never change with the adapter" if same else ""
+        return {**totals["candidate"], "base": totals["base"], "valid": not reason, "reason": reason}
+
+    def _totals(self, answers: Answers) -> dict[str, Any]:
+        keyword = [
+            calculate_keyword_score(text, case.get("expected_keywords") or ())
+            for text, case in zip(answers.texts, self.test_cases, strict=True)
+        ]
+        quality = [calculate_response_quality(text) for text in answers.texts]
+        overall = [overall_score(k, q) for k, q in zip(keyword, quality, strict=True)]
+        seconds = answers.latencies_s
+        return {
+            "overall_score": mean(overall),
+            "keyword_score": mean(keyword),
+            "quality_score": mean(quality),
+            "avg_response_time": mean(seconds),
+            "max_response_time": max(seconds, default=0.0),
+            "test_cases_passed": sum(k >= PASS_SHARE and q > 0 for k, q in zip(keyword, quality, strict=True)),
+            "total_test_cases": len(self.test_cases),
+            "individual_scores": overall,
+        }
+
+    def _heard(self, subjects: Sequence[Subject], prompts: Sequence[str]) -> dict[str, Answers]:
+        return self._asker().ask(subjects, [(message("user", text),) for text in prompts], (), None)
+
+    def _asker(self) -> Asker:
+        return asker_for(self.model, self.config, self._cache, self._system_prompt)
+
+    def _now(self) -> datetime:
+        return self._clock.now() if self._clock else datetime.now(UTC)
+
+
+def default_test_cases() -> list[dict[str, Any]]:
+    """Return two cases of each type of the built-in suite of the meal domain, in the older form."""
+    seen: dict[str, int] = {}
+    cases = []
+    for item in load_suite("ko_meals").items:
+        seen[item.type] = seen.get(item.type, 0) + 1
+        if seen[item.type] <= _CASES_OF_A_TYPE:
+            keywords = list(item.any_of or item.all_of)
+            cases.append({"input": item.messages[-1].text, "expected_keywords": keywords, "type": item.type})
+    return cases

@@ -1,0 +1,124 @@
+"""From answers to a report: pure functions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ..types import ItemResult, Report, Sample, SubjectScore
+from .asking import Answers, Subject
+from .metrics import calculate_response_quality, item_passed, keyword_score
+from .suites import Suite, SuiteItem
+
+KEYWORD_SHARE = 0.6
+"""Weight of the keyword score in the overall score; the rest is response quality."""
+
+PASS_SHARE = 0.5
+"""Share of expected keywords with which a case of the older interface passes."""
+
+Case = tuple[Suite, SuiteItem]
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean, 0.0 of nothing."""
+    return math.fsum(values) / len(values) if values else 0.0
+
+
+def overall_score(keyword: float, quality: float) -> float:
+    """Return the weighted sum of keyword score and response quality, 0..1."""
+    return KEYWORD_SHARE * keyword + (1 - KEYWORD_SHARE) * quality
+
+
+def item_results(subject: Subject, cases: Sequence[Case], answers: Answers) -> list[ItemResult]:
+    """Score each answer of one subject."""
+    results = []
+    for n, ((suite, item), answer) in enumerate(zip(cases, answers.texts, strict=True)):
+        results.append(
+            ItemResult(
+                subject=subject.name,
+                suite=suite.name,
+                item=item.id,
+                answer=answer,
+                keyword_score=keyword_score(answer, item),
+                quality_score=calculate_response_quality(answer, item.language),
+                passed=item_passed(answer, item),
+                latency_s=answers.latencies_s[n] if n < len(answers.latencies_s) else None,
+                type=item.type,
+                kind=suite.kind,
+            )
+        )
+    return results
+
+
+def subject_score(
+    subject: Subject, items: Sequence[ItemResult], answers: Answers, heldout: Sequence[Sample]
+) -> SubjectScore:
+    """Total one subject: mean scores over items, loss over held-out answer tokens."""
+    keyword = mean([item.keyword_score for item in items])
+    quality = mean([item.quality_score for item in items])
+    loss = bits = None
+    if heldout and answers.row_nll:
+        nats = math.fsum(answers.row_nll)
+        tokens = sum(label != -100 for sample in heldout for label in sample.labels[1:])
+        size_bytes = sum(sample.text_bytes for sample in heldout)
+        loss = nats / max(1, tokens)
+        bits = nats / math.log(2) / size_bytes if size_bytes else None
+    return SubjectScore(
+        subject=subject.name,
+        subject_id=subject.id,
+        overall_score=overall_score(keyword, quality),
+        keyword_score=keyword,
+        quality_score=quality,
+        test_cases_passed=sum(item.passed for item in items),
+        total_test_cases=len(items),
+        avg_response_time=mean(answers.latencies_s),
+        max_response_time=max(answers.latencies_s, default=0.0),
+        heldout_loss=loss,
+        perplexity=math.exp(min(loss, 700.0)) if loss is not None else None,
+        bits_per_byte=bits,
+    )
+
+
+def why_invalid(subjects: Sequence[Subject], cases: Sequence[Case], found: Mapping[str, Answers]) -> str:
+    """Return why these answers say nothing about the candidate, or an empty string."""
+    heard = found["candidate"]
+    if not cases and not heard.row_nll:
+        return "nothing was asked: no suite items and no held-out rows"
+    others = [subject.name for subject in subjects if subject.name != "candidate"]
+    if cases and not heard.row_nll and others and all(found[name].texts == heard.texts for name in others):
+        return "the answers never change with the adapter, so they say nothing about it"
+    return ""
+
+
+def make_report(
+    facts: Mapping[str, Any],
+    subjects: Sequence[Subject],
+    cases: Sequence[Case],
+    found: Mapping[str, Answers],
+    heldout: Sequence[Sample],
+    now: datetime,
+) -> Report:
+    """Put everything seen into one report; its id is ``rp-`` and 16 hex digits of the digest of what it says.
+
+    Args:
+        facts: ``bot``, ``adapter_id``, ``baseline_id``, ``dataset_id`` and ``suites``.
+    """
+    items = {subject.name: item_results(subject, cases, found[subject.name]) for subject in subjects}
+    scores = [subject_score(s, items[s.name], found[s.name], heldout) for s in subjects]
+    reason = why_invalid(subjects, cases, found)
+    every = [item for name in items for item in items[name]]
+    said = json.dumps([dict(facts), [dict(s) for s in scores], [dict(i) for i in every], now.isoformat()], default=str)
+    return Report(
+        id=f"rp-{hashlib.sha256(said.encode()).hexdigest()[:16]}",
+        created_at=now,
+        scores=tuple(scores),
+        items=tuple(every),
+        heldout_rows=len(heldout) if found["candidate"].row_nll else 0,
+        valid=not reason,
+        reason=reason,
+        **facts,
+    )

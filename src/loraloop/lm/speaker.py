@@ -1,0 +1,59 @@
+"""Speaker: one loaded model that answers one person at a time, for the command line and the demo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..types import Message
+from .decode import Decoding, timed_answer
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """An answer and the seconds it took."""
+
+    text: str
+    seconds: float
+
+
+class Speaker:
+    """A base with at most one adapter merged in; it never changes, a new release is a new speaker.
+
+    Args:
+        folder: dense folder of the base.
+        adapter: folder of a verified adapter; ``None`` for the base alone.
+        system_prompt: put before conversations that have none.
+        decoding: how answers are drawn.
+        dtype: number format of the weights.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        adapter: Path | None,
+        *,
+        system_prompt: str = "",
+        decoding: Decoding | None = None,
+        dtype: str = "bfloat16",
+    ) -> None:
+        from .adapters import check_adapter, merge_for_good
+        from .loader import load_model, load_tokenizer
+        from .probe import probe
+        from .template import Template
+
+        self._template = Template(load_tokenizer(folder), system_prompt)
+        self._decoding = decoding or Decoding()
+        probe(1, dtypes=(dtype,))
+        self._model: Any = load_model(folder, dtype)
+        if adapter is not None:
+            check_adapter(adapter)
+            merge_for_good(self._model, adapter)
+
+    def answer(self, messages: Sequence[Message]) -> Spoken:
+        """Return the answer to a conversation that ends with a user's message."""
+        prompt = self._template.prompt_ids(messages)
+        ids, seconds = timed_answer(self._model, prompt, self._template.stop_ids, self._decoding)
+        return Spoken(self._template.answer_text(ids), seconds)
