@@ -40,6 +40,7 @@ class PackedModel:
         attention.register()
         self._inner = model.get_base_model() if hasattr(model, "get_base_model") else model
         before = self._inner.config._attn_implementation
+        before = "sdpa" if before == attention.NAME else before  # packed once already
         self.mode = self._probe(before)
         if self.mode == "rows":
             self._inner.set_attn_implementation(before)

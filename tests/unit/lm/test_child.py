@@ -1,0 +1,77 @@
+"""A heavy step in a process of its own: facts, errors and deaths all reach the parent."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loraloop.errors import EvaluationError, TrainingDiverged
+from loraloop.lm.child import run_child
+
+CHILD = """
+import os, signal, sys, time
+from loraloop.errors import TrainingDiverged
+from loraloop.lm.child import child_main
+
+def work(spec, say):
+    say("progress", done=1, total=2)
+    print("a library prints this")
+    if spec["do"] == "fail":
+        raise TrainingDiverged("loss nan at step 3", hint="lower it")
+    if spec["do"] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if spec["do"] == "bug":
+        raise ZeroDivisionError("oops")
+    return {"priority": os.nice(0), "text": spec["text"]}
+
+child_main(work)
+"""
+
+
+@pytest.fixture(autouse=True)
+def child_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module named ``small_child`` that the child process can import."""
+    (tmp_path / "small_child.py").write_text(CHILD)
+    source = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("PYTHONPATH", source)
+
+
+def run(do: str, facts: list[dict[str, Any]] | None = None, **options: Any) -> dict[str, Any]:
+    """Run the small child."""
+    return run_child("small_child", {"do": do, "text": "안녕"}, (facts if facts is not None else []).append, **options)
+
+
+def test_facts_and_result_arrive_and_prints_do_not_disturb_them() -> None:
+    """What a library prints is kept apart from the facts, and Korean text survives the way there and back."""
+    facts: list[dict[str, Any]] = []
+    result = run("well", facts)
+    assert facts == [{"kind": "progress", "done": 1, "total": 2}]
+    assert result["text"] == "안녕"
+
+
+def test_the_child_yields_to_whoever_serves_users() -> None:
+    """The child runs at a lower priority than its parent."""
+    assert run("well")["priority"] > os.nice(0)
+
+
+def test_the_childs_error_is_raised_again_with_its_hint() -> None:
+    """An error of our tree comes through as itself."""
+    with pytest.raises(TrainingDiverged, match="step 3") as caught:
+        run("fail")
+    assert caught.value.hint == "lower it"
+
+
+def test_a_killed_child_is_an_error_that_names_the_signal(tmp_path: Path) -> None:
+    """A child that was killed is reported as such, with the log to read, and as the error the caller chose."""
+    with pytest.raises(EvaluationError, match="SIGKILL") as caught:
+        run("die", died=EvaluationError, log_path=tmp_path / "child.log")
+    assert "child.log" in str(caught.value)
+
+
+def test_a_bug_in_the_child_shows_its_last_words() -> None:
+    """An unexpected exception reaches the user as one line, not as silence."""
+    with pytest.raises(Exception, match="ZeroDivisionError: oops"):
+        run("bug")
+    assert sys.exc_info() == (None, None, None)

@@ -1,0 +1,39 @@
+"""Which rows make which step."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loraloop.train.order import IGNORED, learning_rate_factor, prompt_of, split_samples, steps_of_epoch
+from loraloop.types import Sample
+
+rows = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=60).map(
+    lambda pairs: [Sample((q, q, a), (IGNORED, IGNORED, a)) for q, a in pairs]
+)
+
+
+@given(rows, st.floats(0.0, 0.9), st.integers(0, 5))
+def test_no_prompt_stands_on_both_sides_of_a_split(samples: list[Sample], share: float, seed: int) -> None:
+    """Rows with one prompt go together, nothing is lost, and training always has something."""
+    train, validation = split_samples(samples, share, seed)
+    assert sorted(map(dict, train + validation), key=str) == sorted(map(dict, samples), key=str)
+    assert not {prompt_of(s) for s in train} & {prompt_of(s) for s in validation}
+    assert train
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=200), st.integers(1, 16), st.integers(0, 3))
+def test_every_row_comes_once_an_epoch(lengths: list[int], rows_per_step: int, epoch: int) -> None:
+    """An epoch visits each row exactly once, in an order the seed alone decides."""
+    steps = steps_of_epoch(lengths, rows_per_step, 7, epoch)
+    assert sorted(row for step in steps for row in step) == list(range(len(lengths)))
+    assert all(1 <= len(step) <= rows_per_step for step in steps)
+    assert steps == steps_of_epoch(lengths, rows_per_step, 7, epoch)
+
+
+@given(st.integers(1, 500), st.integers(0, 500))
+def test_the_learning_rate_rises_then_falls_within_its_bounds(steps: int, warmup: int) -> None:
+    """Factors stay in (0, 1], warm-up takes at most a tenth of the steps, and the end is near a tenth."""
+    factors = [learning_rate_factor(step, steps, warmup) for step in range(steps)]
+    assert all(0 < factor <= 1 for factor in factors)
+    peak = factors.index(max(factors))
+    assert peak <= max(0, steps // 10)
+    assert factors[peak:] == sorted(factors[peak:], reverse=True)
