@@ -1,0 +1,147 @@
+"""SIGKILL at random moments of a turn: afterwards nothing is broken, the live adapter verifies, the turn finishes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", OMP_NUM_THREADS="1")
+
+
+def loraloop(home: Path, *words: str) -> subprocess.Popen[str]:
+    """Start one command on a home."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "loraloop", "--home", str(home), *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def must(home: Path, *words: str, codes: tuple[int, ...] = (0,)) -> str:
+    """Run one command to its end; anything but an expected exit code ends the benchmark."""
+    process = loraloop(home, *words)
+    out, err = process.communicate(timeout=600)
+    if process.returncode not in codes:
+        raise SystemExit(f"loraloop {' '.join(words)} ended with {process.returncode}\n{out[-2000:]}\n{err[-2000:]}")
+    return out
+
+
+def rows(path: Path, begin: int, count: int) -> Path:
+    """Write small conversations as our JSONL of the older record form."""
+    with path.open("w", encoding="utf-8") as file:
+        for n in range(begin, begin + count):
+            record = {
+                "user_input": f"question number {n} about topic {n % 7}?",
+                "bot_response": f"the answer to question {n} is {n * 3 % 101}, my friend",
+                "quality_score": 0.9,
+                "timestamp": f"2026-01-{n % 28 + 1:02d}T10:00:00",
+            }
+            file.write(json.dumps(record) + "\n")
+    return path
+
+
+def prepared_home(folder: Path) -> Path:
+    """A home with a tiny real base and one adapter live, and new conversations that have not been learnt yet."""
+    from loraloop.testing.tiny import tiny_base
+    from loraloop.wiring import init_home
+
+    home = folder / "home"
+    base = tiny_base(folder / "tiny", hidden=64, layers=4)
+    init_home(home, base__model=str(base), train__save_steps=3, train__epochs=3, gate__loss_tolerance_nats=100.0)
+    must(home, "import", str(rows(folder / "one.jsonl", 0, 160)), "--reviewed", "--consent", "granted")
+    must(home, "turn", "--name", "first", codes=(0, 1))
+    must(home, "deploy", "first", "--force", "--reason", "benchmark")
+    must(home, "import", str(rows(folder / "two.jsonl", 160, 160)), "--reviewed", "--consent", "granted")
+    return home
+
+
+def orphans(home: Path) -> list[str]:
+    """Training or evaluation processes that still run for this home."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().decode(errors="replace")
+                environ = (entry / "environ").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if ".child" in words and "loraloop" in words and str(home) in environ:
+                found.append(entry.name)
+    return found
+
+
+def one_kill(source: Path, home: Path, after_s: float) -> dict[str, Any]:
+    """Kill a turn ``after_s`` seconds after its start, then look, then let a turn finish."""
+    shutil.copytree(source, home, symlinks=True)
+    os.environ["LORALOOP_BENCH"] = str(home)
+    turn = loraloop(home, "turn", "--name", "second")
+    try:
+        turn.wait(timeout=after_s)
+    except subprocess.TimeoutExpired:
+        os.kill(turn.pid, signal.SIGKILL)
+    turn.communicate()
+    time.sleep(0.2)
+    left = orphans(home)
+    doctor = loraloop(home, "doctor", "--json")
+    told, _ = doctor.communicate(timeout=300)
+    status = json.loads(must(home, "status", "--json"))
+    finish = loraloop(home, "turn", "--name", "second")
+    _, err = finish.communicate(timeout=600)
+    fault = ""
+    if turn.returncode not in (-signal.SIGKILL, 0, 1):
+        fault = f"the turn ended with {turn.returncode}"
+    elif left:
+        fault = f"orphans {left}"
+    elif doctor.returncode != 0:
+        fault = f"doctor: {told[-600:]}"
+    elif finish.returncode not in (0, 1):
+        fault = f"the turn after it ended with {finish.returncode}: {err[-600:]}"
+    shutil.rmtree(home, ignore_errors=True)
+    return {"after_s": round(after_s, 2), "killed": turn.returncode == -signal.SIGKILL, "fault": fault, "status": status}
+
+
+def main() -> None:
+    """Run the benchmark and print one JSON line at the end; exit 1 if anything was broken."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--kills", type=int, default=10 if os.environ.get("CI") else 50)
+    options.add_argument("--seed", type=int, default=0)
+    chosen = options.parse_args()
+    moments = random.Random(chosen.seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = prepared_home(folder)
+        shutil.copytree(source, folder / "timed", symlinks=True)
+        start = time.perf_counter()
+        must(folder / "timed", "turn", "--name", "second", codes=(0, 1))
+        whole_s = time.perf_counter() - start
+        print(f"an undisturbed turn takes {whole_s:.1f} s", flush=True)
+        results = []
+        for number in range(chosen.kills):
+            # Stratified: one kill in each equal slice of the turn, so that no part of it is missed by chance.
+            after_s = (number + moments.random()) / chosen.kills * whole_s
+            found = one_kill(source, folder / f"kill-{number}", after_s)
+            results.append(found)
+            print(f"kill {number + 1}/{chosen.kills} after {after_s:5.2f} s: {found['fault'] or 'whole'}", flush=True)
+    faults = [found for found in results if found["fault"]]
+    live = Counter(str((found["status"].get("live") or {}).get("adapter_name")) for found in results)
+    print(json.dumps({
+        "benchmark": "kill", "at": datetime.now(UTC).isoformat(timespec="seconds"), "kills": chosen.kills,
+        "killed_in_time": sum(found["killed"] for found in results), "turn_s": round(whole_s, 1),
+        "broken": len(faults), "live_after_kill": dict(live), "faults": [f["fault"] for f in faults][:5],
+    }))  # fmt: skip
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Adapter -> Report -> Decision: suites, metrics, evaluator, gate."""

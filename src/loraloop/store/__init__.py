@@ -1,0 +1,1 @@
+"""Where values live: a database for values, folders for artifacts."""
