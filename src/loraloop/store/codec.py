@@ -1,0 +1,85 @@
+"""Values to JSON text and back, exactly."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ..errors import DataError
+from ..types import Record
+
+R = TypeVar("R", bound=Record)
+
+
+def encode(value: Record) -> str:
+    """Return a value as JSON text; the same value always gives the same text.
+
+    Raises:
+        DataError: a text in it cannot be stored (a NUL byte, half of a surrogate pair).
+    """
+    return checked_text(json.dumps(dict(value), ensure_ascii=False, sort_keys=True, default=_plain))
+
+
+def decode(kind: type[R], text: str) -> R:
+    """Return the value that ``encode`` wrote; keys a newer version added are left out."""
+    found: R = _build(kind, json.loads(text))
+    return found
+
+
+def checked_text(text: str) -> str:
+    """Return ``text`` if both SQLite and PostgreSQL can keep it.
+
+    Raises:
+        DataError: it holds a NUL byte or half of a surrogate pair.
+    """
+    if "\x00" in text or "\\u0000" in text:
+        raise DataError("a text holds a NUL byte, which cannot be stored", hint="remove it from the data")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError("a text holds half of a surrogate pair, which is no character") from error
+    return text
+
+
+def stamp(moment: datetime) -> str:
+    """Return a time as UTC text of fixed width, so that text order is time order."""
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return aware.isoformat(timespec="microseconds")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return stamp(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _build(kind: Any, raw: Any) -> Any:
+    """Make ``raw`` (plain JSON) a value of the annotated kind."""
+    if raw is None:
+        return None
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return _build(next(part for part in parts if part is not type(None)), raw)
+    if origin is tuple:
+        return tuple(_build(parts[0], item) for item in raw)
+    if origin is Literal:
+        return raw
+    if isinstance(kind, type):
+        if is_dataclass(kind):
+            hints = _hints(kind)
+            return kind(**{f.name: _build(hints[f.name], raw[f.name]) for f in fields(kind) if f.name in raw})
+        if issubclass(kind, datetime):
+            return datetime.fromisoformat(raw)
+    return raw

@@ -1,0 +1,166 @@
+"""Conversations, the feedback on them, and why answers were left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..errors import UnknownThing
+from ..types import Conversation, Feedback, Message, plain
+from . import codec, tables
+from .database import Database
+from .events import Events
+
+_PAGE = 500
+_T = tables.conversations
+
+
+class Conversations:
+    """The only place where conversation text lives."""
+
+    def __init__(self, database: Database, events: Events) -> None:
+        self._database, self._events = database, events
+
+    def add(self, conversations: Iterable[Conversation]) -> int:
+        """Store those not yet known; return how many were new. All of one call or none.
+
+        Raises:
+            DataError: a text cannot be stored; nothing of this call was.
+        """
+        found = {c.id: c for c in conversations}
+        if not found:
+            return 0
+        new = 0
+        with self._database.write() as connection:
+            ids = list(found)
+            known: set[str] = set()
+            for begin in range(0, len(ids), _PAGE):
+                page = sa.select(_T.c.id).where(_T.c.id.in_(ids[begin : begin + _PAGE]))
+                known.update(connection.execute(page).scalars())
+            fresh = [c for c in found.values() if c.id not in known]
+            if fresh:
+                connection.execute(sa.insert(_T), [_row(c) for c in fresh])
+                said = [{"conversation_id": c.id, "body": codec.encode(f)} for c in fresh for f in c.feedback]
+                if said:
+                    connection.execute(sa.insert(tables.feedback), said)
+                for bot in sorted({c.bot for c in fresh}):
+                    count = sum(c.bot == bot for c in fresh)
+                    self._events.within(connection, bot, "ConversationsAdded", "import", {"count": count})
+            new = len(fresh)
+        return new
+
+    def get(self, conversation_id: str) -> Conversation | None:
+        """Return one conversation with its feedback."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(_T).where(_T.c.id == conversation_id)).mappings().first()
+            return None if row is None else _conversations(connection, [row])[0]
+
+    def iterate(self, bot: str, since: datetime | None = None) -> Iterator[Conversation]:
+        """Yield all conversations of a bot, oldest first (created_at, then id), a page at a time."""
+        after = (codec.stamp(since), "") if since is not None else ("", "")
+        while True:
+            query = (
+                sa.select(_T)
+                .where(_T.c.bot == bot, sa.tuple_(_T.c.created_at, _T.c.id) > sa.tuple_(*map(sa.literal, after)))
+                .order_by(_T.c.created_at, _T.c.id)
+                .limit(_PAGE)
+            )
+            with self._database.read() as connection:
+                rows = connection.execute(query).mappings().all()
+                page = _conversations(connection, rows)
+            yield from page
+            if len(rows) < _PAGE:
+                return
+            after = (rows[-1]["created_at"], rows[-1]["id"])
+
+    def count(self, bot: str) -> int:
+        """Return how many conversations a bot has."""
+        with self._database.read() as connection:
+            query = sa.select(sa.func.count()).select_from(_T).where(_T.c.bot == bot)
+            return int(connection.execute(query).scalar_one())
+
+    def add_feedback(self, conversation_id: str, feedback: Feedback) -> None:
+        """Append feedback.
+
+        Raises:
+            UnknownThing: no such conversation, or the message is no answer of the bot.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(sa.select(_T).where(_T.c.id == conversation_id)).mappings().first()
+            if row is None:
+                raise UnknownThing(f"no conversation {conversation_id!r}", hint="ids are shown by loraloop chat and ask")
+            messages = json.loads(row["messages"])
+            place = feedback.message_index
+            if not 0 <= place < len(messages) or messages[place]["role"] != "assistant":
+                raise UnknownThing(f"message {place} of {conversation_id} is no answer")
+            connection.execute(
+                sa.insert(tables.feedback), {"conversation_id": conversation_id, "body": codec.encode(feedback)}
+            )
+            facts = {"conversation_id": conversation_id, "kind": feedback.kind}
+            self._events.within(connection, row["bot"], "FeedbackGiven", feedback.actor or "user", facts)
+
+    def save_drops(self, bot: str, drops: Mapping[str, str]) -> None:
+        """Replace the bot's table of dropped rows: ``conversation_id[#message_index]`` -> reason."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(tables.drops).where(tables.drops.c.bot == bot))
+            if drops:
+                rows = [{"bot": bot, "target": target, "reason": reason} for target, reason in drops.items()]
+                connection.execute(sa.insert(tables.drops), rows)
+
+    def drops(self, bot: str) -> dict[str, str]:
+        """Return the bot's dropped rows and their reasons."""
+        query = sa.select(tables.drops.c.target, tables.drops.c.reason).where(tables.drops.c.bot == bot)
+        with self._database.read() as connection:
+            return {target: reason for target, reason in connection.execute(query.order_by(tables.drops.c.target))}
+
+
+def _row(c: Conversation) -> dict[str, Any]:
+    row = {
+        "id": c.id,
+        "bot": c.bot,
+        "created_at": codec.stamp(c.created_at),
+        "source": c.source,
+        "consent": c.consent,
+        "person": c.user,
+        "session": c.session,
+        "release_id": c.release_id,
+        "quality_score": c.quality_score,
+        "language": c.language,
+        "messages": json.dumps(plain(c.messages), ensure_ascii=False),
+    }
+    for value in row.values():
+        if isinstance(value, str):
+            codec.checked_text(value)
+    return row
+
+
+def _conversations(connection: sa.Connection, rows: Iterable[Any]) -> list[Conversation]:
+    rows = list(rows)
+    said: dict[str, list[Feedback]] = {row["id"]: [] for row in rows}
+    f = tables.feedback
+    query = sa.select(f.c.conversation_id, f.c.body).where(f.c.conversation_id.in_(list(said))).order_by(f.c.id)
+    for conversation_id, body in connection.execute(query):
+        said[conversation_id].append(codec.decode(Feedback, body))
+    return [_conversation(row, tuple(said[row["id"]])) for row in rows]
+
+
+def _conversation(row: Any, feedback: tuple[Feedback, ...]) -> Conversation:
+    messages = tuple(codec.decode(Message, json.dumps(message)) for message in json.loads(row["messages"]))
+    return Conversation(
+        id=row["id"],
+        bot=row["bot"],
+        messages=messages,
+        created_at=datetime.fromisoformat(row["created_at"]),
+        source=row["source"],
+        consent=row["consent"],
+        user=row["person"],
+        session=row["session"],
+        release_id=row["release_id"],
+        quality_score=row["quality_score"],
+        language=row["language"],
+        feedback=feedback,
+    )

@@ -1,0 +1,193 @@
+"""One database, opened safely: SQLite with one writer at a time across processes, or PostgreSQL.
+
+On SQLite every write and every checkpoint of every process happens under one file lock, because SQLite versions up to
+3.51.2 can lose committed data when two connections write and checkpoint a WAL at the same moment.
+
+Source: sqlite.org/wal.html, "WAL-reset bug" (fixed in 3.51.3, 3.50.7, 3.44.6).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..errors import LoraloopError, StoreBusy, StoreError
+
+log = logging.getLogger(__name__)
+
+LOCK_TIMEOUT_S = 30.0
+_POLL_S = 0.005
+_FIXED_SQLITE = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+
+
+def wal_is_safe(version: tuple[int, ...]) -> bool:
+    """Return whether this SQLite release holds the fix of the WAL-reset bug.
+
+    Example:
+        >>> wal_is_safe((3, 40, 1)), wal_is_safe((3, 50, 7)), wal_is_safe((3, 52, 0))
+        (False, True, True)
+    """
+    return version >= _FIXED_SQLITE[0] or any(version[:2] == f[:2] and version >= f for f in _FIXED_SQLITE[1:])
+
+
+class Database:
+    """Hands out connections: ``read()`` for a consistent look, ``write()`` for one transaction.
+
+    Args:
+        url: SQLAlchemy URL (``sqlite:///PATH`` or ``postgresql+psycopg://...``).
+        lock_timeout_s: how long a write waits for other writers.
+    """
+
+    def __init__(self, url: str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        self._url = sa.make_url(url)
+        self._timeout_s = lock_timeout_s
+        self._thread_lock = threading.RLock()
+        self._lock_file: int | None = None
+        self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self.path = Path(str(self._url.database)).absolute()
+            self.engine = self._sqlite_engine()
+        else:
+            self.engine = sa.create_engine(self._url, pool_size=4, max_overflow=4, pool_pre_ping=True)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection that sees one state of the database from its first question to its last."""
+        with _told(self._name), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A connection in one transaction that is durable when the block ends, and undone when it raises.
+
+        Raises:
+            StoreBusy: other processes write for longer than the timeout. StoreError: the disk or server failed.
+        """
+        with _told(self._name), self._exclusive(), self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection = connection.execution_options(write=True)
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Let go of all connections and the lock file."""
+        self.engine.dispose()
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    @property
+    def _name(self) -> str:
+        return str(self.path) if self.is_sqlite else self._url.render_as_string(hide_password=True)
+
+    def _sqlite_engine(self) -> sa.Engine:
+        import sqlite3
+
+        if not wal_is_safe(sqlite3.sqlite_version_info):
+            log.info("SQLite %s: every write and checkpoint goes through one file lock", sqlite3.sqlite_version)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make {self.path.parent}: {error.strerror}") from error
+        engine = sa.create_engine(self._url, connect_args={"timeout": self._timeout_s, "check_same_thread": False})
+
+        @sa.event.listens_for(engine, "connect")
+        def _prepare(connection: Any, _: Any) -> None:
+            connection.isolation_level = None  # the begin event below opens transactions, not the driver
+            cursor = connection.cursor()
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                "secure_delete=ON",
+                "wal_autocheckpoint=0",  # checkpoints are ours, under the lock
+                "cell_size_check=ON",
+                "trusted_schema=OFF",
+            ):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: sa.Connection) -> None:
+            writes = connection.get_execution_options().get("write")
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+        return engine
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Hold the one write lock of this SQLite file; PostgreSQL needs none."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._thread_lock.acquire(timeout=self._timeout_s):
+            raise StoreBusy(f"{self._name} is being written by another thread")
+        try:
+            handle = self._flock()
+            try:
+                yield
+            finally:
+                self._checkpoint_when_large()
+                fcntl.flock(handle, fcntl.LOCK_UN)
+        finally:
+            self._thread_lock.release()
+
+    def _flock(self) -> int:
+        if self._lock_file is None:
+            self._lock_file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return self._lock_file
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StoreBusy(f"{self._name} is being written by another process") from None
+                time.sleep(_POLL_S)
+
+    def _checkpoint_when_large(self, limit_bytes: int = 4_000_000) -> None:
+        wal = self.path.with_name(self.path.name + "-wal")
+        try:
+            if wal.stat().st_size < limit_bytes:
+                return
+            raw = self.engine.raw_connection()
+            try:
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[attr-defined]
+            finally:
+                raw.close()
+        except (OSError, sa.exc.SQLAlchemyError) as error:
+            log.info("no checkpoint now: %s", error)
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Turn what the driver says into our errors, with a remedy."""
+    try:
+        yield
+    except LoraloopError:
+        raise
+    except sa.exc.DBAPIError as error:
+        said = str(error.orig).splitlines()[0] if str(error.orig) else type(error.orig).__name__
+        if "locked" in said or "busy" in said:
+            raise StoreBusy(f"{name} is being written by another process") from error
+        if "readonly" in said or "read-only" in said:
+            raise StoreError(f"{name} may not be written", hint="make it writable, or choose another --home") from error
+        if "full" in said:
+            raise StoreError(f"no space is left to write {name}", hint="free some space, then run again") from error
+        if "malformed" in said or "not a database" in said:
+            raise StoreError(f"{name} is damaged ({said})", hint="restore it from a backup") from error
+        raise StoreError(f"{name}: {said}") from error
+    except OSError as error:
+        raise StoreError(f"{name}: {error.strerror or error}") from error

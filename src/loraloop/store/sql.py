@@ -1,0 +1,120 @@
+"""SqlStore: one database seen as its parts, migrated when opened."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from ..errors import StoreTooNew
+from ..ports import Clock
+from ..types import Adapter, Decision, Report
+from .conversations import Conversations
+from .database import Database
+from .events import Events
+from .values import Datasets, Releases, State, Values
+
+log = logging.getLogger(__name__)
+
+
+class SqlStore:
+    """The store port over SQLite or PostgreSQL. Open it with ``open_store``.
+
+    Attributes:
+        conversations, datasets, adapters, reports, decisions, releases, state, events: see ``ports.Store``.
+    """
+
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+        self._database = database
+        events = Events(database, clock.now if clock else lambda: datetime.now(UTC))
+        self.events = events
+        self.conversations = Conversations(database, events)
+        self.datasets = Datasets(database, events)
+        self.adapters: Values[Adapter] = Values(
+            database, events, Adapter, "AdapterTrained", lambda a: {"adapter_id": a.id, "dataset_id": a.dataset_id}
+        )
+        self.reports: Values[Report] = Values(
+            database, events, Report, "AdapterEvaluated", lambda r: {"report_id": r.id, "adapter_id": r.adapter_id}
+        )
+        self.decisions: Values[Decision] = Values(
+            database, events, Decision, "AdapterDecided", lambda d: {"decision_id": d.id, "verdict": d.verdict}
+        )
+        self.releases = Releases(database, events)
+        self.state = State(database)
+
+    def faults(self) -> list[str]:
+        """Return what is wrong with the database, in words; empty when it is whole."""
+        found: list[str] = []
+        with self._database.read() as connection:
+            if self._database.is_sqlite:
+                checks = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+                found += [f"database: {line}" for line in checks if line != "ok"]
+                broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+                found += [f"database: a row of {row[0]} points to nothing in {row[2]}" for row in broken]
+            dangling = sa.text(
+                "SELECT l.bot FROM live l LEFT JOIN releases r ON r.id = l.release_id AND r.bot = l.bot "
+                "WHERE r.id IS NULL OR r.version <> l.version"
+            )
+            found += [f"the live pointer of {bot} is wrong" for bot in connection.execute(dangling).scalars()]
+        return found
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+
+def open_store(location: str | Path, clock: Clock | None = None) -> SqlStore:
+    """Open a database, making or migrating it first.
+
+    Args:
+        location: path of an SQLite file, or a URL: ``sqlite:///PATH``, ``postgresql://USER@HOST/NAME``.
+        clock: tells the time of events; ``None`` for the system's.
+
+    Raises:
+        StoreTooNew: a newer version of this program made it. StoreError: it cannot be opened.
+    """
+    database = Database(_url(str(location)))
+    try:
+        _migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    return SqlStore(database, clock)
+
+
+def _url(location: str) -> str:
+    if "://" not in location:
+        return f"sqlite:///{location}"
+    head, tail = location.split("://", 1)
+    return f"postgresql+psycopg://{tail}" if head in {"postgres", "postgresql"} else location
+
+
+def _migrate(database: Database) -> None:
+    """Bring the database to the newest revision, in one transaction; a killed migration simply runs again."""
+    from alembic.config import Config
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    script = ScriptDirectory.from_config(config)
+    head = script.get_current_head()
+    with database.read() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current == head:
+        return
+    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+        raise StoreTooNew(f"the database is at revision {current}, which this version does not know")
+    with database.write() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"script": script, "fn": lambda rev, _: script._upgrade_revs(str(head), rev)}
+        )
+        if context.get_current_revision() == head:  # another process was faster
+            return
+        from alembic.operations import Operations
+
+        with Operations.context(context):
+            context.run_migrations()
+    log.info("database brought from revision %s to %s", current, head)

@@ -1,0 +1,101 @@
+"""The tables, as SQLAlchemy Core sees them; the migrations make them.
+
+Times are UTC text of fixed width, values are JSON text: both read the same from SQLite and PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, PrimaryKeyConstraint, Table, Text
+
+metadata = MetaData()
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("bot", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("consent", Text, nullable=False),
+    Column("person", Text),
+    Column("session", Text),
+    Column("release_id", Text),
+    Column("quality_score", Float),
+    Column("language", Text),
+    Column("messages", Text, nullable=False),
+    Index("conversations_in_order", "bot", "created_at", "id"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("conversation_id", Text, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("body", Text, nullable=False),
+)
+
+drops = Table(
+    "drops",
+    metadata,
+    Column("bot", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint("bot", "target"),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("bot", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    PrimaryKeyConstraint("kind", "id"),
+    Index("records_in_order", "kind", "bot", "created_at"),
+)
+
+dataset_rows = Table(
+    "dataset_rows",
+    metadata,
+    Column("dataset_id", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("conversation_id", Text, nullable=False, index=True),
+    Column("message_index", Integer, nullable=False),
+    Column("split", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    PrimaryKeyConstraint("dataset_id", "position"),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("bot", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("releases_by_version", "bot", "version", unique=True),
+)
+
+live = Table(
+    "live",
+    metadata,
+    Column("bot", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("release_id", Text, ForeignKey("releases.id"), nullable=False),
+)
+
+state = Table("state", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("bot", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    Index("events_in_order", "bot", "id"),
+)
