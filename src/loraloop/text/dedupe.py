@@ -7,8 +7,8 @@ Two texts are near-duplicates at a threshold when, in their ``match_key`` form w
 * short texts (under ``SHORT_CHARS``) need at most ``1 - threshold`` edits per character, because a single changed
   letter already spoils five shingles, a quarter of a 20-letter question.
 
-MinHash with locality-sensitive hashing only proposes candidates; every pair is verified exactly, so there are no false
-groups. Not covered: paraphrases in other words.
+Candidates come from ``EditIndex`` for short texts, which misses none, and from MinHash with locality-sensitive hashing
+for long ones; every pair is verified exactly, so there are no false groups. Not covered: paraphrases in other words.
 
 Source: Broder, "On the resemblance and containment of documents" (1997); Leskovec, Rajaraman, Ullman, "Mining of
 Massive Datasets", chapter 3 (banding).
@@ -19,16 +19,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .edits import EditIndex, edit_limit, within_edits
 from .normalise import match_key
 
 SHINGLE_CHARS = 5
 SHORT_CHARS = 40
 _SHORT_INDEX_CHARS = 48
 """Texts up to here are also looked up among the short ones: at any threshold from 0.84 on, a partner fits."""
-_LONG_INDEX_CHARS = 32
 _PERMUTATIONS = 128
 _BANDS = 32
-"""32 bands of 4 rows propose a pair with similarity 0.64 (one edit in ten letters) with probability 0.997."""
+"""32 bands of 4 rows propose a pair with similarity 0.84 with probability above 0.999999."""
 _SEED = 42
 
 
@@ -55,61 +55,34 @@ def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     return len(a & b) / union if union else 1.0
 
 
-def within_edits(a: str, b: str, limit: int) -> bool:
-    """Return whether ``a`` becomes ``b`` in at most ``limit`` insertions, deletions or substitutions.
-
-    Only the diagonal band of width ``2 * limit + 1`` is computed, so the cost is ``len(a) * limit``.
-
-    Example:
-        >>> within_edits("뭐먹지", "뭐먹을지", 1)
-        True
-    """
-    if abs(len(a) - len(b)) > limit:
-        return False
-    far = limit + 1
-    row = [min(column, far) for column in range(len(b) + 1)]
-    for i, char in enumerate(a, start=1):
-        low, high = max(1, i - limit), min(len(b), i + limit)
-        following = [far] * (len(b) + 1)
-        following[0] = min(i, far)
-        for j in range(low, high + 1):
-            following[j] = min(row[j - 1] + (char != b[j - 1]), row[j] + 1, following[j - 1] + 1)
-        if min(following[low - 1 : high + 1]) > limit:
-            return False
-        row = following
-    return row[len(b)] <= limit
-
-
 def _similar(a: str, b: str, threshold: float) -> bool:
     if a == b:
         return True
     if min(len(a), len(b)) < SHORT_CHARS:
-        # The epsilon keeps 0.9 of 10 letters at one edit: 1 - 0.9 is a little under 0.1 in binary.
-        return within_edits(a, b, int((1.0 - threshold) * max(len(a), len(b)) + 1e-9))
+        return within_edits(a, b, edit_limit(max(len(a), len(b)), threshold))
     return jaccard(shingles(a), shingles(b)) >= threshold
 
 
-class _Bucketed:
-    """One LSH over shingles of one width."""
+class _LongTexts:
+    """MinHash and locality-sensitive hashing over character shingles."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self) -> None:
         from rensa import RMinHashLSH  # type: ignore[import-untyped]
 
-        self._width = width
         self._lsh: Any = RMinHashLSH(0.5, _PERMUTATIONS, _BANDS)
+
+    def add(self, key: int, form: str) -> None:
+        self._lsh.insert(key, self._sketch(form))
+
+    def candidates(self, form: str) -> list[int]:
+        return list(self._lsh.query(self._sketch(form)))
 
     def _sketch(self, form: str) -> Any:
         from rensa import RMinHash
 
         sketch = RMinHash(_PERMUTATIONS, _SEED)
-        sketch.update(sorted(shingles(form, self._width)))
+        sketch.update(sorted(shingles(form)))
         return sketch
-
-    def insert(self, key: int, form: str) -> None:
-        self._lsh.insert(key, self._sketch(form))
-
-    def query(self, form: str) -> list[int]:
-        return list(self._lsh.query(self._sketch(form)))
 
 
 class NearDuplicates:
@@ -131,8 +104,8 @@ class NearDuplicates:
         self._threshold = threshold
         self._keys: list[str] = []
         self._forms: list[str] = []
-        self._short = _Bucketed(2)
-        self._long = _Bucketed(SHINGLE_CHARS)
+        self._short = EditIndex(threshold)
+        self._long = _LongTexts()
         self._exact: dict[str, list[int]] = {}
 
     def __len__(self) -> int:
@@ -148,9 +121,9 @@ class NearDuplicates:
         same.append(place)
         if len(same) == 1 and form:
             if len(form) < _SHORT_INDEX_CHARS:
-                self._short.insert(place, form)
-            if len(form) >= _LONG_INDEX_CHARS:
-                self._long.insert(place, form)
+                self._short.add(place, form)
+            if len(form) >= SHORT_CHARS:
+                self._long.add(place, form)
 
     def find(self, text: str) -> list[str]:
         """Return the keys whose texts are near-duplicates of ``text``, in the order they were added."""
@@ -161,9 +134,9 @@ class NearDuplicates:
         if form and self._threshold < 1.0:
             proposed: set[int] = set()
             if len(form) < _SHORT_INDEX_CHARS:
-                proposed.update(self._short.query(form))
-            if len(form) >= _LONG_INDEX_CHARS:
-                proposed.update(self._long.query(form))
+                proposed.update(self._short.candidates(form))
+            if len(form) >= SHORT_CHARS:
+                proposed.update(self._long.candidates(form))
             near.update(
                 other for other in {self._forms[place] for place in proposed} if _similar(form, other, self._threshold)
             )

@@ -50,11 +50,11 @@ def clean(text: str) -> str:
 
 
 def ascii_digits(text: str) -> str:
-    """Return ``text`` in NFKC with every decimal digit of any script, and every dash, in ASCII.
+    r"""Return ``text`` in NFKC with every decimal digit of any script, and every dash, in ASCII.
 
     Example:
-        >>> ascii_digits("０１０－１２３４")
-        '010-1234'
+        >>> ascii_digits("\uff10\uff11\uff10\uff0d\u0663")
+        '010-3'
     """
     folded = unicodedata.normalize("NFKC", text).translate(_DASHES)
     if folded.isascii():

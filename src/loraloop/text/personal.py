@@ -155,8 +155,10 @@ def _resident_numbers(text: str) -> Iterator[Span]:
         if not glued and _born(year + month + day, gender):
             yield match.start(), match.end(), "rrn"
     for match in _HANGUL_RRN.finditer(text):
-        digits = _digits(match.group())
-        if not match.group().isascii() and _born(digits[:6], digits[6]):
+        written, digits = match.group(), _digits(match.group())
+        # A particle glued to twelve digits ("...1111이야") is no thirteenth.
+        by_numeral = not (written[:-1].isascii() and written[-1] in "이일") and not written.isascii()
+        if by_numeral and _born(digits[:6], digits[6]):
             yield match.start(), match.end(), "rrn"
 
 
@@ -231,7 +233,9 @@ DETECTORS: tuple[Callable[[str], Iterator[Span]], ...] = (
 """In order of certainty: where two claim a place, the earlier keeps it."""
 
 _WORTH_A_LOOK = re.compile(
-    r"[0-9@]|골뱅이|앳|\(at?\)|\[at\]|eyJ|PRIVATE KEY|[공영].{0,3}[일이삼사오육륙칠팔구]|_|sk-|AKIA", re.IGNORECASE
+    r"[0-9@]|골뱅이|앳|\(at?\)|\[at\]|eyJ|PRIVATE KEY|[공영].{0,3}[일이삼사오육륙칠팔구]|_|sk-|AKIA|AIza|xox"
+    r"|glpat-|pypi-|bearer|basic\s",
+    re.IGNORECASE,
 )
 
 

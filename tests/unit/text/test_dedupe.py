@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loraloop.text.dedupe import NearDuplicates, compact, jaccard, near_duplicates, shingles, within_edits
+from loraloop.text.dedupe import NearDuplicates, compact, jaccard, near_duplicates, shingles
+from loraloop.text.edits import EditIndex, edit_limit, within_edits
 
 
 def _distance(a: str, b: str) -> int:
@@ -59,21 +60,48 @@ def test_long_texts_with_a_word_changed_are_found():
     assert near_duplicates([a, "딴 이야기", b]) == [[0, 2]]
 
 
-def test_recall_on_random_edits():
-    """Of 300 questions of 12 to 40 letters changed within the threshold, at least 99 % are found (seeded)."""
+@given(st.lists(st.text("abc", min_size=1, max_size=30), max_size=8), st.text("abc", max_size=30))
+def test_the_edit_index_misses_nothing(texts, asked):
+    """Whatever a full scan finds within the limit, the index proposes too, at the loosest threshold."""
+    index = EditIndex(0.84)
+    for number, text in enumerate(texts):
+        index.add(number, text)
+    near = {n for n, t in enumerate(texts) if _distance(t, asked) <= edit_limit(max(len(t), len(asked)), 0.84)}
+    assert near <= index.candidates(asked)
+
+
+def test_every_short_question_changed_within_the_limit_is_found():
+    """All of 300 questions of 12 to 47 letters with a tenth of their letters replaced, dropped or added are found."""
     rng = random.Random(11)
     letters = "가나다라마바사아자차카타파하거너더러머버서어저처"
     index = NearDuplicates(0.9)
-    texts = ["".join(rng.choice(letters) for _ in range(rng.randint(12, 40))) for _ in range(300)]
+    texts = ["".join(rng.choice(letters) for _ in range(rng.randint(12, 39))) for _ in range(300)]
     for number, text in enumerate(texts):
         index.add(str(number), text)
-    found = 0
     for number, text in enumerate(texts):
         changed = list(text)
-        for place in rng.sample(range(len(text)), len(text) // 10):
-            changed[place] = "힣"
-        found += str(number) in index.find("".join(changed))
-    assert found >= 297
+        for place in sorted(rng.sample(range(len(text)), len(text) // 10), reverse=True):
+            changed[place : place + 1] = rng.choice(["힣", "", "힣" + text[place]])
+        close = edit_limit(max(len(changed), len(text)), 0.9) >= len(text) // 10
+        assert not close or str(number) in index.find("".join(changed))
+
+
+def test_long_texts_are_found_by_their_shingles():
+    """Of 200 long answers with a twentieth of a sentence rewritten, every one at the threshold is found (seeded)."""
+    rng = random.Random(5)
+    letters = "가나다라마바사아자차카타파하거너더러머버서어저처고노도로모보"
+    index = NearDuplicates(0.84)
+    texts = ["".join(rng.choice(letters) for _ in range(rng.randint(48, 200))) for _ in range(200)]
+    for number, text in enumerate(texts):
+        index.add(str(number), text)
+    asked = 0
+    for number, text in enumerate(texts):
+        start = rng.randrange(len(text) - 5)
+        changed = text[:start] + "힣힣" + text[start + 2 :]
+        if jaccard(shingles(compact(text)), shingles(compact(changed))) >= 0.84:
+            asked += 1
+            assert str(number) in index.find(changed)
+    assert asked > 100
 
 
 def test_groups_are_transitive():

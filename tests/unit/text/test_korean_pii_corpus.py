@@ -82,7 +82,13 @@ def _key(rng: random.Random) -> str:
     return rng.choice(["sk-", "ghp_", "hf_"]) + "".join(rng.choice(letters) for _ in range(36))
 
 
-FRAMES = ("내 {w} {v}{p}", "저기요 {w}는 {v}{p} 기억해줘", "{w}:{v}{p}", "엄마 {w} {v}{p} 맞아?", "응 {w} 알려줄게 {v}{p}")
+FRAMES = (
+    "내 {w} {v}{p}",
+    "저기요 {w}는 {v}{p} 기억해줘",
+    "{w}:{v}{p}",
+    "엄마 {w} {v}{p} 맞아?",
+    "응 {w} 알려줄게 {v}{p}",
+)
 PARTICLES = ("", "이야", "야", "예요", "입니다", "로 보내줘", "인데", "이라고 해", "으로 부탁해")
 KINDS = {
     "phone": (("번호", "전화번호", "폰", "연락처"), (_mobile, _mobile, _mobile, _landline)),

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loraloop.text import dedupe, language, normalise, personal, redact
+from loraloop.text import dedupe, edits, language, normalise, personal, redact
 from loraloop.text.normalise import clean, match_key
 
 
-@pytest.mark.parametrize("module", [normalise, language, dedupe, redact, personal], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", [normalise, language, dedupe, edits, redact, personal], ids=lambda m: m.__name__)
 def test_examples_in_docstrings_hold(module):
     """Every example in the docstrings of the text modules gives what it shows."""
     result = doctest.testmod(module)
