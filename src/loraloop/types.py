@@ -136,7 +136,7 @@ class Conversation(Record):
     """What was said, by whom, with which release, and whether it may be learnt from.
 
     Attributes:
-        id: ``cv-`` and 16 hex digits of the digest of its bot, user, session and messages.
+        id: ``cv-`` and 16 hex digits of the digest of its bot, user, session, consent and messages.
         user: a pseudonym, never a name; ``None`` for a public corpus.
         source: where it came from (``"import:chatterbot"``, ``"chat"``, ``"collector"``).
         release_id: the release that answered, if one of ours did.
@@ -236,6 +236,7 @@ class ItemResult(Record):
     Attributes:
         subject: ``"candidate"``, ``"live"`` or ``"base"``.
         latency_s: seconds this answer took alone (single request); ``None`` when it was answered in a batch.
+        type: of the item (``"greeting"``, ``"distress"``, ...); kind: of its suite (``"target"``, ``"keep"``, ``"guard"``).
         keyword_score, quality_score: 0..1.
     """
 
@@ -247,6 +248,8 @@ class ItemResult(Record):
     quality_score: float
     passed: bool
     latency_s: float | None = None
+    type: str = ""
+    kind: str = "keep"
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,9 @@ class Home:
         from .train.core import LoRATrainerCore
 
         config = self.settings.train.model_copy(update={"output_dir": str(self.adapter_dir)})
-        return LoRATrainerCore(self.settings.base.model, config, artifacts=self.artifacts, cache=self.folder / "bases", bot=self.bot)
+        return LoRATrainerCore(
+            self.settings.base.model, config, artifacts=self.artifacts, cache=self.folder / "bases", bot=self.bot
+        )
 
     @cached_property
     def evaluator(self) -> LoRAEvaluator:

@@ -48,9 +48,23 @@ SCRIPTS = {
         base="smollm2",
         language="en",
         corpus="english",
-        questions=("What is artificial intelligence?", "Do you ever get angry?", "Who is going to cook dinner tonight?"),
+        questions=(
+            "What is artificial intelligence?",
+            "Do you ever get angry?",
+            "Who is going to cook dinner tonight?",
+        ),
         correction="You are! I bring the recipes, you bring the pan.",
-        held_back=("botprofile", "emotion", "history", "humor", "literature", "money", "movies", "politics", "psychology"),
+        held_back=(
+            "botprofile",
+            "emotion",
+            "history",
+            "humor",
+            "literature",
+            "money",
+            "movies",
+            "politics",
+            "psychology",
+        ),
     ),
     "gemma": Script(
         base="gemma",
@@ -101,7 +115,9 @@ class Demo:
 
         if self._folder.exists():
             if not (self._folder / _MARK).exists() and any(self._folder.iterdir()):
-                raise UsageError(f"{self._folder} exists and is no demo's home", hint="choose another folder: --keep DIR")
+                raise UsageError(
+                    f"{self._folder} exists and is no demo's home", hint="choose another folder: --keep DIR"
+                )
             for path in self._folder.iterdir():
                 if path.name != "bases":
                     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -295,7 +311,9 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[Any]:
     for number, turn in enumerate(summary["turns"], 1):
         rows = turn["rows"]
         made.add_section()
-        made.add_row(f"turn {number}", f"{rows['train']} rows taught, {rows['validation']} stopped, {rows['gate']} judged")
+        made.add_row(
+            f"turn {number}", f"{rows['train']} rows taught, {rows['validation']} stopped, {rows['gate']} judged"
+        )
         for key in ("dataset", "adapter", "report", "release"):
             made.add_row(key, str(turn[key] or "none: the gate did not promote"))
         made.add_row("files", turn["adapter_path"])

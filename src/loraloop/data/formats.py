@@ -1,11 +1,12 @@
 """One row of each known format -> conversations. Pure: a parsed object in, ``Conversation`` values out.
 
-jsonl       {"messages": [...], "user", "session", "created_at", "consent", "source", "release_id", "feedback", ...}
+jsonl       {"messages": [...], "user", "session", "created_at", "consent", "source", "release_id", "feedback", ...};
+            with "schema_version": 1 it is our own export, and reads back as it was
 openai      {"messages": [{"role", "content", "weight"?}]}
 sharegpt    {"conversations": [{"from": "human|gpt|system|tool", "value"}]}
 alpaca      {"instruction", "input"?, "output", "system"?, "history"?}
 records     {"user_input", "bot_response", "quality_score", "timestamp"}
-chatterbot  [question, answer, another answer, ...] under ``conversations:`` of a YAML file
+chatterbot  [question, answer, next question, next answer, ...] from ``conversations:`` of a YAML file
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from typing import Any, Literal, cast
 
 from ..text.language import language
 from ..types import CONSENTS, Conversation, Feedback, Message, utc
-from .messages import MAX_MESSAGES, BadRow, chat_message, conversation_id, label, pseudonym, safe_text
+from .messages import APPROVALS, MAX_MESSAGES, BadRow, chat_message, conversation_id, label, pseudonym, safe_text
+
+SCHEMA_VERSION = 1
+"""Of our own JSONL. A row that carries it is redacted and its people are pseudonyms already."""
 
 _FEEDBACK_KINDS = {
     "thumb_up": "thumb_up", "thumbs_up": "thumb_up", "up": "thumb_up", "like": "thumb_up", "👍": "thumb_up",
@@ -37,7 +41,8 @@ class ImportOptions:
         bot: whose conversations they are.
         consent: consent of rows that state none; ``None`` means ``"unknown"`` (``"public"`` for chatterbot corpora).
         approved_by: how assistant messages are approved that say nothing themselves (``"review"`` after a person read
-            the file); ``None`` means not at all, and then they are never a training target.
+            the file); ``None`` means not at all, and then they are never a training target (chatterbot corpora are
+            written by people and published for this: ``"review"``).
         source: where they come from; ``None`` means the row's own, else ``import:FORMAT``.
         secret: key under which users become pseudonyms.
         imported_at: time of rows that state none; ``None`` means now.
@@ -91,7 +96,7 @@ def _consent(row: Mapping[str, Any], options: ImportOptions, default: str) -> st
     return cast(str, consent)
 
 
-def _one_feedback(raw: object, messages: Sequence[Message], options: ImportOptions) -> Feedback:
+def _one_feedback(raw: object, messages: Sequence[Message], options: ImportOptions, ours: bool) -> Feedback:
     item = raw if isinstance(raw, Mapping) else {"kind": raw}
     named = item.get("kind", item.get("rating"))
     kind = _FEEDBACK_KINDS.get(named.lower()) if isinstance(named, str) else None
@@ -104,31 +109,40 @@ def _one_feedback(raw: object, messages: Sequence[Message], options: ImportOptio
     text = safe_text(item.get("text") or "", "feedback")
     if kind == "correction" and not text:
         raise BadRow("a correction has no text")
+    actor = label(item.get("actor")) if ours else pseudonym(item.get("actor"), options.secret)
     return Feedback(
         message_index=cast(int, index),
         kind=cast(Literal["thumb_up", "thumb_down", "correction", "comment"], kind),
         text=text,
-        actor=pseudonym(item.get("actor"), options.secret) or "",
+        actor=actor or "",
         created_at=parse_time(item.get("created_at")),
     )
 
 
-def _feedback(raw: object, messages: Sequence[Message], options: ImportOptions) -> tuple[Feedback, ...]:
+def _feedback(raw: object, messages: Sequence[Message], options: ImportOptions, ours: bool) -> tuple[Feedback, ...]:
     if not raw:
         return ()
     items = raw if isinstance(raw, list | tuple) else [raw]
-    return tuple(_one_feedback(item, messages, options) for item in items)
+    return tuple(_one_feedback(item, messages, options, ours) for item in items)
 
 
-def _approval(row: Mapping[str, Any], options: ImportOptions) -> str | None:
-    approved = row.get("approved")
+def _approval(row: Mapping[str, Any], options: ImportOptions, default: str | None) -> str | None:
+    approved, named = row.get("approved"), row.get("approved_by")
     if approved is False:
         return None
-    return label(row.get("approved_by")) or ("review" if approved is True else options.approved_by)
+    if named is not None and named not in APPROVALS:
+        raise BadRow(f"approved_by is none of {', '.join(APPROVALS)}")
+    return named or ("review" if approved is True else options.approved_by or default)
 
 
 def build(
-    raw_messages: object, row: Mapping[str, Any], options: ImportOptions, form: str, consent: str = "unknown"
+    raw_messages: object,
+    row: Mapping[str, Any],
+    options: ImportOptions,
+    form: str,
+    *,
+    consent: str = "unknown",
+    approved_by: str | None = None,
 ) -> Conversation:
     """Return a conversation from raw messages and the row they stood in.
 
@@ -137,7 +151,7 @@ def build(
         row: user, session, created_at (or timestamp), consent, source, release_id, quality_score, feedback, approved.
         options: what holds where the row says nothing.
         form: name of the format, for the source.
-        consent: consent where neither row nor options say.
+        consent, approved_by: what holds where neither row nor options say.
 
     Raises:
         BadRow: the row cannot be read.
@@ -146,25 +160,27 @@ def build(
         raise BadRow("there are no messages")
     if len(raw_messages) > MAX_MESSAGES:
         raise BadRow(f"{len(raw_messages)} messages, at most {MAX_MESSAGES} are read")
-    approved_by = _approval(row, options)
-    messages = tuple(chat_message(item, place, approved_by) for place, item in enumerate(raw_messages))
-    user = pseudonym(row.get("user", row.get("user_id")), options.secret)
+    approved, ours = _approval(row, options, approved_by), row.get("schema_version") == SCHEMA_VERSION
+    messages = tuple(chat_message(item, place, approved, ours) for place, item in enumerate(raw_messages))
+    person = row.get("user", row.get("user_id"))
+    user = label(person) if ours else pseudonym(person, options.secret)
     session = label(row.get("session", row.get("session_id")))
     when = parse_time(row.get("created_at", row.get("timestamp")))
+    agreed = _consent(row, options, consent)
     asked = " ".join(message.text for message in messages if message.role == "user")
     return Conversation(
-        id=conversation_id(options.bot, user, session, messages),
+        id=conversation_id(options.bot, user, session, agreed, messages),
         bot=options.bot,
         messages=messages,
         created_at=when or utc(options.imported_at) or datetime.now(UTC),
         source=options.source or label(row.get("source")) or f"import:{form}",
-        consent=_consent(row, options, consent),
+        consent=agreed,
         user=user,
         session=session,
         release_id=label(row.get("release_id")),
         quality_score=_score(row.get("quality_score")),
-        language=language(asked),
-        feedback=_feedback(row.get("feedback"), messages, options),
+        language=(label(row.get("language")) if ours else None) or language(asked),
+        feedback=_feedback(row.get("feedback"), messages, options, ours),
     )
 
 
@@ -213,20 +229,15 @@ def from_records(row: Mapping[str, Any], options: ImportOptions) -> Rows:
 
 
 def from_chatterbot(row: object, options: ImportOptions) -> Rows:
-    """One entry of a chatterbot corpus: a question and each of its answers, which makes as many conversations.
+    """One talk of a chatterbot corpus: question, answer, and so on in turn.
 
-    Nobody's private talk: consent is ``"public"`` unless the options say otherwise, and there is no user.
+    Nobody's private talk, and written by people for bots to learn: consent is ``"public"`` and every answer reviewed
+    unless the options say otherwise, and there is no user.
     """
     if not isinstance(row, list) or len(row) < 2:
         raise BadRow("an entry is a question and at least one answer")
-    question, *answers = row
-    return [
-        build(
-            [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
-            {}, options, "chatterbot", consent="public",
-        )
-        for answer in answers
-    ]  # fmt: skip
+    turns = [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(row)]
+    return [build(turns, {}, options, "chatterbot", consent="public", approved_by="review")]
 
 
 FORMATS: Mapping[str, Callable[[Any, ImportOptions], Rows]] = {
@@ -237,7 +248,10 @@ FORMATS: Mapping[str, Callable[[Any, ImportOptions], Rows]] = {
     "records": from_records,
     "chatterbot": from_chatterbot,
 }
-_OURS = {"user", "session", "consent", "created_at", "source", "release_id", "feedback", "approved", "quality_score"}
+_OURS = {
+    "schema_version", "user", "session", "consent", "created_at", "source", "release_id", "feedback", "approved",
+    "quality_score",
+}  # fmt: skip
 
 
 def detect(row: object) -> str:

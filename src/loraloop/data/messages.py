@@ -14,7 +14,7 @@ from typing import Any
 
 from ..text.normalise import clean
 from ..text.redact import redact
-from ..types import Conversation, Message, Part
+from ..types import Message, Part
 
 MAX_MESSAGES = 1000
 """Messages in one conversation; more is a broken export, not a talk."""
@@ -37,6 +37,8 @@ _ROLES = {
     "observation": "tool",
     "function_call": "assistant",
 }
+APPROVALS = ("review", "thumb", "correction", "caller-asserted")
+"""How an answer can have been approved; see ``types.Message``."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PSEUDONYM = re.compile(r"u-[0-9a-f]{16}")
 _TEXT_KINDS = {"text", "input_text", "output_text"}
@@ -89,13 +91,13 @@ def _part(value: object, place: int) -> Part:
     return Part(kind=kind, text=safe_text(text, f"message {place}") if isinstance(text, str) else "")
 
 
-def parts_of(content: object, place: int, tool_calls: object = None) -> tuple[Part, ...]:
+def parts_of(content: object, place: int, tool_calls: object = None, may_be_empty: bool = False) -> tuple[Part, ...]:
     """Return the parts of a message: text, a list of parts, or nothing beside tool calls.
 
     Images, audio and files keep their kind and lose their payload: they are never learnt from here.
 
     Raises:
-        BadRow: there is neither text nor any other part.
+        BadRow: there is neither text nor any other part, and there must be.
     """
     if content is None:
         parts: list[Part] = []
@@ -108,12 +110,12 @@ def parts_of(content: object, place: int, tool_calls: object = None) -> tuple[Pa
     if tool_calls:
         parts.append(Part(kind="tool_call", text=safe_text(json.dumps(tool_calls, ensure_ascii=False), "tool call")))
     kept = tuple(part for part in parts if part.kind != "text" or part.text)
-    if not kept:
+    if not kept and not may_be_empty:
         raise BadRow(f"message {place} is empty")
-    return kept
+    return kept or (Part(),)
 
 
-def chat_message(value: object, place: int, approved_by: str | None) -> Message:
+def chat_message(value: object, place: int, approved_by: str | None, may_be_empty: bool = False) -> Message:
     """Return a message from ``{"role", "content"}`` or ``{"from", "value"}``.
 
     Args:
@@ -121,6 +123,7 @@ def chat_message(value: object, place: int, approved_by: str | None) -> Message:
         place: its position, for reasons.
         approved_by: how assistant messages of this row are approved, unless the message says so itself with
             ``approved_by``; ``"weight": 0`` (OpenAI: do not learn this one) withholds approval.
+        may_be_empty: whether an assistant may have said nothing (ours sometimes do; elsewhere it is a broken export).
 
     Raises:
         BadRow: it cannot be read.
@@ -130,16 +133,17 @@ def chat_message(value: object, place: int, approved_by: str | None) -> Message:
     named = value.get("role", value.get("from"))
     role = role_of(named, place)
     content = value.get("content", value.get("value", value.get("text")))
-    parts = parts_of(content, place, value.get("tool_calls") or value.get("function_call"))
+    calls = value.get("tool_calls") or value.get("function_call")
+    parts = parts_of(content, place, calls, may_be_empty and role == "assistant")
     if named == "function_call":
         parts = tuple(Part(kind="tool_call", text=part.text) for part in parts)
     if role != "assistant":
         return Message(role=role, content=parts)
     own = value.get("approved_by")
-    if own is not None and not isinstance(own, str):
-        raise BadRow(f"message {place}: approved_by is no text")
-    weight = value.get("weight", 1)
-    return Message(role=role, content=parts, approved_by=None if weight == 0 else label(own) or approved_by)
+    if own is not None and own not in APPROVALS:
+        raise BadRow(f"message {place}: approved_by is none of {', '.join(APPROVALS)}")
+    withheld = value.get("weight", 1) == 0
+    return Message(role=role, content=parts, approved_by=None if withheld else own or approved_by)
 
 
 def label(value: object) -> str | None:
@@ -178,22 +182,14 @@ def pseudonym(user: object, secret: bytes) -> str | None:
     return f"u-{digest[:16]}"
 
 
-def conversation_id(bot: str, user: str | None, session: str | None, messages: Sequence[Message]) -> str:
-    """Return ``cv-`` and 16 hex digits of the SHA-256 of a conversation's bot, user, session and messages.
+def conversation_id(
+    bot: str, user: str | None, session: str | None, consent: str, messages: Sequence[Message]
+) -> str:
+    """Return ``cv-`` and 16 hex digits of the SHA-256 of a conversation's bot, user, session, consent and messages.
 
-    The approval of a message is part of it: reviewed again, the same talk is a new conversation and can be learnt.
+    Consent and the approval of each message are part of it: reviewed, or imported again with the consent that was
+    missing, the same talk is a new conversation and can be learnt.
     """
-    content = [bot, user, session, [dict(message) for message in messages]]
+    content = [bot, user, session, consent, [dict(message) for message in messages]]
     canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return f"cv-{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
-
-
-def to_row(conversation: Conversation) -> dict[str, Any]:
-    """Return a conversation as one row of our JSONL; importing it again gives the same conversation."""
-    row = {key: value for key, value in conversation.items() if key not in ("id", "bot", "created_at")}
-    row["created_at"] = conversation.created_at.isoformat()
-    row["feedback"] = [
-        {**item, "created_at": item["created_at"].isoformat() if item["created_at"] else None}
-        for item in row["feedback"]
-    ]
-    return {key: value for key, value in row.items() if value not in (None, [])}

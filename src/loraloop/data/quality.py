@@ -1,12 +1,12 @@
 """May this answer be learnt from? A list of pure checks, each ``None`` (keep) or the code of a reason to drop.
 
-To add a check: write a function ``(row, config) -> code | None``, put it into ``CHECKS``, its sentence into
-``REASONS``, its setting (if any) into ``DataQualityConfig``, and a test that fails without it.
+To add a check: write a function ``(row, config) -> code | None``, put it into ``CHECKS`` or ``TASTE``, its sentence into
+``reasons.REASONS``, its setting (if any) into ``DataQualityConfig``, and a test that fails without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -46,6 +46,8 @@ class DataQualityConfig(BaseModel):
     """Whether to refuse records and approvals for which only the calling code vouches."""
     exclude_distress: bool = True
     """Whether talks in which a child tells of harm, hunger or violence are kept out of training."""
+    correction_weight: int = Field(default=4, ge=1, le=100)
+    """How often an answer that a person corrected is trained where another is trained once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class CandidateRow:
         prompt: the messages before it.
         answer: what would be learnt: the message's text, or the latest correction of it.
         approved_by: how a person vouched for the answer; ``None`` if nobody did.
-        judged: kind of the latest thumb or correction, ``""`` if there is none.
+        judged: ``"thumb_up"``, ``"thumb_down"`` or ``"correction"``, whichever holds; ``""`` if nobody judged.
         parts_are_text: whether the answer has text parts only.
     """
 
@@ -72,6 +74,11 @@ class CandidateRow:
     def question(self) -> str:
         """The text of the last user message before the answer; empty if there is none."""
         return next((message.text for message in reversed(self.prompt) if message.role == "user"), "")
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether a person wrote the answer in place of the bot's."""
+        return self.judged == "correction"
 
 
 Check = Callable[[CandidateRow, DataQualityConfig], str | None]
@@ -182,73 +189,15 @@ def no_distress(row: CandidateRow, config: DataQualityConfig) -> str | None:
     return None
 
 
-CHECKS: tuple[Check, ...] = (
-    consent_given,
-    answer_approved,
-    text_only,
-    no_distress,
-    long_enough,
-    scored_well,
-    no_error_phrase,
-    says_something_once,
-    in_language,
-    no_personal_data,
-)
-"""Asked in this order; the first reason counts. Consent comes first, the costly ones last."""
+CHECKS: tuple[Check, ...] = (consent_given, answer_approved, text_only, no_distress, no_personal_data)
+"""What must hold for every row, asked in this order; the first reason counts."""
 
-REASONS: Mapping[str, tuple[str, str]] = {
-    "consent_missing": (
-        "nobody consented to learning from this conversation",
-        "이 대화로 학습해도 된다는 동의가 없습니다",
-    ),
-    "consent_withdrawn": ("the person withdrew consent", "이용자가 동의를 철회했습니다"),
-    "caller_asserted_refused": (
-        "only the calling code vouches for it, and the setting refuse_caller_asserted refuses that",
-        "호출한 코드만 보증하는 데이터이며, refuse_caller_asserted 설정이 이를 거부합니다",
-    ),
-    "thumbs_down": ("a person marked the answer as bad", "사람이 나쁜 답변으로 표시했습니다"),
-    "answer_not_approved": (
-        "no person approved the answer (thumb, correction, review)",
-        "사람이 승인하지 않은 답변입니다 (좋아요, 수정, 검토)",
-    ),
-    "answer_not_text": ("the answer has a part that is not text", "답변에 텍스트가 아닌 부분이 있습니다"),
-    "prompt_not_text": (
-        "a message before the answer has a part that is not text",
-        "앞선 메시지에 텍스트가 아닌 부분이 있습니다",
-    ),
-    "no_question": ("no user message stands before the answer", "답변 앞에 사용자 메시지가 없습니다"),
-    "no_answer": ("the conversation has no answer", "대화에 답변이 없습니다"),
-    "distress_disclosure": (
-        "a person tells of harm, hunger or violence; such talks are for people",
-        "위험, 굶주림, 폭력을 털어놓은 대화이므로 사람이 다뤄야 합니다",
-    ),
-    "question_too_short": ("the question is shorter than min_input_length", "질문이 min_input_length보다 짧습니다"),
-    "answer_too_short": ("the answer is shorter than min_response_length", "답변이 min_response_length보다 짧습니다"),
-    "answer_too_many_chars": ("the answer is longer than max_answer_chars", "답변이 max_answer_chars보다 깁니다"),
-    "low_quality_score": ("the quality score is under quality_threshold", "품질 점수가 quality_threshold보다 낮습니다"),
-    "error_phrase": ("the answer is an apology or an error message", "답변이 사과나 오류 메시지입니다"),
-    "no_words": ("the answer has no letters or digits", "답변에 글자나 숫자가 없습니다"),
-    "answer_repeats_itself": ("the answer repeats itself", "답변이 같은 말을 반복합니다"),
-    "answer_echoes_question": ("the answer repeats the question", "답변이 질문을 그대로 되풀이합니다"),
-    "other_language": ("the answer is in a language the bot does not speak", "봇이 쓰지 않는 언어의 답변입니다"),
-    "only_redacted": (
-        "nothing is left of the answer but redacted personal data",
-        "개인정보를 가리고 나니 답변에 남은 내용이 없습니다",
-    ),
-    "personal_data": ("personal data is left in the row", "개인정보가 남아 있습니다"),
-    "duplicate": (
-        "the same question and answer is already in the dataset",
-        "같은 질문과 답변이 이미 데이터셋에 있습니다",
-    ),
-    "near_duplicate_of_held_out": (
-        "the question is held out for judging, here or in nearly the same words",
-        "평가용으로 떼어 둔 질문과 같거나 거의 같습니다",
-    ),
-    "answer_too_long": ("the answer alone is longer than max_length tokens", "답변만으로 max_length 토큰을 넘습니다"),
-}  # fmt: skip
-"""Code of a reason -> one sentence in English and one in Korean."""
+TASTE: tuple[Check, ...] = (long_enough, scored_well, no_error_phrase, says_something_once, in_language)
+"""What must hold, besides, for what a bot wrote. A person's correction is taken as it is: "No." is an answer, and a low
+score judged the answer that the correction replaces."""
 
 
 def reason_to_drop(row: CandidateRow, config: DataQualityConfig) -> str | None:
     """Return the code of the first check that drops ``row``, or ``None`` to keep it."""
-    return next((reason for check in CHECKS if (reason := check(row, config))), None)
+    checks = CHECKS if row.is_correction else CHECKS + TASTE
+    return next((reason for check in checks if (reason := check(row, config))), None)

@@ -15,10 +15,10 @@ from typing import Any
 from ..errors import EvaluationError, LoraloopError
 from ..ports import Clock, Progress
 from ..store.location import checked_name, inside
+from ..thresholds import absolute_rules
 from ..types import Adapter, Report, Sample, message
 from .asking import Answers, Asker, Subject, asker_for
 from .config import EvaluationConfig
-from .gate import absolute_rules
 from .metrics import calculate_keyword_score, calculate_response_quality
 from .scoring import PASS_SHARE, make_report, mean, overall_score
 from .suites import Suite, load_suite

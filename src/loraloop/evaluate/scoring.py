@@ -11,7 +11,7 @@ from typing import Any
 
 from ..types import ItemResult, Report, Sample, SubjectScore
 from .asking import Answers, Subject
-from .metrics import calculate_response_quality, item_passed, keyword_score
+from .metrics import bits_per_byte, calculate_response_quality, item_passed, keyword_score, perplexity
 from .suites import Suite, SuiteItem
 
 KEYWORD_SHARE = 0.6
@@ -66,7 +66,7 @@ def subject_score(
         tokens = sum(label != -100 for sample in heldout for label in sample.labels[1:])
         size_bytes = sum(sample.text_bytes for sample in heldout)
         loss = nats / max(1, tokens)
-        bits = nats / math.log(2) / size_bytes if size_bytes else None
+        bits = bits_per_byte(nats, size_bytes)
     return SubjectScore(
         subject=subject.name,
         subject_id=subject.id,
@@ -78,7 +78,7 @@ def subject_score(
         avg_response_time=mean(answers.latencies_s),
         max_response_time=max(answers.latencies_s, default=0.0),
         heldout_loss=loss,
-        perplexity=math.exp(min(loss, 700.0)) if loss is not None else None,
+        perplexity=perplexity(loss) if loss is not None else None,
         bits_per_byte=bits,
     )
 

@@ -92,7 +92,9 @@ class Conversations:
         with self._database.write() as connection:
             row = connection.execute(sa.select(_T).where(_T.c.id == conversation_id)).mappings().first()
             if row is None:
-                raise UnknownThing(f"no conversation {conversation_id!r}", hint="ids are shown by loraloop chat and ask")
+                raise UnknownThing(
+                    f"no conversation {conversation_id!r}", hint="ids are shown by loraloop chat and ask"
+                )
             messages = json.loads(row["messages"])
             place = feedback.message_index
             if not 0 <= place < len(messages) or messages[place]["role"] != "assistant":

@@ -78,9 +78,7 @@ class Datasets(Values[Dataset]):
     """Datasets, with their rows in a table that can be searched both ways and that refuses rows without consent."""
 
     def __init__(self, database: Database, events: Events) -> None:
-        super().__init__(
-            database, events, Dataset, "DatasetBuilt", lambda d: {"dataset_id": d.id, "rows": len(d.rows)}
-        )
+        super().__init__(database, events, Dataset, "DatasetBuilt", lambda d: {"dataset_id": d.id, "rows": len(d.rows)})
 
     def _insert(self, connection: sa.Connection, value: Dataset, row: dict[str, Any]) -> None:
         self._refuse_unconsented(connection, value)

@@ -19,7 +19,8 @@ _TABLES = (
         person TEXT, session TEXT, release_id TEXT, quality_score {real}, language TEXT, messages TEXT NOT NULL)""",
     "CREATE INDEX conversations_in_order ON conversations (bot, created_at, id)",
     """CREATE TABLE feedback (
-        id {serial}, conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE, body TEXT NOT NULL)""",
+        id {serial}, conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+        body TEXT NOT NULL)""",
     "CREATE INDEX ix_feedback_conversation_id ON feedback (conversation_id)",
     "CREATE TABLE drops (bot TEXT NOT NULL, target TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (bot, target))",
     """CREATE TABLE records (
@@ -28,7 +29,8 @@ _TABLES = (
     "CREATE INDEX records_in_order ON records (kind, bot, created_at)",
     """CREATE TABLE dataset_rows (
         dataset_id TEXT NOT NULL, position INTEGER NOT NULL, conversation_id TEXT NOT NULL,
-        message_index INTEGER NOT NULL, split TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (dataset_id, position))""",
+        message_index INTEGER NOT NULL, split TEXT NOT NULL, digest TEXT NOT NULL,
+        PRIMARY KEY (dataset_id, position))""",
     "CREATE INDEX ix_dataset_rows_conversation_id ON dataset_rows (conversation_id)",
     """CREATE TABLE releases (
         id TEXT PRIMARY KEY, bot TEXT NOT NULL, version INTEGER NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL)""",
@@ -37,7 +39,8 @@ _TABLES = (
         bot TEXT PRIMARY KEY, version INTEGER NOT NULL, release_id TEXT NOT NULL REFERENCES releases (id))""",
     "CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
     """CREATE TABLE events (
-        id {serial}, bot TEXT NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL, at TEXT NOT NULL, facts TEXT NOT NULL)""",
+        id {serial}, bot TEXT NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL, at TEXT NOT NULL,
+        facts TEXT NOT NULL)""",
     "CREATE INDEX events_in_order ON events (bot, id)",
 )
 _SQLITE_GUARD = f"""CREATE TRIGGER dataset_rows_need_consent BEFORE INSERT ON dataset_rows

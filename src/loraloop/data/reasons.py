@@ -1,0 +1,61 @@
+"""Why an answer was left out: the code of each reason, and its sentence in English and in Korean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+REASONS: Mapping[str, tuple[str, str]] = {
+    "consent_missing": (
+        "nobody consented to learning from this conversation",
+        "이 대화로 학습해도 된다는 동의가 없습니다",
+    ),
+    "consent_withdrawn": ("the person withdrew consent", "이용자가 동의를 철회했습니다"),
+    "caller_asserted_refused": (
+        "only the calling code vouches for it, and the setting refuse_caller_asserted refuses that",
+        "호출한 코드만 보증하는 데이터이며, refuse_caller_asserted 설정이 이를 거부합니다",
+    ),
+    "thumbs_down": ("a person marked the answer as bad", "사람이 나쁜 답변으로 표시했습니다"),
+    "answer_not_approved": (
+        "no person approved the answer (thumb, correction, review)",
+        "사람이 승인하지 않은 답변입니다 (좋아요, 수정, 검토)",
+    ),
+    "answer_not_text": ("the answer has a part that is not text", "답변에 텍스트가 아닌 부분이 있습니다"),
+    "prompt_not_text": (
+        "a message before the answer has a part that is not text",
+        "앞선 메시지에 텍스트가 아닌 부분이 있습니다",
+    ),
+    "no_question": ("no user message stands before the answer", "답변 앞에 사용자 메시지가 없습니다"),
+    "no_answer": ("the conversation has no answer", "대화에 답변이 없습니다"),
+    "distress_disclosure": (
+        "a person tells of harm, hunger or violence; such talks are for people",
+        "위험, 굶주림, 폭력을 털어놓은 대화이므로 사람이 다뤄야 합니다",
+    ),
+    "question_too_short": ("the question is shorter than min_input_length", "질문이 min_input_length보다 짧습니다"),
+    "answer_too_short": ("the answer is shorter than min_response_length", "답변이 min_response_length보다 짧습니다"),
+    "answer_too_many_chars": ("the answer is longer than max_answer_chars", "답변이 max_answer_chars보다 깁니다"),
+    "low_quality_score": ("the quality score is under quality_threshold", "품질 점수가 quality_threshold보다 낮습니다"),
+    "error_phrase": ("the answer is an apology or an error message", "답변이 사과나 오류 메시지입니다"),
+    "no_words": ("the answer has no letters or digits", "답변에 글자나 숫자가 없습니다"),
+    "answer_repeats_itself": ("the answer repeats itself", "답변이 같은 말을 반복합니다"),
+    "answer_echoes_question": ("the answer repeats the question", "답변이 질문을 그대로 되풀이합니다"),
+    "other_language": ("the answer is in a language the bot does not speak", "봇이 쓰지 않는 언어의 답변입니다"),
+    "only_redacted": (
+        "nothing is left of the answer but redacted personal data",
+        "개인정보를 가리고 나니 답변에 남은 내용이 없습니다",
+    ),
+    "personal_data": ("personal data is left in the row", "개인정보가 남아 있습니다"),
+    "duplicate": (
+        "the same question and answer is already in the dataset",
+        "같은 질문과 답변이 이미 데이터셋에 있습니다",
+    ),
+    "near_duplicate_of_held_out": (
+        "the question is held out for judging, here or in nearly the same words",
+        "평가용으로 떼어 둔 질문과 같거나 거의 같습니다",
+    ),
+    "question_is_taught": (
+        "the question is in the training rows, here or in nearly the same words, so it cannot judge",
+        "같거나 거의 같은 질문을 학습하므로 평가에 쓸 수 없습니다",
+    ),
+    "answer_too_long": ("the answer alone is longer than max_length tokens", "답변만으로 max_length 토큰을 넘습니다"),
+}  # fmt: skip
+"""Code of a reason -> one sentence in English and one in Korean."""

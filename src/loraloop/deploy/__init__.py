@@ -1,0 +1,1 @@
+"""Decision -> Release: deploying, rolling back, cleaning up, history."""

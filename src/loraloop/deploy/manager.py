@@ -1,0 +1,322 @@
+"""LoRADeploymentManager: what is live, what was, and the way back.
+
+The live pointer is a row in the database, moved by compare-and-swap; ``production/current`` is derived from it. Not
+covered here: whether an adapter is good enough (the gate decides), how a process serves it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..errors import DeployError, LoraloopError, UnknownThing
+from ..ports import ArtifactStore, Clock, Store
+from ..store.artifacts import LocalArtifacts
+from ..store.sql import open_store
+from ..thresholds import absolute_rules
+from ..types import Adapter, Decision, Release, plain
+from .adoption import adopt, forget, stored_adapters
+from .config import DeploymentConfig
+from .history import before, identity, named, next_release, return_to, told
+from .production import METADATA, Production
+from .retention import removable
+
+log = logging.getLogger(__name__)
+
+_ALL = 1_000_000
+
+
+class LoRADeploymentManager:
+    """Deploys, rolls back, cleans up and remembers.
+
+    Args:
+        adapter_dir: where adapters are found by name.
+        production_dir: where ``current`` leads to the live adapter's files.
+        backup_dir: where replaced releases are kept for a while.
+        store: where releases live; ``None`` is ``loraloop.db`` beside ``production_dir``.
+        artifacts: where adapter files live; ``None`` is ``adapter_dir``.
+        bot: whose releases.
+        config: ``None`` for no trial period, as older callers know it.
+        clock: tells the time; ``None`` for the system's.
+    """
+
+    def __init__(
+        self,
+        adapter_dir: str | Path = "./outputs/lora_adapters",
+        production_dir: str | Path = "./outputs/production_adapters",
+        backup_dir: str | Path = "./outputs/adapter_backups",
+        *,
+        store: Store | None = None,
+        artifacts: ArtifactStore | None = None,
+        bot: str = "default",
+        config: DeploymentConfig | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.adapter_dir, self.production_dir, self.backup_dir = map(Path, (adapter_dir, production_dir, backup_dir))
+        self.config = config or DeploymentConfig(trial_hours=0)
+        self._given_store, self._artifacts = store, artifacts or LocalArtifacts(self.adapter_dir)
+        self._bot, self._clock = bot, clock
+        self._production = Production(self.production_dir, self.backup_dir)
+
+    # -- releases -----------------------------------------------------------------------------------------------------
+
+    def release(
+        self,
+        decision: Decision,
+        adapter: Adapter,
+        *,
+        serving: Mapping[str, Any] | None = None,
+        actor: str = "operator",
+        method: str = "auto",
+        performance: Mapping[str, Any] | None = None,
+    ) -> Release:
+        """Make a promoted adapter live.
+
+        Args:
+            decision: must say ``promote`` for this very adapter, unless ``method`` is ``"force"``.
+            serving: everything else an answer depends on.
+            actor: who answers for it.
+
+        Raises:
+            DeployError: the decision does not promote this adapter. TamperedArtifact: its files changed.
+            StaleRelease: another release went live meanwhile. In each case the one before still serves.
+        """
+        if decision.adapter_id != adapter.id:
+            raise DeployError(f"decision {decision.id} is about {decision.adapter_id}, not {adapter.id}")
+        if method != "force" and decision.verdict != "promote":
+            raise DeployError(f"decision {decision.id} says {decision.verdict}, not promote", hint="see loraloop gate")
+        files = self._artifacts.verified(adapter.digest)
+        now, live = self._now(), self._store.releases.live(self._bot)
+        hours = self.config.trial_hours
+        facts = {
+            "adapter_id": adapter.id,
+            "adapter_name": adapter.name,
+            "base_id": adapter.base_id,
+            "method": method,
+            "actor": actor,
+            "created_at": now,
+            "decision_id": decision.id,
+            "trial_ends_at": now + timedelta(hours=hours) if hours else None,
+            "serving": dict(serving or {}),
+            "performance": plain(performance or {}),
+        }
+        release = next_release(next(iter(self._store.releases.history(self._bot, 1)), None), live, self._bot, facts)
+        return self._go_live(release, live, files)
+
+    def confirm(self, release_id: str | None = None, actor: str = "operator") -> Release:
+        """End the trial of a release (the live one unless named): it stays.
+
+        Raises:
+            UnknownThing: there is no such release of this bot.
+        """
+        releases = self._store.releases
+        found = releases.live(self._bot) if release_id is None else releases.get(release_id)
+        if found is None or found.bot != self._bot:
+            raise UnknownThing(f"no release {release_id or 'live'} of bot {self._bot!r}")
+        releases.set_status(found.id, "confirmed")
+        log.info("release %s confirmed by %s", found.id, actor)
+        return releases.get(found.id) or found
+
+    def recover(self) -> list[str]:
+        """Put right what a crash or a missed deadline left behind; called whenever a home is opened.
+
+        Returns:
+            What was done, in words; empty when nothing had to be.
+        """
+        done: list[str] = []
+        live = self._store.releases.live(self._bot)
+        if live is not None and live.status == "on_trial" and live.trial_ends_at and self._now() > live.trial_ends_at:
+            back = self.rollback_adapter(actor="trial deadline")
+            done.append(
+                f"release {live.version} ({live.adapter_name}) was not confirmed by "
+                f"{live.trial_ends_at:%Y-%m-%d %H:%M} UTC; went back to {back.get('target_adapter', 'nothing')}"
+            )
+            live = self._store.releases.live(self._bot)
+        if live is not None and live.adapter_id is not None and not self._production.leads_to(_folder_of(live)):
+            self._show(live, self._artifacts.verified(self._adapter(live.adapter_id).digest))
+            done.append("production/current leads to the live adapter again")
+        if (live is None or live.adapter_id is None) and self._production.current.is_symlink():
+            self._production.hide()
+            done.append("production/current was removed: the base alone is live")
+        for line in done:
+            log.warning("%s", line)
+        return done
+
+    # -- the older interface ------------------------------------------------------------------------------------------
+
+    def deploy_adapter(
+        self, adapter_name: str, performance: Mapping[str, Any], force_deploy: bool = False
+    ) -> dict[str, Any]:
+        """Deploy an adapter by name on a performance the caller vouches for.
+
+        Returns:
+            ``success, adapter_name, deployed_at, performance, production_path``; a refusal has ``success=False`` and
+            ``reason``, a failure ``error``.
+        """
+        rules = absolute_rules(performance)
+        failed = [f"{r.rule} is {r.observed}, required {r.required}" for r in rules if not r.passed]
+        told = {"adapter_name": adapter_name, "performance": plain(performance)}
+        if failed and not force_deploy:
+            log.info("adapter %s was not deployed: %s", adapter_name, "; ".join(failed))
+            return {"success": False, **told, "reason": "; ".join(failed)}
+        try:
+            now = self._now()
+            adapter = adopt(adapter_name, self.adapter_dir, self._artifacts, self._store, self._bot, now)
+            decision = Decision(
+                id=identity("dc", adapter.id, now.isoformat()),
+                bot=self._bot,
+                adapter_id=adapter.id,
+                verdict="hold" if failed else "promote",
+                created_at=now,
+                actor="caller",
+                rules=rules,
+                reason="caller-asserted" + (", forced" if force_deploy else ""),
+            )
+            self._store.decisions.put(decision)
+            method = "force" if force_deploy else "auto"
+            release = self.release(decision, adapter, actor="caller", method=method, performance=performance)
+        except LoraloopError as error:
+            log.warning("adapter %s could not be deployed: %s", adapter_name, error)
+            return {"success": False, **told, "error": str(error), "hint": error.hint}
+        path = str(self._production.current)
+        deployed_at = release.created_at.isoformat()
+        return {"success": True, **told, "deployed_at": deployed_at, "production_path": path, "release_id": release.id}
+
+    def rollback_adapter(self, target_adapter: str | None = None, *, actor: str = "operator") -> dict[str, Any]:
+        """Go back to an earlier release: the same bytes, verified.
+
+        Args:
+            target_adapter: an adapter's name or id, a release's id or version, or ``"base"``; ``None`` is the release
+                before the live one (the base alone before the first).
+
+        Returns:
+            ``success, target_adapter, rolled_back_from, deployed_at, release_id``, or ``success=False`` and ``error``.
+        """
+        live = self._store.releases.live(self._bot)
+        try:
+            if live is None:
+                raise DeployError("nothing was ever deployed, so there is nothing to go back from")
+            releases = self._store.releases.history(self._bot, _ALL)
+            target = before(live, releases) if target_adapter is None else named(target_adapter, releases)
+            if (target.adapter_id if target else None) == live.adapter_id:
+                raise DeployError(f"{live.adapter_name} is what is live already", hint="name another: loraloop history")
+            files = None
+            if target is not None and target.adapter_id is not None:
+                files = self._artifacts.verified(self._adapter(target.adapter_id).digest)
+            release = return_to(target, live, releases[0], self._bot, actor, self._now())
+            release = self._go_live(release, live, files)
+            self._store.releases.set_status(live.id, "reverted")
+        except LoraloopError as error:
+            log.warning("roll back to %s failed: %s", target_adapter or "the previous release", error)
+            return {"success": False, "target_adapter": target_adapter, "error": str(error), "hint": error.hint}
+        log.info("rolled back from release %s to %s as %s", live.id, release.adapter_name, release.id)
+        return {
+            "success": True,
+            "target_adapter": release.adapter_name,
+            "rolled_back_from": live.adapter_name,
+            "deployed_at": release.created_at.isoformat(),
+            "release_id": release.id,
+        }
+
+    def cleanup_old_adapters(self, keep_count: int | None = None, *, dry_run: bool = False) -> dict[str, Any]:
+        """Remove old adapters and backups; never the live, previous, on-trial or pinned ones.
+
+        Args:
+            keep_count: newest adapters to keep besides; ``None`` is the setting (5).
+            dry_run: only say what would go.
+        """
+        keep = self.config.keep_adapters if keep_count is None else max(0, keep_count)
+        live = self._store.releases.live(self._bot)
+        stored = stored_adapters(self.adapter_dir, self._artifacts, self._store, self._bot)
+        gone = removable(stored, self._protected(live), keep)
+        backups = 0
+        if not dry_run:
+            for one in gone:
+                forget(one, self.adapter_dir, self._artifacts)
+            backups = self._production.drop_backups(self._now(), self.config.backup_days)
+        return {
+            "success": True,
+            "total_adapters": len(stored),
+            "kept_adapters": len(stored) - len(gone),
+            "deleted_adapters": len(gone),
+            "deleted_adapter_names": [one.name for one in gone],
+            "deleted_backups": backups,
+            "current_production": live.adapter_name if live is not None and live.adapter_id else None,
+        }
+
+    def get_deployment_history(self, limit: int = 10) -> list[dict[str, Any]]:
+        """Return the newest deployments first."""
+        releases = self._store.releases.history(self._bot, _ALL)
+        names = {release.id: release.adapter_name for release in releases}
+        return [told(release, names.get(release.previous_id or "")) for release in releases[:limit]]
+
+    def get_current_production_info(self) -> dict[str, Any]:
+        """Return what is live, or ``{"status": "no_production_adapter"}``."""
+        live = self._store.releases.live(self._bot)
+        if live is None or live.adapter_id is None:
+            return {"status": "no_production_adapter"}
+        metadata = self._production.metadata()
+        return {
+            "adapter_name": live.adapter_name,
+            "production_path": str(self._production.current),
+            "has_metadata": (self._production.current / METADATA).is_file(),
+            "deployed_at": live.created_at.isoformat(),
+            "performance": plain(live.performance),
+            "deployment_method": live.method,
+            "metadata": metadata,
+            "release_id": live.id,
+            "status": live.status,
+        }
+
+    # -- how it is done -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _store(self) -> Store:
+        return self._given_store or open_store(self.production_dir.parent / "loraloop.db", self._clock)
+
+    def _go_live(self, release: Release, live: Release | None, files: Path | None) -> Release:
+        """Back up what serves, move the pointer, then let ``current`` follow; a crash leaves the old or the new."""
+        if live is not None and live.adapter_id is not None and self._production.current.is_dir():
+            self._production.back_up(live.adapter_name, self._production.current.resolve(), _metadata(live))
+        published = self._store.releases.publish(release, live.version if live is not None else 0)
+        log.info("release %s (%s) is live, %s by %s", published.id, release.adapter_name, release.method, release.actor)
+        if files is None:
+            self._production.hide()
+        else:
+            self._show(published, files)
+        return published
+
+    def _show(self, release: Release, files: Path) -> None:
+        self._production.show(_folder_of(release), files, _metadata(release))
+
+    def _adapter(self, adapter_id: str) -> Adapter:
+        adapter = self._store.adapters.get(adapter_id)
+        if adapter is None:
+            raise UnknownThing(f"adapter {adapter_id} is not stored any more", hint="restore it from a backup")
+        return adapter
+
+    def _protected(self, live: Release | None) -> set[str]:
+        """Names and digests that clean-up must leave: live, previous, on trial, pinned."""
+        releases = self._store.releases.history(self._bot, _ALL)
+        wanted = {release.adapter_id for release in releases if release.status == "on_trial"}
+        if live is not None:
+            previous = before(live, releases)
+            wanted |= {live.adapter_id, previous.adapter_id if previous else None}
+        kept = {adapter.digest for adapter in self._store.adapters.list(self._bot, _ALL) if adapter.id in wanted}
+        pinned = {a.digest for a in self._store.adapters.list(self._bot, _ALL) if a.id in self.config.pinned}
+        return kept | pinned | set(self.config.pinned)
+
+    def _now(self) -> datetime:
+        return self._clock.now() if self._clock else datetime.now(UTC)
+
+
+def _folder_of(release: Release) -> str:
+    return f"v{release.version:05d}-{release.id.removeprefix('rl-')[:8]}"
+
+
+def _metadata(release: Release) -> dict[str, Any]:
+    return told(release, None) | {"deployed_by": "loraloop", "adapter_id": release.adapter_id}

@@ -1,0 +1,1 @@
+"""When the loop turns: triggers and the scheduler."""
