@@ -1,47 +1,145 @@
+"""Files -> conversations -> store, streaming; a bad line is reported by file and number, the good ones are kept."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from ..errors import BadFile, UsageError
+from ..ports import Progress, Store
+from ..types import Conversation
+from .formats import FORMATS, ImportOptions, detect
+from .messages import BadRow
+from .quality import DataQualityConfig, reason_to_drop
+from .readers import GIVE_UP_AFTER, Row, rows
+from .selection import candidates
+from .yaml_corpus import PACKAGE_PREFIX, packaged
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+"""Conversations a transaction."""
+SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".yml", ".yaml"})
+"""What is read when a folder is walked."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that was left out, and why. Never quotes the line.
+
+    Attributes:
+        line: counted from 1; 0 means the whole file.
+    """
+
+    file: str
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        """Return ``FILE:LINE: REASON``, as compilers do."""
+        return f"{self.file}:{self.line}: {self.reason}" if self.line else f"{self.file}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """What an import did.
+
+    Attributes:
+        read: conversations read from the files.
+        new: of these, stored for the first time.
+        known: of these, stored before.
+        bad: lines left out.
+        unlearnable: reason -> number of answers read that will not be learnt from as they are (no consent, nobody
+            approved them, ...).
+    """
+
+    read: int
+    new: int
+    known: int
+    bad: tuple[BadLine, ...]
+    unlearnable: dict[str, int]
+
+
+OnBad = Callable[[BadLine], None]
+
+
 def read_file(path: str | Path, format: str, options: ImportOptions, on_bad: OnBad) -> Iterator[Conversation]:
     """Yield the conversations of one file, redacted, one at a time.
 
     Args:
-        path: a JSONL, JSON array or YAML file.
+        path: a JSONL, JSON or YAML file.
         format: a key of ``formats.FORMATS``, or ``"auto"`` to judge each row by its keys.
         options: what holds where rows say nothing.
         on_bad: hears of every line that is left out.
 
     Raises:
         UsageError: no such format.
-        BadFile: the file as a whole cannot be read, or is empty.
+        BadFile: the file as a whole cannot be read, is empty, or begins with ``GIVE_UP_AFTER`` bad lines.
     """
+    return (found for found, _ in _read(Path(path), format, options, on_bad))
+
+
+def _read(
+    path: Path, format: str, options: ImportOptions, on_bad: OnBad
+) -> Iterator[tuple[Conversation, float]]:
+    """Yield each conversation with the share of the file that has been read, 0..1."""
     if format != "auto" and format not in FORMATS:
         raise UsageError(f"no format {format!r}", hint=f"one of auto, {', '.join(FORMATS)}")
-    path = Path(path)
+    good = bad = 0
 
-    def bad(line: int, reason: str) -> None:
+    def leave_out(line: int, reason: str) -> None:
+        nonlocal bad
+        bad += 1
         on_bad(BadLine(str(path), line, reason))
+        if not good and bad >= GIVE_UP_AFTER:
+            raise BadFile(f"{path}: the first {bad} rows are all bad, the last of them: {reason}")
 
     try:
         with path.open("rb") as stream:
-            for line, row in _rows(path, format, stream, bad):
+            for row in rows(path, format, stream, leave_out):
                 try:
-                    name = format if format != "auto" else "chatterbot" if isinstance(row, list) else detect(row)
-                    if name != "chatterbot" and not isinstance(row, dict):
-                        raise BadRow(f"a row is an object, this is {type(row).__name__}")
-                    found = FORMATS[name](row, options)
+                    found = _conversations(row, format, options)
                 except BadRow as error:
-                    bad(line, str(error))
+                    leave_out(row.line, str(error))
                     continue
-                yield from found
+                for conversation in found:
+                    good += 1
+                    yield conversation, row.read_frac
     except OSError as error:
         raise BadFile(f"{path}: {error.strerror or 'cannot be read'}") from error
 
 
+def _conversations(row: Row, format: str, options: ImportOptions) -> list[Conversation]:
+    """The conversations of one row.
+
+    Raises:
+        BadRow: with the reason.
+    """
+    if row.is_talk:
+        return FORMATS["chatterbot"](row.value, options)
+    if not isinstance(row.value, dict):
+        raise BadRow(f"a row is an object, this is {type(row.value).__name__}")
+    return FORMATS[detect(row.value) if format == "auto" else format](row.value, options)
+
+
 def files_of(paths: Iterable[str | Path]) -> list[Path]:
-    """Return the files meant by paths: a file is itself, a folder its JSONL, JSON and YAML files at any depth, sorted.
+    """Return the files meant by paths, each once.
+
+    Args:
+        paths: a file is itself; a folder is its JSONL, JSON and YAML files at any depth, sorted;
+            ``package:NAME/PART`` is a file or folder of an installed Python package.
 
     Raises:
         BadFile: a path does not exist, or a folder holds nothing to read.
     """
     found: list[Path] = []
-    for path in map(Path, paths):
+    for named in paths:
+        path = packaged(str(named)) if str(named).startswith(PACKAGE_PREFIX) else Path(named)
         if not path.is_dir():
             if not path.exists():
                 raise BadFile(f"{path}: no such file or folder")
@@ -53,22 +151,58 @@ def files_of(paths: Iterable[str | Path]) -> list[Path]:
         if not inside:
             raise BadFile(f"{path}: holds no file ending in {', '.join(sorted(SUFFIXES))}")
         found += inside
-    return found
+    return list(dict.fromkeys(found))
+
+
+class _Import:
+    """One run of ``import_files``: batches conversations, counts, and tells the progress in bytes."""
+
+    def __init__(self, store: Store, quality: DataQualityConfig, progress: Progress | None, total_bytes: int) -> None:
+        self._store, self._quality = store, quality
+        self._progress, self._total_bytes = progress, total_bytes
+        self._batch: list[Conversation] = []
+        self.read = self.new = 0
+        self.unlearnable: Counter[str] = Counter()
+
+    def take(self, conversation: Conversation, done_bytes: float) -> None:
+        self.read += 1
+        self._batch.append(conversation)
+        reasons = (reason_to_drop(row, self._quality) for row in candidates(conversation))
+        self.unlearnable.update(reason for reason in reasons if reason)
+        if len(self._batch) >= BATCH:
+            self.flush()
+            self.tell(done_bytes)
+
+    def flush(self) -> None:
+        if self._batch:
+            self.new += self._store.conversations.add(self._batch)
+            self._batch.clear()
+
+    def tell(self, done_bytes: float) -> None:
+        if self._progress:
+            self._progress("import", int(done_bytes), self._total_bytes, conversations=self.read)
 
 
 def import_files(
-    paths: Sequence[str | Path], format: str, options: ImportOptions, store: Store, progress: Progress | None = None
+    paths: Sequence[str | Path],
+    format: str,
+    options: ImportOptions,
+    store: Store,
+    progress: Progress | None = None,
+    *,
+    quality: DataQualityConfig | None = None,
 ) -> ImportSummary:
     """Read files and store their conversations, ``BATCH`` a transaction.
 
     A file that cannot be read as a whole is reported as its line 0 when there are others, and the others are kept.
 
     Args:
-        paths: files and folders.
+        paths: as for ``files_of``.
         format: as for ``read_file``.
         options: as for ``read_file``.
         store: where they go.
-        progress: hears ``("import", files done, files in all, conversations=...)``.
+        progress: hears ``("import", bytes read, bytes in all, conversations=...)``.
+        quality: by which ``unlearnable`` is counted; ``None`` for the defaults. Everything readable is stored.
 
     Returns:
         What was read, stored and left out.
@@ -77,36 +211,23 @@ def import_files(
         UsageError: no such format.
         BadFile: a path does not exist, or the only file cannot be read.
     """
-    files = files_of(paths)
+    files, started = files_of(paths), perf_counter()
+    sizes = [file.stat().st_size for file in files]
     bad: list[BadLine] = []
-    unlearnable: Counter[str] = Counter()
-    config = DataQualityConfig()
-    read = new = 0
-    batch: list[Conversation] = []
-
-    def flush() -> None:
-        nonlocal new
-        if batch:
-            new += store.conversations.add(batch)
-            batch.clear()
-
-    for done, file in enumerate(files):
+    run = _Import(store, quality or DataQualityConfig(), progress, sum(sizes))
+    for done, (file, size) in enumerate(zip(files, sizes, strict=True)):
+        before = sum(sizes[:done])
         try:
-            for conversation in read_file(file, format, options, bad.append):
-                read += 1
-                batch.append(conversation)
-                unlearnable.update(
-                    reason for row in candidates(conversation) if (reason := reason_to_drop(row, config))
-                )
-                if len(batch) >= BATCH:
-                    flush()
-                    if progress:
-                        progress("import", done, len(files), conversations=read)
+            for conversation, read_frac in _read(file, format, options, bad.append):
+                run.take(conversation, before + read_frac * size)
         except BadFile as error:
             if len(files) == 1:
                 raise
             bad.append(BadLine(str(file), 0, str(error).removeprefix(f"{file}: ")))
-        if progress:
-            progress("import", done + 1, len(files), conversations=read)
-    flush()
-    return ImportSummary(read=read, new=new, known=read - new, bad=tuple(bad), unlearnable=dict(unlearnable))
+        run.tell(before + size)
+    run.flush()
+    log.info(
+        "imported %d files: %d conversations, %d new, %d bad lines, %.1f s",
+        len(files), run.read, run.new, len(bad), perf_counter() - started,
+    )  # fmt: skip
+    return ImportSummary(run.read, run.new, run.read - run.new, tuple(bad), dict(run.unlearnable))

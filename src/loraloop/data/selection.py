@@ -1,7 +1,15 @@
 """Conversations -> rows of a dataset, and a reason for every answer that is left out.
 
-Held-out rows win: where a question stands on both sides, the training row goes, so that what judges an adapter was
-never taught to it. Exact duplicates of question and answer count once.
+A row's side is its user's (``splits``) and never changes. But many people ask the same, so one question can stand on
+both sides; then one of them is left out, and what judges an adapter was never taught to it:
+
+* a question that falls to a judging split by its own hash stays there, and training rows that ask it go;
+* any other stays in training, and judging rows that ask it go (held-out always winning would let a few judging users
+  take every common question out of training);
+* a question that a person of a training group corrected is always taught, or corrections would change nothing.
+
+What a person of a judging group corrects judges, and teaches nothing. Exact duplicates of question and answer count
+once.
 """
 
 from __future__ import annotations
@@ -9,16 +17,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ..text.dedupe import NearDuplicates, compact
 from ..types import Conversation, DatasetRow, Feedback, Split
 from .quality import CandidateRow, DataQualityConfig, reason_to_drop
-from .splits import split_key, split_of
+from .splits import question_key, split_key, split_of
 
-_ORDER: Final[tuple[Split, ...]] = ("gate", "validation", "train")
+_ASKS_ALONE_CHARS: Final = 10
+"""Letters from which a question asks something without what was said before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +43,43 @@ class Selection:
     drops: dict[str, str]
 
 
-def _latest_judgement(conversation: Conversation, index: int) -> Feedback | None:
-    """The last thumb or correction on one answer, in the order they were given; a comment judges nothing."""
-    judged = [item for item in conversation.feedback if item.message_index == index and item.kind != "comment"]
-    return judged[-1] if judged else None
+def _judgement(feedback: Sequence[Feedback], index: int) -> tuple[str, str]:
+    """What holds of one answer after all that was said of it: the kind, and the corrected text.
+
+    The last word counts. But a thumb down after a correction does not take the correction back: both say that the
+    answer shown was bad. A correction without text is a thumb down, and a comment judges nothing.
+    """
+    kind, text = "", ""
+    for item in feedback:
+        if item.message_index != index or item.kind == "comment":
+            continue
+        if item.kind == "correction" and item.text.strip():
+            kind, text = "correction", item.text
+        elif item.kind == "thumb_up":
+            kind, text = "thumb_up", ""
+        elif kind != "correction":
+            kind = "thumb_down"
+    return kind, text
 
 
-def candidate(conversation: Conversation, index: int) -> CandidateRow:
+def candidate(conversation: Conversation, index: int, feedback: Sequence[Feedback] | None = None) -> CandidateRow:
     """Return the candidate row of one assistant message.
 
-    A correction replaces the answer and approves it; a thumb up approves it; a thumb down after either takes it back.
+    A correction replaces the answer and approves it; a thumb up approves it; a thumb down takes approval back.
+
+    Args:
+        conversation: which.
+        index: position of the assistant message.
+        feedback: what had been said by then; ``None`` for all there is.
     """
     message = conversation.messages[index]
-    judgement = _latest_judgement(conversation, index)
-    kind = judgement.kind if judgement else ""
-    corrected = judgement.text if judgement and kind == "correction" else ""
-    approved_by = {"correction": "correction", "thumb_up": "thumb"}.get(kind, message.approved_by)
+    kind, corrected = _judgement(conversation.feedback if feedback is None else feedback, index)
     return CandidateRow(
         conversation=conversation,
         message_index=index,
         prompt=conversation.messages[:index],
         answer=corrected or message.text,
-        approved_by=approved_by,
+        approved_by={"correction": "correction", "thumb_up": "thumb"}.get(kind, message.approved_by),
         judged=kind,
         parts_are_text=bool(corrected) or all(part.kind == "text" for part in message.content),
     )
@@ -81,8 +105,25 @@ def row_digest(row: CandidateRow, secret: bytes) -> str:
 @dataclass(frozen=True, slots=True)
 class _Kept:
     row: DatasetRow
-    question: str
+    asked: str
     content: bytes
+    is_correction: bool
+
+    @property
+    def key(self) -> str:
+        return f"{self.row.conversation_id}#{self.row.message_index}"
+
+
+def asked(row: CandidateRow) -> str:
+    """Return what makes two rows ask the same: the question, and for a short one the answer it replies to.
+
+    "Why?" and "yes please" ask nothing alone; a longer question is the same question wherever it stands.
+    """
+    question = row.question
+    if len(compact(question)) >= _ASKS_ALONE_CHARS:
+        return question
+    before = next((message.text for message in reversed(row.prompt) if message.role == "assistant"), "")
+    return f"{before} {question}".strip()
 
 
 def _fingerprint(row: CandidateRow) -> bytes:
@@ -94,6 +135,7 @@ def _fingerprint(row: CandidateRow) -> bytes:
 def _judged(
     conversations: Iterable[Conversation], config: DataQualityConfig, secret: bytes, drops: dict[str, str]
 ) -> list[_Kept]:
+    """The rows that pass every check, in order; the others get their reason."""
     kept: list[_Kept] = []
     for conversation in conversations:
         rows = list(candidates(conversation))
@@ -105,8 +147,53 @@ def _judged(
                 drops[f"{conversation.id}#{row.message_index}"] = reason
                 continue
             target = DatasetRow(conversation.id, row.message_index, split, row_digest(row, secret))
-            kept.append(_Kept(target, row.question, _fingerprint(row)))
+            kept.append(_Kept(target, asked(row), _fingerprint(row), row.is_correction))
     return kept
+
+
+def _once(kept: Sequence[_Kept], drops: dict[str, str]) -> list[_Kept]:
+    """The rows without exact duplicates: of each the first correction stays, else the first, in each split."""
+    first: dict[tuple[Split, bytes], _Kept] = {}
+    for item in kept:
+        held = first.setdefault((item.row.split, item.content), item)
+        if item.is_correction and not held.is_correction:
+            first[item.row.split, item.content] = item
+    chosen = {item.key for item in first.values()}
+    drops.update((item.key, "duplicate") for item in kept if item.key not in chosen)
+    return [item for item in kept if item.key in chosen]
+
+
+def _apart(kept: Sequence[_Kept], threshold: float, drops: dict[str, str]) -> list[_Kept]:
+    """The rows without any that asks what a row of another split asks."""
+    judging = [item for item in kept if item.row.split != "train"]
+    held_out = NearDuplicates(threshold)
+    for question in dict.fromkeys(item.asked for item in judging):
+        held_out.add(question, question)
+    corrected = {item.asked for item in kept if item.row.split == "train" and item.is_correction}
+    taught = dict.fromkeys(item.asked for item in kept if item.row.split == "train")
+    clashes = {question: near for question in taught if (near := held_out.find(question))}
+    yielded = {
+        near
+        for question, found in clashes.items()
+        for near in found
+        if question in corrected or split_of(question_key(near)) == "train"
+    }
+    blocked = {question for question, found in clashes.items() if not yielded.issuperset(found)}
+    gate = NearDuplicates(threshold)
+    for question in dict.fromkeys(item.asked for item in judging if item.row.split == "gate"):
+        if question not in yielded:
+            gate.add(question, question)
+
+    def reason(item: _Kept) -> str | None:
+        if item.row.split == "train":
+            return "near_duplicate_of_held_out" if item.asked in blocked else None
+        if item.asked in yielded:
+            return "question_is_taught"
+        return "near_duplicate_of_held_out" if item.row.split == "validation" and gate.find(item.asked) else None
+
+    left_out = {item.key: why for item in kept if (why := reason(item))}
+    drops.update(left_out)
+    return [item for item in kept if item.key not in left_out]
 
 
 def select(conversations: Iterable[Conversation], config: DataQualityConfig, secret: bytes = b"") -> Selection:
@@ -123,24 +210,6 @@ def select(conversations: Iterable[Conversation], config: DataQualityConfig, sec
         Rows and drops; every assistant message is in exactly one of them.
     """
     drops: dict[str, str] = {}
-    kept = _judged(conversations, config, secret, drops)
-    held_out = NearDuplicates(config.near_duplicate_threshold)
-    chosen: set[int] = set()
-    for split in _ORDER:
-        seen: set[bytes] = set()
-        mine: dict[str, None] = {}
-        for place, item in enumerate(kept):
-            if item.row.split != split:
-                continue
-            key = f"{item.row.conversation_id}#{item.row.message_index}"
-            if held_out.find(item.question):
-                drops[key] = "near_duplicate_of_held_out"
-            elif item.content in seen:
-                drops[key] = "duplicate"
-            else:
-                seen.add(item.content)
-                mine[item.question] = None
-                chosen.add(place)
-        for question in mine if split != "train" else ():
-            held_out.add(split, question)
-    return Selection(rows=tuple(item.row for place, item in enumerate(kept) if place in chosen), drops=drops)
+    kept = _once(_judged(conversations, config, secret, drops), drops)
+    kept = _apart(kept, config.near_duplicate_threshold, drops)
+    return Selection(rows=tuple(item.row for item in kept), drops=drops)

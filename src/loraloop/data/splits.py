@@ -30,7 +30,12 @@ def split_key(conversation: Conversation) -> str:
     if conversation.session:
         return f"session:{conversation.session}"
     first = next((message.text for message in conversation.messages if message.role == "user"), "")
-    return f"question:{match_key(first)}"
+    return question_key(first)
+
+
+def question_key(question: str) -> str:
+    """Return the key of a question that nobody in particular asked."""
+    return f"question:{match_key(question)}"
 
 
 def split_of(key: str) -> Split:

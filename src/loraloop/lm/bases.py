@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelError
+from .child import run_child
 from .safetensor_files import file_digest
 
 log = logging.getLogger(__name__)
@@ -137,31 +138,10 @@ def _convert(parts: list[Path], folder: Path) -> None:
                 for part in parts:
                     joined.write(part.read_bytes())
         dense = work / "dense"
-        _write_dense(gguf, dense)
+        run_child("loraloop.lm.convert", {"gguf": str(gguf), "out": str(dense)}, lambda fact: None, died=ModelError)
         os.replace(dense, folder)
     except OSError as error:
         if not (folder / "config.json").is_file():
             raise ModelError(f"cannot convert {parts[0].name}: {error}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _write_dense(gguf: Path, out: Path) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from .loader import quiet_transformers
-
-    with quiet_transformers():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
-            model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.bfloat16)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise ModelError(f"{gguf.name} cannot be read as a model: {error}") from error
-        # A model read from GGUF calls itself quantised and then refuses to be saved; its weights here are dense.
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config
-        model.is_quantized = False
-        model.hf_quantizer = None
-        model.save_pretrained(str(out))
-        tokenizer.save_pretrained(str(out))

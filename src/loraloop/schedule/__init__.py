@@ -1,1 +1,1 @@
-"""When the loop turns: triggers and the scheduler."""
+"""When the loop turns: triggers, jobs, and the scheduler that runs them. The door is ``scheduler.LoRAScheduler``."""

@@ -1,8 +1,11 @@
-"""Triggers: pure functions of (now, history, counts, settings) that say whether to run, and why, in words."""
+"""When to train: pure functions from facts and settings to a reading with its reason.
+
+A new trigger is one function ``(Facts, SchedulerConfig) -> Reading`` and one line in ``STRATEGIES``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,111 +14,168 @@ from .config import SchedulerConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
-    """What triggers look at.
+class Facts(Record):
+    """Everything a trigger may look at.
 
     Attributes:
-        last_started_at: when the last turn began; ``None`` before the first.
-        new_rows: conversations that no turn has seen yet; ``None`` where nobody counts them.
-        failures: failed tries since the last good turn; last_failed_at: when the last of them ended.
+        now: aware UTC.
+        last_run_at: when the last run ended, well or not; ``None`` before the first.
+        rows: rows there are to learn from that no run has seen; ``None`` where nothing counts them.
+        running: name of the adapter being trained at this moment.
+        asked: names of adapters somebody asked for by hand.
     """
 
     now: datetime
-    last_started_at: datetime | None = None
-    new_rows: int | None = None
-    failures: int = 0
-    last_failed_at: datetime | None = None
+    last_run_at: datetime | None = None
+    rows: int | None = None
+    running: str | None = None
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reading(Record):
-    """What a trigger says: its name, whether it fires, and why or why not."""
+    """What one trigger says now, and why.
+
+    Attributes:
+        parts: the readings it was made from, where it is a combination.
+    """
 
     trigger: str
     fires: bool
     reason: str
+    parts: tuple[Reading, ...] = ()
+
+    def flat(self) -> tuple[Reading, ...]:
+        """This reading and everything it was made from, depth first."""
+        return (self, *(inner for part in self.parts for inner in part.flat()))
 
 
-Trigger = Callable[[Situation, SchedulerConfig], Reading]
+Trigger = Callable[[Facts, SchedulerConfig], Reading]
 
 
-def interval(situation: Situation, config: SchedulerConfig) -> Reading:
-    """Fire when the last turn began long enough ago; a clock set back does not hold the loop up for ever."""
-    last = situation.last_started_at
-    if last is None:
-        return Reading("interval", True, "no turn was ever run")
-    passed = situation.now - last
-    wanted = timedelta(hours=config.training_interval_hours)
-    if passed < timedelta(0):
-        return Reading("interval", True, "the last turn lies in the future; the clock was set back")
-    hours = passed.total_seconds() / 3600
-    said = f"{hours:.1f} of {config.training_interval_hours:g} hours since the last turn"
-    return Reading("interval", passed >= wanted, said)
+def interval(facts: Facts, config: SchedulerConfig) -> Reading:
+    """Fire when the interval has passed since the last run ended.
+
+    A last run in the future (the clock was set back) fires too: waiting for that moment could take for ever.
+
+    Example:
+        >>> from datetime import UTC
+        >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+        >>> interval(Facts(noon, last_run_at=noon - timedelta(hours=2)), SchedulerConfig()).reason
+        'the last run ended 2.0 h ago, 6 h are required'
+    """
+    return _since_last_run("interval", facts, config.training_interval_hours)
 
 
-def enough_rows(situation: Situation, config: SchedulerConfig) -> Reading:
-    """Fire when enough new conversations came."""
-    if situation.new_rows is None:
-        return Reading("new rows", True, "nobody counts new conversations; the turn itself will see")
-    said = f"{situation.new_rows} of {config.min_samples_for_training} new conversations"
-    return Reading("new rows", situation.new_rows >= config.min_samples_for_training, said)
+def rested(facts: Facts, config: SchedulerConfig) -> Reading:
+    """Fire when the least pause has passed since the last run, so that rows alone cannot start one after another."""
+    return _since_last_run("rested", facts, config.min_pause_hours)
 
 
-def enabled(situation: Situation, config: SchedulerConfig) -> Reading:
-    """Fire unless turns by themselves are switched off."""
-    said = "on" if config.enable_auto_scheduling else "off: [schedule] enable_auto_scheduling = false"
-    return Reading("automatic turns", config.enable_auto_scheduling, said)
+def enough_rows(facts: Facts, config: SchedulerConfig) -> Reading:
+    """Fire when there are enough new rows; never where nothing counts them.
+
+    Example:
+        >>> from datetime import UTC
+        >>> enough_rows(Facts(datetime(2026, 1, 1, tzinfo=UTC), rows=12), SchedulerConfig()).reason
+        '12 new rows, 50 are required'
+    """
+    if facts.rows is None:
+        return Reading("enough_rows", False, "nothing counts the rows: set a data_collector or new_rows")
+    required = config.min_samples_for_training
+    return Reading("enough_rows", facts.rows >= required, f"{facts.rows} new rows, {required} are required")
 
 
-def retry(situation: Situation, config: SchedulerConfig) -> Reading:
-    """Fire when a failed turn should be tried again: after a delay that doubles, a limited number of times."""
-    if situation.failures == 0 or situation.last_failed_at is None:
-        return Reading("retry", False, "the last turn did not fail")
-    if not config.retry_on_failure:
-        return Reading("retry", False, "the last turn failed; retries are off")
-    if situation.failures > config.max_retry_count:
-        return Reading("retry", False, f"failed {situation.failures} times; waiting for the next interval")
-    wait_s = config.retry_delay_s * 2 ** (situation.failures - 1)
-    passed_s = (situation.now - situation.last_failed_at).total_seconds()
-    said = f"try {situation.failures} of {config.max_retry_count}: {max(0.0, passed_s):.0f} of {wait_s:.0f} s waited"
-    return Reading("retry", not 0 <= passed_s < wait_s, said)
+def manual(facts: Facts, config: SchedulerConfig) -> Reading:
+    """Fire when somebody asked."""
+    if not facts.asked:
+        return Reading("manual", False, "nobody asked")
+    return Reading("manual", True, f"asked for {', '.join(facts.asked)}")
+
+
+def busy(facts: Facts, config: SchedulerConfig) -> Reading:
+    """Fire while a run is under way."""
+    if facts.running is None:
+        return Reading("busy", False, "no run is under way")
+    return Reading("busy", True, f"{facts.running} is being trained")
+
+
+def enabled(facts: Facts, config: SchedulerConfig) -> Reading:
+    """Fire when runs may start by themselves at all."""
+    on = config.enable_auto_scheduling
+    return Reading("enabled", on, "automatic runs are on" if on else "enable_auto_scheduling is off")
 
 
 def all_of(*triggers: Trigger) -> Trigger:
-    """Fire when every one fires; the reason names those that hold it up."""
+    """Return a trigger that fires when every one does; its reason names those that do not.
 
-    def every(situation: Situation, config: SchedulerConfig) -> Reading:
-        readings = [trigger(situation, config) for trigger in triggers]
-        return _joined("all", readings, [r for r in readings if not r.fires] or readings)
+    Example:
+        >>> from datetime import UTC
+        >>> all_of(interval, enough_rows)(Facts(datetime(2026, 1, 1, tzinfo=UTC), rows=3), SchedulerConfig()).reason
+        '3 new rows, 50 are required'
+    """
 
-    return every
+    def combined(facts: Facts, config: SchedulerConfig) -> Reading:
+        parts = tuple(trigger(facts, config) for trigger in triggers)
+        missing = tuple(part for part in parts if not part.fires)
+        return Reading("all", not missing, _joined(missing or parts), parts)
+
+    return combined
 
 
 def any_of(*triggers: Trigger) -> Trigger:
-    """Fire when one fires; the reason names those that do."""
+    """Return a trigger that fires when at least one does; its reason names those that do, else all."""
 
-    def some(situation: Situation, config: SchedulerConfig) -> Reading:
-        readings = [trigger(situation, config) for trigger in triggers]
-        firing = [r for r in readings if r.fires]
-        return Reading("any", bool(firing), "; ".join(f"{r.trigger}: {r.reason}" for r in firing or readings))
+    def combined(facts: Facts, config: SchedulerConfig) -> Reading:
+        parts = tuple(trigger(facts, config) for trigger in triggers)
+        firing = tuple(part for part in parts if part.fires)
+        return Reading("any", bool(firing), _joined(firing or parts), parts)
 
-    return some
-
-
-def negated(trigger: Trigger) -> Trigger:
-    """Fire when another does not."""
-
-    def inverse(situation: Situation, config: SchedulerConfig) -> Reading:
-        reading = trigger(situation, config)
-        return Reading(f"not {reading.trigger}", not reading.fires, reading.reason)
-
-    return inverse
+    return combined
 
 
-def _joined(name: str, readings: Sequence[Reading], shown: Sequence[Reading]) -> Reading:
-    reason = "; ".join(f"{reading.trigger}: {reading.reason}" for reading in shown)
-    return Reading(name, all(reading.fires for reading in readings), reason)
+def not_(trigger: Trigger) -> Trigger:
+    """Return a trigger that fires when the given one does not."""
+
+    def turned(facts: Facts, config: SchedulerConfig) -> Reading:
+        part = trigger(facts, config)
+        return Reading(f"not {part.trigger}", not part.fires, part.reason, (part,))
+
+    return turned
 
 
-AUTOMATIC: tuple[Trigger, ...] = (enabled, interval, enough_rows)
-"""All of these must fire for a turn to start by itself; ``retry`` may start one besides."""
+STRATEGIES: dict[str, Trigger] = {
+    "all": all_of(interval, enough_rows),
+    "any": all_of(rested, any_of(interval, enough_rows)),
+    "interval": interval,
+    "rows": all_of(rested, enough_rows),
+}
+"""What ``SchedulerConfig.strategy`` names."""
+
+
+def automatic(facts: Facts, config: SchedulerConfig) -> Reading:
+    """Read the configured strategy: it fires when an automatic run should start now."""
+    return all_of(enabled, not_(busy), STRATEGIES[config.strategy])(facts, config)
+
+
+def next_time(last_run_at: datetime | None, config: SchedulerConfig) -> datetime | None:
+    """Return the earliest time of the next automatic run by interval; ``None`` before the first run or when off."""
+    if last_run_at is None or not config.enable_auto_scheduling:
+        return None
+    hours = config.min_pause_hours if config.strategy == "rows" else config.training_interval_hours
+    return last_run_at + timedelta(hours=hours)
+
+
+def _since_last_run(name: str, facts: Facts, hours: float) -> Reading:
+    if facts.last_run_at is None:
+        return Reading(name, True, "there was no run yet")
+    passed = facts.now - facts.last_run_at
+    if passed < timedelta(0):
+        return Reading(name, True, f"the last run lies in the future ({facts.last_run_at:%Y-%m-%d %H:%M} UTC)")
+    passed_h = passed / timedelta(hours=1)
+    reason = f"the last run ended {passed_h:.1f} h ago, {hours:g} h are required"
+    return Reading(name, passed >= timedelta(hours=hours), reason)
+
+
+def _joined(parts: tuple[Reading, ...]) -> str:
+    return "; ".join(part.reason for part in parts)

@@ -1,0 +1,66 @@
+"""Conversations -> our JSONL. Read back with ``import_files``, it gives equal conversations."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from ..ports import Store
+from ..types import Conversation, plain
+from .formats import SCHEMA_VERSION
+
+
+def to_row(conversation: Conversation) -> dict[str, Any]:
+    """Return a conversation as one row of our JSONL, without its id and bot: they follow from the rest."""
+    row = {key: value for key, value in conversation.items() if key not in ("id", "bot") and value not in (None, [])}
+    row["created_at"] = conversation.created_at.isoformat()
+    if conversation.feedback:
+        row["feedback"] = [_feedback_row(plain(item)) for item in conversation.feedback]
+    return {"schema_version": SCHEMA_VERSION, **row}
+
+
+def _feedback_row(item: dict[str, Any]) -> dict[str, Any]:
+    return {**item, "created_at": item["created_at"].isoformat() if item["created_at"] else None}
+
+
+def export_conversations(store: Store, bot: str, file: str | Path) -> int:
+    """Write all conversations of a bot, oldest first, redacted as they are stored.
+
+    Written beside and moved into place, so that nobody ever reads half a file; readable by its owner alone.
+
+    Args:
+        store: where they are.
+        bot: whose.
+        file: path of the ``.jsonl`` to write; one that is there is replaced.
+
+    Returns:
+        How many were written.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    target = Path(file)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    count = 0
+    try:
+        with open(partial, "x", encoding="utf-8", newline="\n", opener=_private) as stream:
+            for conversation in store.conversations.iterate(bot):
+                stream.write(json.dumps(to_row(conversation), ensure_ascii=False) + "\n")
+                count += 1
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(target)
+    except OSError as error:
+        raise DataError(
+            f"{target}: {error.strerror or 'cannot be written'}", hint="choose a folder that can be written to"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

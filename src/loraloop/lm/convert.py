@@ -1,0 +1,44 @@
+"""The conversion process: ``python -m loraloop.lm.convert``, spoken to by ``bases.py`` only.
+
+It needs several times the model's size in memory, which goes back to the system when the process ends.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+from .child import child_main
+
+
+def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
+    """Read ``spec["gguf"]`` and write it as a dense bfloat16 folder to ``spec["out"]``."""
+    os.environ["TQDM_DISABLE"] = "1"
+    gguf, out = Path(spec["gguf"]), Path(spec["out"])
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from .loader import quiet_transformers
+
+    with quiet_transformers():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+            model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.bfloat16)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ModelError(f"{gguf.name} cannot be read as a model: {error}") from error
+        # A model read from GGUF calls itself quantised and then refuses to be saved; its weights here are dense.
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.is_quantized = False
+        model.hf_quantizer = None
+        model.save_pretrained(str(out))
+        tokenizer.save_pretrained(str(out))
+    say("converted")
+    return {}
+
+
+if __name__ == "__main__":
+    child_main(work)
