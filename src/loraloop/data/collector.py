@@ -8,10 +8,10 @@ from typing import Any
 
 from ..errors import UsageError
 from ..ports import Clock, Store
+from .candidates import CandidateRow, candidates
 from .formats import ImportOptions, build
 from .messages import BadRow
-from .quality import CandidateRow, DataQualityConfig, reason_to_drop
-from .selection import candidates
+from .quality import DataQualityConfig, reason_to_drop
 
 _NO_LIMITS = DataQualityConfig(
     min_input_length=1, min_response_length=1, quality_threshold=0.0, exclude_error_patterns=()

@@ -1,6 +1,6 @@
 """What was said in a chat, kept so that a person can judge it later.
 
-Every answer is one conversation: the messages before it and the answer, redacted, approved by nobody. It is never learnt
+Every answer is one conversation: the messages before it and the answer, redacted, approved by nobody. It is not learnt
 from as it is. A thumb up or a correction, where consent allows, makes it a row; whose row (training or judging) is
 decided by user, else session, else question, as everywhere, so what a person in a judging group corrects is kept for
 judging and teaches nothing.
@@ -14,7 +14,7 @@ from typing import Any, Literal, cast, get_args
 
 from ..errors import UnknownThing, UsageError
 from ..ports import Clock, Store
-from ..types import CONSENTS, Conversation, Feedback, Message, message, plain
+from ..types import CONSENTS, Conversation, Feedback, Message, plain
 from .formats import SCHEMA_VERSION, ImportOptions, build
 from .messages import BadRow, label, pseudonym, safe_text
 
@@ -43,7 +43,8 @@ def record_exchange(
         answer: what the bot said; may be empty.
         release_id: the release that answered; ``None`` for the base alone.
         consent: one of ``types.CONSENTS``; without consent nothing said here is ever learnt from.
-        session: any name of the talk. user: any name of the person; only a pseudonym of it is kept.
+        session: any name of the talk.
+        user: any name of the person; only a pseudonym of it is kept.
         secret: key of the pseudonym.
         clock: tells the time; ``None`` for the system's.
 
@@ -114,9 +115,7 @@ def give_feedback(
         raise UsageError(f"this feedback cannot be stored: {error}", hint="hand in text") from error
     if kind == "correction" and not said:
         raise UsageError("a correction has no text", hint="say what the answer should have been")
-    feedback = Feedback(
-        message_index=cast(int, place), kind=cast(FeedbackKind, kind), text=said, actor=by, created_at=_now(clock)
-    )
+    feedback = Feedback(message_index=place, kind=cast(FeedbackKind, kind), text=said, actor=by, created_at=_now(clock))
     store.conversations.add_feedback(conversation_id, feedback)
     return feedback
 

@@ -55,7 +55,9 @@ def explain_drop(store: Store, bot: str, id: str, *, language: Literal["en", "ko
         return f"{conversation_id}: {REASONS['no_answer'][tongue]}"
     latest = next(iter(store.datasets.list(bot, 1)), None)
     kept = {
-        row.message_index: row.split for row in (latest.rows if latest else ()) if row.conversation_id == conversation_id
+        row.message_index: row.split
+        for row in (latest.rows if latest else ())
+        if row.conversation_id == conversation_id
     }
     lines = []
     for place in [int(index)] if index else places:

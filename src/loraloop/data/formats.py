@@ -151,7 +151,8 @@ def build(
         row: user, session, created_at (or timestamp), consent, source, release_id, quality_score, feedback, approved.
         options: what holds where the row says nothing.
         form: name of the format, for the source.
-        consent, approved_by: what holds where neither row nor options say.
+        consent: what holds where neither row nor options say.
+        approved_by: likewise.
 
     Raises:
         BadRow: the row cannot be read.

@@ -13,11 +13,11 @@ from time import perf_counter
 from ..errors import BadFile, UsageError
 from ..ports import Progress, Store
 from ..types import Conversation
+from .candidates import candidates
 from .formats import FORMATS, ImportOptions, detect
 from .messages import BadRow
 from .quality import DataQualityConfig, reason_to_drop
 from .readers import GIVE_UP_AFTER, Row, rows
-from .selection import candidates
 from .yaml_corpus import PACKAGE_PREFIX, packaged
 
 log = logging.getLogger(__name__)
@@ -84,9 +84,7 @@ def read_file(path: str | Path, format: str, options: ImportOptions, on_bad: OnB
     return (found for found, _ in _read(Path(path), format, options, on_bad))
 
 
-def _read(
-    path: Path, format: str, options: ImportOptions, on_bad: OnBad
-) -> Iterator[tuple[Conversation, float]]:
+def _read(path: Path, format: str, options: ImportOptions, on_bad: OnBad) -> Iterator[tuple[Conversation, float]]:
     """Yield each conversation with the share of the file that has been read, 0..1."""
     if format != "auto" and format not in FORMATS:
         raise UsageError(f"no format {format!r}", hint=f"one of auto, {', '.join(FORMATS)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import logging
 from collections import Counter
@@ -14,19 +13,29 @@ from typing import Any
 
 from ..errors import DataError, NotEnoughData, TamperedDataset, UsageError
 from ..ports import Clock, DataCollector, Frozen, Store
-from ..types import Dataset, DatasetRow, Sample, Split, message
+from ..types import Conversation, Dataset, DatasetRow, Sample, Split, message
+from .candidates import CandidateRow, row_as_it_was
 from .collector import StoreCollector
-from .quality import REASONS, CandidateRow, DataQualityConfig
+from .quality import DataQualityConfig
+from .reasons import REASONS
 from .records import is_good_record, newest, record_statistics, record_text, redacted_record
 from .samples import TurnTemplate, make_sample
-from .selection import candidate, row_digest, select
+from .selection import select
 
 log = logging.getLogger(__name__)
 
 
-def dataset_id(bot: str, rows: Sequence[DatasetRow]) -> str:
-    """Return ``ds-`` and 16 hex digits of the SHA-256 of a bot and its rows, in order."""
-    content = [bot, [[row.conversation_id, row.message_index, row.split, row.digest] for row in rows]]
+def dataset_id(bot: str, rows: Sequence[DatasetRow], correction_weight: int = 1) -> str:
+    """Return ``ds-`` and 16 hex digits of the SHA-256 of a bot and its rows, in order.
+
+    Args:
+        bot: whose.
+        rows: of all splits.
+        correction_weight: how often corrected rows are trained; 1 where there are none, as it changes nothing then.
+    """
+    content: list[Any] = [bot, [[row.conversation_id, row.message_index, row.split, row.digest] for row in rows]]
+    if correction_weight != 1:
+        content.append({"correction_weight": correction_weight})
     canonical = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return f"ds-{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
 
@@ -152,8 +161,8 @@ class LoRADataManager:
         Raises:
             NotEnoughData: no row is left to train on.
         """
-        store, started = self._need_store(), perf_counter()
-        selection = select(store.conversations.iterate(self._bot), self._config(), self._secret)
+        store, config, started = self._need_store(), self._config(), perf_counter()
+        selection = select(store.conversations.iterate(self._bot), config, self._secret)
         store.conversations.save_drops(self._bot, selection.drops)
         counts = Counter(selection.drops.values())
         if not any(row.split == "train" for row in selection.rows):
@@ -161,7 +170,7 @@ class LoRADataManager:
             raise NotEnoughData(f"bot {self._bot!r} has no answer to learn from" + (f" ({why})" if why else ""))
         dataset = store.datasets.put(
             Dataset(
-                id=dataset_id(self._bot, selection.rows),
+                id=dataset_id(self._bot, selection.rows, config.correction_weight if selection.corrections else 1),
                 bot=self._bot,
                 rows=selection.rows,
                 created_at=self._clock.now() if self._clock else datetime.now(UTC),
@@ -181,7 +190,8 @@ class LoRADataManager:
     def samples(self, dataset: Dataset, template: TurnTemplate, split: Split, max_length: int) -> list[Sample]:
         """Return the samples of one split, read anew from the store and checked against the dataset.
 
-        Rows whose answer is too long get the drop reason ``answer_too_long``.
+        A training row that a person corrected comes ``correction_weight`` times. Rows whose answer is too long get the
+        drop reason ``answer_too_long``. Feedback that came after the dataset was made is left for the next one.
 
         Args:
             dataset: made by ``build_dataset``.
@@ -192,6 +202,7 @@ class LoRADataManager:
         Raises:
             TamperedDataset: a row was changed or erased since the dataset was made, or the secret is another.
         """
+        weight = self._config().correction_weight if split == "train" else 1
         found: list[Sample] = []
         too_long: dict[str, str] = {}
         for row, said in self._verified(dataset, split):
@@ -200,26 +211,26 @@ class LoRADataManager:
             if sample is None:
                 too_long[f"{row.conversation_id}#{row.message_index}"] = "answer_too_long"
             else:
-                found.append(sample)
+                found.extend([sample] * (weight if said.is_correction else 1))
         if too_long:
             conversations = self._need_store().conversations
             conversations.save_drops(self._bot, {**conversations.drops(self._bot), **too_long})
             log.warning(
-                "%d of %d %s rows have answers over %d tokens; raise max_length to learn from them",
-                len(too_long), len(found) + len(too_long), split, max_length,
+                "%d %s rows have answers over %d tokens; raise max_length to learn from them",
+                len(too_long), split, max_length,
             )  # fmt: skip
         return found
 
     def _verified(self, dataset: Dataset, split: Split) -> Iterator[tuple[DatasetRow, CandidateRow]]:
         store = self._need_store()
+        conversation: Conversation | None = None
         for row in dataset.split(split):
-            conversation = store.conversations.get(row.conversation_id)
+            if conversation is None or conversation.id != row.conversation_id:
+                conversation = store.conversations.get(row.conversation_id)
             if conversation is None or conversation.bot != dataset.bot:
                 raise TamperedDataset(f"dataset {dataset.id}: conversation {row.conversation_id} is gone")
-            if row.message_index >= len(conversation.messages):
-                raise TamperedDataset(f"dataset {dataset.id}: {row.conversation_id} has no message {row.message_index}")
-            said = candidate(conversation, row.message_index)
-            if not hmac.compare_digest(row_digest(said, self._secret), row.digest):
+            said = row_as_it_was(conversation, row, self._secret)
+            if said is None:
                 raise TamperedDataset(f"dataset {dataset.id}: {row.conversation_id} is not what it was")
             yield row, said
 

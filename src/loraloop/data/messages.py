@@ -10,7 +10,6 @@ import hmac
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ..text.normalise import clean
 from ..text.redact import redact
@@ -182,9 +181,7 @@ def pseudonym(user: object, secret: bytes) -> str | None:
     return f"u-{digest[:16]}"
 
 
-def conversation_id(
-    bot: str, user: str | None, session: str | None, consent: str, messages: Sequence[Message]
-) -> str:
+def conversation_id(bot: str, user: str | None, session: str | None, consent: str, messages: Sequence[Message]) -> str:
     """Return ``cv-`` and 16 hex digits of the SHA-256 of a conversation's bot, user, session, consent and messages.
 
     Consent and the approval of each message are part of it: reviewed, or imported again with the consent that was

@@ -1,13 +1,12 @@
 """May this answer be learnt from? A list of pure checks, each ``None`` (keep) or the code of a reason to drop.
 
-To add a check: write a function ``(row, config) -> code | None``, put it into ``CHECKS`` or ``TASTE``, its sentence into
+To add a check: write a function ``(row, config) -> code | None``, put it into ``CHECKS`` or ``TASTE``, its sentence in
 ``reasons.REASONS``, its setting (if any) into ``DataQualityConfig``, and a test that fails without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,7 +14,8 @@ from ..text.dedupe import shingles
 from ..text.language import Language, language
 from ..text.normalise import match_key
 from ..text.redact import TAG, redact
-from ..types import CONSENTS_TO_LEARN, Conversation, Message
+from ..types import CONSENTS_TO_LEARN
+from .candidates import CandidateRow
 from .phrases import DISTRESS_PHRASES, ERROR_PHRASES
 
 
@@ -48,37 +48,6 @@ class DataQualityConfig(BaseModel):
     """Whether talks in which a child tells of harm, hunger or violence are kept out of training."""
     correction_weight: int = Field(default=4, ge=1, le=100)
     """How often an answer that a person corrected is trained where another is trained once."""
-
-
-@dataclass(frozen=True, slots=True)
-class CandidateRow:
-    """An assistant message that might be learnt from, with what the checks need.
-
-    Attributes:
-        prompt: the messages before it.
-        answer: what would be learnt: the message's text, or the latest correction of it.
-        approved_by: how a person vouched for the answer; ``None`` if nobody did.
-        judged: ``"thumb_up"``, ``"thumb_down"`` or ``"correction"``, whichever holds; ``""`` if nobody judged.
-        parts_are_text: whether the answer has text parts only.
-    """
-
-    conversation: Conversation
-    message_index: int
-    prompt: tuple[Message, ...]
-    answer: str
-    approved_by: str | None
-    judged: str
-    parts_are_text: bool = True
-
-    @property
-    def question(self) -> str:
-        """The text of the last user message before the answer; empty if there is none."""
-        return next((message.text for message in reversed(self.prompt) if message.role == "user"), "")
-
-    @property
-    def is_correction(self) -> bool:
-        """Whether a person wrote the answer in place of the bot's."""
-        return self.judged == "correction"
 
 
 Check = Callable[[CandidateRow, DataQualityConfig], str | None]

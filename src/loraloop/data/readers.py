@@ -37,6 +37,7 @@ class Row(NamedTuple):
     read_frac: float
     is_talk: bool = False
 
+
 def _no_constant(name: str) -> Any:
     raise BadRow(f"{name} is not JSON")
 

@@ -15,15 +15,14 @@ once.
 from __future__ import annotations
 
 import hashlib
-import hmac
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ..text.dedupe import NearDuplicates, compact
-from ..types import Conversation, DatasetRow, Feedback, Split
-from .quality import CandidateRow, DataQualityConfig, reason_to_drop
+from ..types import Conversation, DatasetRow, Split
+from .candidates import CandidateRow, candidates, row_digest
+from .quality import DataQualityConfig, reason_to_drop
 from .splits import question_key, split_key, split_of
 
 _ASKS_ALONE_CHARS: Final = 10
@@ -37,69 +36,12 @@ class Selection:
     Attributes:
         rows: in the order the conversations came, then by message.
         drops: ``conversation_id#message_index`` (or ``conversation_id`` alone) -> code of the reason.
+        corrections: number of training rows that a person corrected.
     """
 
     rows: tuple[DatasetRow, ...]
     drops: dict[str, str]
-
-
-def _judgement(feedback: Sequence[Feedback], index: int) -> tuple[str, str]:
-    """What holds of one answer after all that was said of it: the kind, and the corrected text.
-
-    The last word counts. But a thumb down after a correction does not take the correction back: both say that the
-    answer shown was bad. A correction without text is a thumb down, and a comment judges nothing.
-    """
-    kind, text = "", ""
-    for item in feedback:
-        if item.message_index != index or item.kind == "comment":
-            continue
-        if item.kind == "correction" and item.text.strip():
-            kind, text = "correction", item.text
-        elif item.kind == "thumb_up":
-            kind, text = "thumb_up", ""
-        elif kind != "correction":
-            kind = "thumb_down"
-    return kind, text
-
-
-def candidate(conversation: Conversation, index: int, feedback: Sequence[Feedback] | None = None) -> CandidateRow:
-    """Return the candidate row of one assistant message.
-
-    A correction replaces the answer and approves it; a thumb up approves it; a thumb down takes approval back.
-
-    Args:
-        conversation: which.
-        index: position of the assistant message.
-        feedback: what had been said by then; ``None`` for all there is.
-    """
-    message = conversation.messages[index]
-    kind, corrected = _judgement(conversation.feedback if feedback is None else feedback, index)
-    return CandidateRow(
-        conversation=conversation,
-        message_index=index,
-        prompt=conversation.messages[:index],
-        answer=corrected or message.text,
-        approved_by={"correction": "correction", "thumb_up": "thumb"}.get(kind, message.approved_by),
-        judged=kind,
-        parts_are_text=bool(corrected) or all(part.kind == "text" for part in message.content),
-    )
-
-
-def candidates(conversation: Conversation) -> Iterator[CandidateRow]:
-    """Yield a candidate row for each assistant message."""
-    for index, message in enumerate(conversation.messages):
-        if message.role == "assistant":
-            yield candidate(conversation, index)
-
-
-def row_digest(row: CandidateRow, secret: bytes) -> str:
-    """Return the HMAC-SHA-256 (hex) of everything a sample is made of: the messages before the answer, and the answer.
-
-    Keyed, so that a manifest that leaves the house does not let anybody test guesses of what was said.
-    """
-    said = [[message.role, message.text] for message in row.prompt]
-    canonical = json.dumps([said, row.answer], ensure_ascii=False, separators=(",", ":"))
-    return hmac.new(secret, canonical.encode(), hashlib.sha256).hexdigest()
+    corrections: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,4 +154,5 @@ def select(conversations: Iterable[Conversation], config: DataQualityConfig, sec
     drops: dict[str, str] = {}
     kept = _once(_judged(conversations, config, secret, drops), drops)
     kept = _apart(kept, config.near_duplicate_threshold, drops)
-    return Selection(rows=tuple(item.row for item in kept), drops=drops)
+    corrections = sum(item.is_correction and item.row.split == "train" for item in kept)
+    return Selection(rows=tuple(item.row for item in kept), drops=drops, corrections=corrections)

@@ -14,7 +14,7 @@ from ..errors import BadFile
 
 PACKAGE_PREFIX = "package:"
 _TALKS = "conversations"
-"""Category of a file whose entries are talks, turn by turn; elsewhere an entry is a question and its possible answers."""
+"""Category of a file whose entries are talks, turn by turn; elsewhere an entry is a question and possible answers."""
 
 
 def yaml_entries(path: Path, text: str, bad: Callable[[int, str], None]) -> Iterator[tuple[int, list[str]]]:

@@ -1,0 +1,115 @@
+"""Conversations -> candidate rows: each answer with what came before it and what people said of it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..types import Conversation, DatasetRow, Feedback, Message
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRow:
+    """An assistant message that might be learnt from, with what the checks need.
+
+    Attributes:
+        prompt: the messages before it.
+        answer: what would be learnt: the message's text, or the latest correction of it.
+        approved_by: how a person vouched for the answer; ``None`` if nobody did.
+        judged: ``"thumb_up"``, ``"thumb_down"`` or ``"correction"``, whichever holds; ``""`` if nobody judged.
+        parts_are_text: whether the answer has text parts only.
+    """
+
+    conversation: Conversation
+    message_index: int
+    prompt: tuple[Message, ...]
+    answer: str
+    approved_by: str | None
+    judged: str
+    parts_are_text: bool = True
+
+    @property
+    def question(self) -> str:
+        """The text of the last user message before the answer; empty if there is none."""
+        return next((message.text for message in reversed(self.prompt) if message.role == "user"), "")
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether a person wrote the answer in place of the bot's."""
+        return self.judged == "correction"
+
+
+def _judgement(feedback: Sequence[Feedback], index: int) -> tuple[str, str]:
+    """What holds of one answer after all that was said of it: the kind, and the corrected text.
+
+    The last word counts. But a thumb down after a correction does not take the correction back: both say that the
+    answer shown was bad. A correction without text is a thumb down, and a comment judges nothing.
+    """
+    kind, text = "", ""
+    for item in feedback:
+        if item.message_index != index or item.kind == "comment":
+            continue
+        if item.kind == "correction" and item.text.strip():
+            kind, text = "correction", item.text
+        elif item.kind == "thumb_up":
+            kind, text = "thumb_up", ""
+        elif kind != "correction":
+            kind = "thumb_down"
+    return kind, text
+
+
+def candidate(conversation: Conversation, index: int, feedback: Sequence[Feedback] | None = None) -> CandidateRow:
+    """Return the candidate row of one assistant message.
+
+    A correction replaces the answer and approves it; a thumb up approves it; a thumb down takes approval back.
+
+    Args:
+        conversation: which.
+        index: position of the assistant message.
+        feedback: what had been said by then; ``None`` for all there is.
+    """
+    message = conversation.messages[index]
+    kind, corrected = _judgement(conversation.feedback if feedback is None else feedback, index)
+    return CandidateRow(
+        conversation=conversation,
+        message_index=index,
+        prompt=conversation.messages[:index],
+        answer=corrected or message.text,
+        approved_by={"correction": "correction", "thumb_up": "thumb"}.get(kind, message.approved_by),
+        judged=kind,
+        parts_are_text=bool(corrected) or all(part.kind == "text" for part in message.content),
+    )
+
+
+def candidates(conversation: Conversation) -> Iterator[CandidateRow]:
+    """Yield a candidate row for each assistant message."""
+    for index, message in enumerate(conversation.messages):
+        if message.role == "assistant":
+            yield candidate(conversation, index)
+
+
+def row_digest(row: CandidateRow, secret: bytes) -> str:
+    """Return the HMAC-SHA-256 (hex) of everything a sample is made of: the messages before the answer, and the answer.
+
+    Keyed, so that a manifest that leaves the house does not let anybody test guesses of what was said.
+    """
+    said = [[message.role, message.text] for message in row.prompt]
+    canonical = json.dumps([said, row.answer], ensure_ascii=False, separators=(",", ":"))
+    return hmac.new(secret, canonical.encode(), hashlib.sha256).hexdigest()
+
+
+def row_as_it_was(conversation: Conversation, row: DatasetRow, secret: bytes) -> CandidateRow | None:
+    """Return the candidate that a dataset's row was made of, ``None`` if nothing there has its digest.
+
+    Feedback is only ever appended, so a correction given since then is undone by leaving out the last words said.
+    """
+    if row.message_index >= len(conversation.messages):
+        return None
+    for count in range(len(conversation.feedback), -1, -1):
+        said = candidate(conversation, row.message_index, conversation.feedback[:count])
+        if said.approved_by and hmac.compare_digest(row_digest(said, secret), row.digest):
+            return said
+    return None
