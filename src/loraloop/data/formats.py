@@ -212,9 +212,10 @@ def from_alpaca(row: Mapping[str, Any], options: ImportOptions) -> Rows:
     if isinstance(question, str) and isinstance(extra, str) and extra.strip():
         question = f"{question}\n\n{extra}"
     turns: list[dict[str, Any]] = [{"role": "system", "content": row["system"]}] if row.get("system") else []
-    for pair in row.get("history") or ():
-        if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise BadRow("history is no list of question-answer pairs")
+    history = row.get("history") or []
+    if not isinstance(history, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in history):
+        raise BadRow("history is no list of question-answer pairs")
+    for pair in history:
         turns += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
     turns += [{"role": "user", "content": question}, {"role": "assistant", "content": row.get("output")}]
     return [build(turns, row, options, "alpaca")]

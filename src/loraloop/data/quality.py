@@ -7,6 +7,7 @@ To add a check: write a function ``(row, config) -> code | None``, put it into `
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -142,9 +143,14 @@ def no_personal_data(row: CandidateRow, config: DataQualityConfig) -> str | None
     """Second net: text is redacted before it is stored, but a row may have come by another door."""
     if not any(char.isalnum() for char in TAG.sub("", row.answer)) and TAG.search(row.answer):
         return "only_redacted"
-    if redact(row.answer).found or any(redact(message.text).found for message in row.prompt):
-        return "personal_data"
-    return None
+    texts = (row.answer, *(message.text for message in row.prompt))
+    return "personal_data" if any(map(_holds_personal_data, texts)) else None
+
+
+@lru_cache(maxsize=1024)
+def _holds_personal_data(text: str) -> bool:
+    """Cached: every message stands in the prompt of all rows after it."""
+    return bool(redact(text).found)
 
 
 def no_distress(row: CandidateRow, config: DataQualityConfig) -> str | None:

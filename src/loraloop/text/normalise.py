@@ -17,7 +17,19 @@ _INVISIBLE = re.compile(
     "\ufeff\uffa0\U000e0000-\U000e0fff]"
 )
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_DECIMAL = re.compile(r"\d")
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\u2043", "-"))
+
+
+class _Words(dict[int, int]):
+    """Letters, marks and numbers as they are, anything else a space; filled as characters are met."""
+
+    def __missing__(self, code: int) -> int:
+        self[code] = code if unicodedata.category(chr(code))[0] in "LNM" else ord(" ")
+        return self[code]
+
+
+_WORDS = _Words()
 
 
 def strip_invisible(text: str) -> str:
@@ -57,9 +69,7 @@ def ascii_digits(text: str) -> str:
         '010-3'
     """
     folded = unicodedata.normalize("NFKC", text).translate(_DASHES)
-    if folded.isascii():
-        return folded
-    return "".join(str(unicodedata.decimal(char, char)) for char in folded)
+    return folded if folded.isascii() else _DECIMAL.sub(lambda digit: str(unicodedata.decimal(digit[0])), folded)
 
 
 def match_key(text: str) -> str:
@@ -72,5 +82,4 @@ def match_key(text: str) -> str:
         True
     """
     folded = unicodedata.normalize("NFKC", strip_invisible(ascii_digits(text)).casefold())
-    kept = "".join(char if unicodedata.category(char)[0] in "LNM" else " " for char in folded)
-    return " ".join(kept.split()) or " ".join(folded.split())
+    return " ".join(folded.translate(_WORDS).split()) or " ".join(folded.split())

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .normalise import strip_invisible
@@ -22,6 +22,8 @@ from .personal import spans
 
 TAG = re.compile(r"\[(?:EMAIL|RRN|PHONE|CARD|ACCOUNT|PASSPORT|LICENCE|IP|SECRET)\]")
 """What stands in a redacted text where personal data stood."""
+_PLAIN = re.compile("[\x00-\x7f가-힣]*")
+"""A text that is read as it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,10 @@ class Redaction:
     found: tuple[str, ...]
 
 
-def _reading(text: str) -> tuple[str, list[int]]:
+def _reading(text: str) -> tuple[str, Sequence[int]]:
     """The text as a reader sees it (ASCII digits, no invisible characters) and where each character came from."""
-    if text.isascii():
-        return text, list(range(len(text)))
+    if _PLAIN.fullmatch(text):
+        return text, range(len(text))
     view: list[str] = []
     origin: list[int] = []
     for place, char in enumerate(text):
