@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,10 @@ from .errors import SettingsError
 from .evaluate.config import EvaluationConfig
 from .evaluate.gate import GateConfig
 from .schedule.config import SchedulerConfig
+from .settings_sources import Given, from_text, gather, nested
 from .train.config import LoRATrainingConfig
 
-PREFIX = "LORALOOP_"
-_NOT_SETTINGS = frozenset({"LORALOOP_HOME", "LORALOOP_BENCH"})
+FILE = "loraloop.toml"
 _FORM = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
@@ -88,7 +87,7 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One setting: its dotted key, what it holds, where that came from, and what it means."""
+    """One setting: its dotted key, what it holds, where that came from, what it may hold, and what it means."""
 
     key: str
     value: Any
@@ -102,40 +101,50 @@ def load_settings(home: Path, overrides: Mapping[str, Any] | None = None) -> Set
     """Read the settings of a home: defaults, then ``loraloop.toml``, then ``LORALOOP_*`` variables, then overrides.
 
     Args:
-        overrides: by dotted name with ``__`` for the dot.
+        overrides: by dotted name, or with ``__`` for the dot.
 
     Raises:
         SettingsError: a key is unknown or a value is wrong; the message lists every fault.
     """
-    tree, sources = _merged(home, overrides or {})
+    given = gather(home / FILE, os.environ, overrides or {})
+    fields = dict(_fields(Settings))
     faults = [
-        f"{sources.get(key, 'settings')}: there is no setting {key}" + _nearest(key) for key in _keys(tree) - _known()
+        f"{given[key].place}: {_unknown(key)}" for key in given if key not in fields and not _is_empty(key, given)
     ]
-    known = _without_unknown(tree)
+    values = {
+        key: from_text(one.value, fields[key].annotation) if one.is_text else one.value
+        for key, one in given.items()
+        if key in fields
+    }
     try:
-        found = Settings(**known)
+        found = Settings(**nested(values))
     except ValidationError as error:
-        faults += [_fault(detail, sources) for detail in error.errors()]
+        faults += [_fault(detail, given) for detail in error.errors()]
         found = Settings()
     if faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise SettingsError(f"{count} in the settings:\n  " + "\n  ".join(sorted(faults)))
+        raise SettingsError(f"{count} in the settings:\n  " + "\n  ".join(dict.fromkeys(faults)))
     return found
 
 
-def explain(home: Path, settings: Settings) -> list[Explained]:
-    """Return every setting with its value, default, source and meaning, in the order of the tree."""
-    _, sources = _merged(home, {})
-    found = []
-    for key, field in _fields(Settings):
-        value: Any = settings
-        for part in key.split("."):
-            value = getattr(value, part)
-        kind = str(field.annotation).replace("typing.", "").replace("<class '", "").replace("'>", "")
-        found.append(
-            Explained(key, value, field.default, kind, sources.get(key, "default"), (field.description or "").strip())
+def explain(home: Path, settings: Settings, overrides: Mapping[str, Any] | None = None) -> list[Explained]:
+    """Return every setting with its value, default, source, type and meaning, in the order of the tree.
+
+    Args:
+        overrides: those that ``settings`` was loaded with.
+    """
+    given = gather(home / FILE, os.environ, overrides or {})
+    return [
+        Explained(
+            key=key,
+            value=_value(settings, key),
+            default=field.default,
+            kind=_kind(field),
+            source=given[key].place if key in given else "default",
+            meaning=_meaning(field),
         )
-    return found
+        for key, field in _fields(Settings)
+    ]
 
 
 def default_toml(overrides: Mapping[str, Any] | None = None) -> str:
@@ -145,121 +154,107 @@ def default_toml(overrides: Mapping[str, Any] | None = None) -> str:
         SettingsError: an override names no setting.
     """
     given = {key.replace("__", "."): value for key, value in (overrides or {}).items()}
-    unknown = sorted(given.keys() - _known())
-    if unknown:
-        raise SettingsError(f"there is no setting {unknown[0]}{_nearest(unknown[0])}")
+    fields = dict(_fields(Settings))
+    faults = [_unknown(key) for key in given if key not in fields]
+    if faults:
+        raise SettingsError("\n".join(faults))
     lines = ["# Settings of this home. What is commented out has its default; loraloop config explain says more.", ""]
     section = ""
-    for key, field in _fields(Settings):
+    for key, field in fields.items():
         head, _, name = key.rpartition(".")
         if head != section:
             section = head
             lines += ["", f"[{section}]"]
-        lines += [f"# {line}" for line in (field.description or "").strip().splitlines()]
-        value = given.get(key, field.default)
-        text = _toml(value)
-        if text is None:
-            lines.append(f"# {name} =")
-        else:
-            lines.append(f"{name} = {text}" if key in given else f"# {name} = {text}")
+        lines += [f"# {line}" for line in _meaning(field).splitlines()]
+        text = f"{name} = {toml_text(given.get(key, field.default))}".rstrip()
+        lines.append(text if key in given else f"# {text}")
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: Any) -> str | None:
+def toml_text(value: Any) -> str:
+    """Return a setting's value as TOML writes it; nothing for ``None``, which TOML cannot say."""
     if value is None:
-        return None
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+        return ""
+    # JSON's strings, numbers, booleans and lists are TOML's, but for the character DEL.
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """All leaf settings, sections last, as TOML wants them."""
-    nested = []
+    sections = []
     for name, field in model.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            nested.append((name, kind))
+            sections.append((name, kind))
         else:
             yield prefix + name, field
-    for name, kind in nested:
+    for name, kind in sections:
         yield from _fields(kind, f"{prefix}{name}.")
 
 
-def _known() -> set[str]:
-    return {key for key, _ in _fields(Settings)}
+def _value(settings: Settings, key: str) -> Any:
+    value: Any = settings
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value
 
 
-def _merged(home: Path, overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The tree of everything set, and where each key was set."""
-    path = home / "loraloop.toml"
-    tree: dict[str, Any] = {}
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        pass
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is no TOML: {error}", hint="correct that line, or remove the file") from error
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
-    sources = dict.fromkeys(_keys(tree), str(path))
-    variables = {
-        name: text for name, text in os.environ.items() if name.startswith(PREFIX) and name not in _NOT_SETTINGS
-    }
-    for name, text in sorted(variables.items()):
-        key = name.removeprefix(PREFIX).lower().replace("__", ".")
-        _set(tree, key, _from_text(text))
-        sources[key] = name
-    for name, value in overrides.items():
-        _set(tree, name.replace("__", "."), value)
-        sources[name.replace("__", ".")] = "argument"
-    return tree, sources
+def _meaning(field: FieldInfo) -> str:
+    return (field.description or "").strip()
 
 
-def _from_text(text: str) -> Any:
-    """A variable's text as TOML would read it; plain words stay text."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+_BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
-def _set(tree: dict[str, Any], key: str, value: Any) -> None:
-    *path, leaf = key.split(".")
-    for part in path:
-        tree = tree.setdefault(part, {})
-        if not isinstance(tree, dict):
-            raise SettingsError(f"{key}: {part} is a setting, not a section")
-    tree[leaf] = value
+def _kind(field: FieldInfo) -> str:
+    """A setting's type and range in words a person reads."""
+    annotation = field.annotation
+    name = annotation.__name__ if annotation in (str, int, float, bool) else str(annotation)
+    for said, meant in (
+        ("typing.", ""),
+        ("tuple[", "list["),
+        (", ...]", "]"),
+        ("NoneType", "nothing"),
+        ("None", "nothing"),
+    ):
+        name = name.replace(said, meant)
+    if get_args(annotation) and name.startswith("Literal["):
+        name = " | ".join(f'"{choice}"' for choice in get_args(annotation))
+    bounds = [
+        f"{words} {getattr(rule, bound):g}"
+        for rule in field.metadata
+        for bound, words in _BOUNDS.items()
+        if getattr(rule, bound, None) is not None
+    ]
+    return ", ".join([name, *bounds])
 
 
-def _keys(tree: Mapping[str, Any], prefix: str = "") -> set[str]:
-    found: set[str] = set()
-    for name, value in tree.items():
-        found |= _keys(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}"}
-    return found
+def _is_empty(key: str, given: Mapping[str, Given]) -> bool:
+    """Whether this is a known section with nothing in it."""
+    return given[key].value == {} and any(known.startswith(f"{key}.") for known, _ in _fields(Settings))
 
 
-def _without_unknown(tree: Mapping[str, Any]) -> dict[str, Any]:
-    known: dict[str, Any] = {}
-    for key in _keys(tree) & _known():
-        value: Any = tree
-        for part in key.split("."):
-            value = value[part]
-        _set(known, key, value)
-    return known
-
-
-def _nearest(key: str) -> str:
-    names = sorted(_known())
+def _unknown(key: str) -> str:
+    names = [name for name, _ in _fields(Settings)]
+    if any(name.startswith(f"{key}.") for name in names):
+        return f"{key} is a section of settings; write [{key}] and the settings under it"
     leaf = key.rpartition(".")[2]
-    near = difflib.get_close_matches(key, names, 1, 0.6) or [name for name in names if name.endswith("." + leaf)]
-    return f"; did you mean {near[0]}?" if near else ""
+    same = [name for name in names if name.rpartition(".")[2] == leaf]
+    near = same or difflib.get_close_matches(key, names, 1, 0.6) or _near_leaf(leaf, names)
+    return f"there is no setting {key}" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _fault(detail: Mapping[str, Any], sources: Mapping[str, str]) -> str:
-    key = ".".join(str(part) for part in detail["loc"] if not isinstance(part, int))
-    key = next((known for known in _known() if key == known or key.startswith(known + ".")), key)
-    said = str(detail["msg"]).replace("Input should be", "it should be")
-    return f"{sources.get(key, 'settings')}: {key} = {detail['input']!r}: {said}"
+def _near_leaf(leaf: str, names: list[str]) -> list[str]:
+    leaves = {name.rpartition(".")[2]: name for name in names}
+    return [leaves[near] for near in difflib.get_close_matches(leaf, leaves, 1, 0.6)]
+
+
+def _fault(detail: Mapping[str, Any], given: Mapping[str, Given]) -> str:
+    parts = [str(part) for part in detail["loc"]]
+    # pydantic names the place inside a list or union too; the setting is the part of it that somebody gave.
+    key = next(key for end in range(len(parts), 0, -1) if (key := ".".join(parts[:end])) in given)
+    said = str(detail["msg"]).replace("Input should be", "it should be").replace("String should", "it should")
+    return f"{given[key].place}: {key} = {detail['input']!r}: {said}"
 
 
 LANGUAGES: tuple[str, ...] = get_args(Settings.model_fields["language"].annotation)

@@ -43,11 +43,13 @@ class Home:
 
     Attributes:
         folder: the home. settings: as resolved. bot: whose parts these are. store, artifacts: where values live.
+        recovered: what opening put right, in words.
     """
 
     def __init__(self, folder: Path, settings: Settings, bot: str | None = None) -> None:
         self.folder, self.settings = folder, settings
         self.bot = bot or settings.bot
+        self.recovered: tuple[str, ...] = ()
         self.artifacts = LocalArtifacts(folder)
         self.store: SqlStore = open_store(settings.store.url or folder / "loraloop.db")
 
@@ -258,5 +260,10 @@ def open_home(folder: str | Path | None = None, *, bot: str | None = None, setti
             raise UnknownThing(f"there is no home at {home}", hint="make one: loraloop init")
         settings = load_settings(home)
     opened = Home(home, settings, bot)
-    opened.deployer.recover()
+    try:
+        opened.recovered = tuple(opened.deployer.recover())
+        opened.artifacts.sweep_staging()
+    except BaseException:
+        opened.close()
+        raise
     return opened

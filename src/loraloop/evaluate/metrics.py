@@ -15,6 +15,7 @@ from difflib import SequenceMatcher
 from .suites import SuiteItem
 
 MIN_ANSWER_CHARACTERS = 5
+WHOLE_WORD_LETTERS = 3
 _CONTROL = re.compile(r"<\|[^|>]*\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>")
 _TEMPLATE = re.compile(r"\{\{?\s*\w+\s*\}?\}|\[(?:name|your name|insert[^\]]*|이름)\]", re.IGNORECASE)
 _ROLE_LEAK = re.compile(r"^(?:user|assistant|system|human|사용자)\s*:", re.IGNORECASE | re.MULTILINE)
@@ -28,11 +29,21 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
+def _holds(text: str, word: str) -> bool:
+    """Whether folded text holds a keyword."""
+    wanted = _folded(word)
+    if not re.match(r"[a-z]", wanted):
+        return wanted in text
+    end = r"(?![a-z0-9])" if len(wanted) <= WHOLE_WORD_LETTERS else ""
+    return re.search(rf"(?<![a-z0-9]){re.escape(wanted)}{end}", text) is not None
+
+
 def calculate_keyword_score(response: str, expected_keywords: Sequence[str]) -> float:
     """Return the share of expected keywords that occur in an answer, 0..1; 1.0 where none is expected.
 
-    Case, full-width forms and Unicode composition do not matter. A keyword may be part of a longer word, so Korean
-    particles and endings do not hide it.
+    Case, full-width forms and Unicode composition do not matter. Korean keywords may stand anywhere, so particles and
+    endings do not hide them; Latin ones begin where a word begins, and up to three letters must be the whole word
+    ("hi" is not in "this").
 
     Example:
         >>> calculate_keyword_score("김밥이 좋아요", ["김밥", "국수"])
@@ -42,7 +53,7 @@ def calculate_keyword_score(response: str, expected_keywords: Sequence[str]) -> 
     if not wanted:
         return 1.0
     text = _folded(response)
-    return sum(_folded(word) in text for word in wanted) / len(wanted)
+    return sum(_holds(text, word) for word in wanted) / len(wanted)
 
 
 def keyword_score(response: str, item: SuiteItem) -> float:
@@ -51,11 +62,11 @@ def keyword_score(response: str, item: SuiteItem) -> float:
     ``any_of`` counts as one wish, met or not; each of ``all_of`` counts as one.
     """
     text = _folded(response)
-    if any(_folded(word) in text for word in item.forbidden):
+    if any(_holds(text, word) for word in item.forbidden):
         return 0.0
-    met = [_folded(word) in text for word in item.all_of]
+    met = [_holds(text, word) for word in item.all_of]
     if item.any_of:
-        met.append(any(_folded(word) in text for word in item.any_of))
+        met.append(any(_holds(text, word) for word in item.any_of))
     return sum(met) / len(met) if met else 1.0
 
 

@@ -34,3 +34,5 @@ class SchedulerConfig(BaseModel):
     """Longest delay before a retry, in seconds."""
     check_interval_s: float = Field(default=60.0, gt=0)
     """Seconds between looks at the triggers; a manual trigger never waits for it."""
+    stop_timeout_s: float = Field(default=10.0, ge=0)
+    """Longest wait for a run under way when the scheduler is stopped, in seconds."""

@@ -68,8 +68,13 @@ def retry_delay_s(attempt: int, config: SchedulerConfig) -> float:
     return float(min(config.retry_delay_s * 2**doublings, config.retry_delay_max_s))
 
 
+def given_up(job: Job, config: SchedulerConfig) -> bool:
+    """Return whether a job has used up its first try and all its retries."""
+    return job.attempt > (config.max_retry_count if config.retry_on_failure else 0)
+
+
 def retry_at(job: Job, now: datetime, config: SchedulerConfig) -> datetime | None:
     """Return when a job whose try just failed is tried again; ``None`` when it is given up."""
-    if not config.retry_on_failure or job.attempt > config.max_retry_count:
+    if given_up(job, config):
         return None
     return now + timedelta(seconds=retry_delay_s(job.attempt, config))

@@ -1,56 +1,139 @@
-"""What the scheduler must remember over a restart."""
+"""What the scheduler remembers over a restart, and how each thing that happens changes it. Pure but for the keeper."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from ..errors import StoreError
 from ..ports import StateStore
 from ..types import utc
+from .jobs import Job, job_from
+from .pipeline import Outcome
+
+SCHEMA_VERSION = 1
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Memory:
-    """Counters and moments of one scheduler.
+    """Everything of one scheduler that outlives its process.
 
     Attributes:
-        seen_rows: conversations there were when the last turn began; what came since is new.
-        failures: failed tries since the last good turn.
-        last_reason: why the last look ran or skipped, in words.
+        last_training_time: when the last run that trained ended well.
+        last_run_at: when the last run ended, well or given up.
+        seen_rows: rows there were when the last good run began; what came since is new.
+        jobs: runs that wait or are under way; one that was cut off by a crash is found here again.
+        next_number: of the next job.
+        last_outcome: how the last try ended.
     """
 
     last_training_time: datetime | None = None
-    last_failed_at: datetime | None = None
+    last_run_at: datetime | None = None
     total_training_runs: int = 0
     successful_runs: int = 0
     failed_runs: int = 0
-    failures: int = 0
     seen_rows: int = 0
-    last_reason: str = ""
+    jobs: tuple[Job, ...] = ()
+    next_number: int = 1
+    last_outcome: Outcome | None = None
 
-    def plain(self) -> dict[str, Any]:
-        """Return it as JSON-able data."""
-        return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in vars(self).items()}
+    def queued(self, name: str, cause: str, reason: str) -> Memory:
+        """Return the memory with one more job at its end."""
+        job = Job(self.next_number, name, cause, reason)
+        return replace(self, jobs=(*self.jobs, job), next_number=job.number + 1)
+
+    def changed(self, job: Job) -> Memory:
+        """Return the memory with a job of the same number in the place of the old one."""
+        return replace(self, jobs=tuple(job if one.number == job.number else one for one in self.jobs))
+
+    def recorded(self, job: Job, outcome: Outcome, again: datetime | None, *, rows: int, now: datetime) -> Memory:
+        """Return the memory after a try of a job ended.
+
+        A skipped run is no run: it is not counted and does not start the interval anew.
+
+        Args:
+            again: when it is tried again; ``None`` when it is done with.
+            rows: there were when it began.
+        """
+        done, skipped = outcome.status == "completed", outcome.status == "skipped"
+        after = replace(
+            self,
+            total_training_runs=self.total_training_runs + (not skipped),
+            successful_runs=self.successful_runs + done,
+            failed_runs=self.failed_runs + (outcome.status == "failed"),
+            last_training_time=now if done else self.last_training_time,
+            seen_rows=rows if done else self.seen_rows,
+            last_outcome=outcome,
+        )
+        if again is not None:
+            return after.changed(replace(job, not_before=again))
+        left = tuple(one for one in self.jobs if one.number != job.number)
+        return replace(after, jobs=left, last_run_at=self.last_run_at if skipped else now)
 
 
 class MemoryKeeper:
-    """Reads and writes a memory under one key; without a store it lasts as long as the process."""
+    """Reads and writes a memory under one key.
+
+    Args:
+        state: ``None`` keeps nothing: the memory then ends with the process.
+        key: under which it is kept.
+    """
 
     def __init__(self, state: StateStore | None, key: str) -> None:
         self._state, self._key = state, key
+        self.lasting = state is not None
 
     def load(self) -> Memory:
-        """Return what was last kept, or an empty memory."""
-        raw = self._state.read(self._key) if self._state is not None else None
-        if not isinstance(raw, dict):
+        """Return what was last kept, or an empty memory.
+
+        Raises:
+            StoreError: what is kept cannot be read by this version.
+        """
+        kept = self._state.read(self._key) if self._state is not None else None
+        if kept is None:
             return Memory()
-        known = {key: raw[key] for key in vars(Memory()) if key in raw}
-        for key in ("last_training_time", "last_failed_at"):
-            known[key] = utc(known.get(key))
-        return Memory(**known)
+        try:
+            return memory_from(kept)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise StoreError(
+                f"the scheduler's memory {self._key!r} cannot be read ({type(error).__name__})",
+                hint="restore the database from a backup, or use a newer version of this program",
+            ) from error
 
     def keep(self, memory: Memory) -> None:
         """Write it durably."""
         if self._state is not None:
-            self._state.write(self._key, memory.plain())
+            self._state.write(self._key, memory_plain(memory))
+
+
+def memory_plain(memory: Memory) -> dict[str, Any]:
+    """Return a memory as JSON-able data."""
+    return {"schema_version": SCHEMA_VERSION} | {key: _text(value) for key, value in asdict(memory).items()}
+
+
+def memory_from(kept: dict[str, Any]) -> Memory:
+    """Return the memory of its plain form.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it is none.
+    """
+    found = dict(kept)
+    if found.pop("schema_version") != SCHEMA_VERSION:
+        raise ValueError("unknown schema version")
+    for key in ("last_training_time", "last_run_at"):
+        found[key] = utc(found.get(key))
+    found["jobs"] = tuple(job_from(job) for job in found.get("jobs", ()))
+    outcome = found.get("last_outcome")
+    found["last_outcome"] = Outcome(**outcome) if outcome else None
+    return Memory(**found)
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {key: _text(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_text(item) for item in value]
+    return value

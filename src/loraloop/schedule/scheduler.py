@@ -1,39 +1,50 @@
 """LoRAScheduler: turns the loop when it is worth turning, says why, and remembers over a restart.
 
-Not covered here: several machines, leases, resuming a turn that was killed.
+Not covered here: several processes that share one schedule, and several machines.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from ..ports import Clock, Frozen, StateStore
+from ..errors import UsageError
+from ..ports import Callback, Clock, Frozen, StateStore
+from ..store.location import checked_name
+from . import jobs as waiting
 from .config import SchedulerConfig
-from .memory import MemoryKeeper
-from .triggers import AUTOMATIC, Reading, Situation, all_of, retry
+from .counting import new_row_count
+from .jobs import Job
+from .memory import Memory, MemoryKeeper
+from .pipeline import Callbacks, Outcome, run_callbacks
+from .status import scheduler_status
+from .triggers import Facts, Reading, automatic, count_matters, manual
 
 log = logging.getLogger(__name__)
-
-_STOP_S = 10.0
 
 
 class LoRAScheduler:
     """Runs ``collect -> train -> evaluate -> deploy`` through callbacks, by triggers or by hand, one run at a time.
 
+    A failed run is counted, logged with its traceback and tried again under the same name after a growing delay. Runs
+    that wait, or were cut off by a crash, are done after the next start where ``state`` keeps them.
+
     Args:
-        config: frozen, or an object with ``.frozen()`` that is read at each look.
-        state: keeps the memory over a restart; without it the memory ends with the process.
+        config: frozen, or an object with ``frozen()`` that is asked anew at each look.
+        state: keeps the memory over a restart; ``None`` lets it end with the process, which is said once.
         key: under which the memory is kept.
-        new_rows: counts all conversations there are; what came since the last turn is new.
+        new_rows: counts all rows there are; those that came since the last good run are new. ``None`` takes what the
+            ``data_collector`` callback gives as new.
         clock: tells the time; ``None`` for the system's.
 
     Attributes:
         is_running: whether the thread that looks at the triggers runs.
+        last_training_time: when the last good run ended; aware UTC. A naive time set by a caller is local time.
+        total_training_runs, successful_runs, failed_runs: tries so far; a refused adapter is no failure.
     """
 
     def __init__(
@@ -46,198 +57,239 @@ class LoRAScheduler:
         clock: Clock | None = None,
     ) -> None:
         self.config = config if config is not None else SchedulerConfig()
-        self.is_running = False
-        self._keeper = MemoryKeeper(state, key)
+        self._keeper, self._count_rows, self._clock = MemoryKeeper(state, key), new_rows, clock
         self._memory = self._keeper.load()
-        self._count_rows, self._clock = new_rows, clock
-        self._callbacks: dict[str, Callable[..., Any]] = {}
-        self._manual: deque[str] = deque()
-        self._wake = threading.Condition()
+        self._callbacks = Callbacks()
+        self._wake = threading.Condition(threading.RLock())
+        self._one_run = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._busy = False
+        self._running: Job | None = None
+        self._warned = self._asked = False
+        self.is_running = False
+        self._hold(self._memory)
 
     def set_callbacks(
         self,
-        data_collector: Callable[[], Any] | None = None,
-        trainer: Callable[[str, Any], Mapping[str, Any]] | None = None,
-        evaluator: Callable[[str], Mapping[str, Any]] | None = None,
-        deployment_manager: Callable[[str, Any], Mapping[str, Any]] | None = None,
+        data_collector: Callback | None = None,
+        trainer: Callback | None = None,
+        evaluator: Callback | None = None,
+        deployment_manager: Callback | None = None,
     ) -> None:
-        """Set what a run calls, in this order; ``None`` leaves a step as it was (unset: left out)."""
-        given = {
-            "data_collector": data_collector,
-            "trainer": trainer,
-            "evaluator": evaluator,
-            "deployment_manager": deployment_manager,
-        }
-        self._callbacks |= {name: call for name, call in given.items() if call is not None}
+        """Set what a run calls; ``None`` leaves a step as it was (never set: left out).
+
+        Args:
+            data_collector: ``() -> list``.
+            trainer: ``(name, data) -> dict``.
+            evaluator: ``(name) -> dict``.
+            deployment_manager: ``(name, performance) -> dict``.
+        """
+        had = self._callbacks
+        self._callbacks = Callbacks(
+            data_collector or had.data_collector,
+            trainer or had.trainer,
+            evaluator or had.evaluator,
+            deployment_manager or had.deployment_manager,
+        )
 
     def start_auto_training(self) -> None:
-        """Start looking at the triggers, in a thread; a second call changes nothing."""
+        """Start looking at the triggers, in a thread; a second call changes nothing.
+
+        With ``enable_auto_scheduling`` off, the thread serves manual triggers and retries alone.
+        """
         with self._wake:
             if self.is_running:
                 return
+            self._say_once()
             self.is_running = True
             self._thread = threading.Thread(target=self._look_on, name="loraloop-scheduler", daemon=True)
             self._thread.start()
-        log.info("scheduler started: %s", self._check().reason)
+        log.info("scheduler started, %d runs wait", len(self._memory.jobs))
 
     def stop_auto_training(self) -> None:
-        """Stop looking; a run that has begun is waited for, for a while."""
+        """Stop, and wait for a run under way up to ``stop_timeout_s``; nothing follows it."""
         with self._wake:
-            self.is_running = False
+            was_running, self.is_running = self.is_running, False
             self._wake.notify_all()
-        thread = self._thread
+            thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join(_STOP_S)
+            thread.join(self._frozen().stop_timeout_s)
             if thread.is_alive():
-                log.warning("a run is still going on; it ends by itself and nothing follows it")
-        log.info("scheduler stopped")
+                log.warning("a run is still under way; it ends by itself and nothing follows it")
+        if was_running:
+            log.info("scheduler stopped")
 
     def should_trigger_training(self) -> bool:
-        """Return whether a turn would start by itself now; ``explain`` says why."""
-        reading = self._check()
-        log.info("%s: %s", "would run" if reading.fires else "would wait", reading.reason)
+        """Return whether an automatic run would start now; ``explain`` says why."""
+        reading = automatic(self._facts(), self._frozen())
+        log.info("a run would %s: %s", "start" if reading.fires else "wait", reading.reason)
         return reading.fires
 
     def manual_trigger_training(self, adapter_name: str | None = None) -> bool:
-        """Start a run at once, under a name of one's own.
+        """Start a run at once, under a name of the caller's; enough rows are not asked for, only one.
 
         Returns:
             False when the scheduler is not running.
+
+        Raises:
+            BadName: the name could not name an adapter.
         """
+        name = checked_name(adapter_name) if adapter_name is not None else self._name("manual")
         with self._wake:
             if not self.is_running:
+                log.warning("the scheduler is not running; %s will not be trained", name)
                 return False
-            self._manual.append(adapter_name or self._name("manual"))
+            self._queue(name, "manual", "asked for by hand")
+            self._asked = True
             self._wake.notify_all()
         return True
 
+    def run_due(self) -> Outcome | None:
+        """Run what is due at this moment, in the calling thread: a waiting job, else an automatic run if it fires.
+
+        The scheduler's own thread does nothing else; call it instead of starting one to keep time yourself.
+
+        Returns:
+            How it ended; ``None`` when nothing was due or another run is under way.
+        """
+        if not self._one_run.acquire(blocking=False):
+            return None
+        try:
+            with self._wake:
+                job = waiting.due(self._memory.jobs, self._now())
+                self._asked = False
+            if job is None:
+                config, facts = self._frozen(), self._facts(count=False)
+                reading = automatic(self._facts() if count_matters(facts, config) else facts, config)
+                if not reading.fires:
+                    log.debug("no run: %s", reading.reason)
+                    return None
+                job = self._queue(self._name("auto"), "automatic", reading.reason)
+            return self._run(job)
+        finally:
+            self._one_run.release()
+
     def get_scheduler_status(self) -> dict[str, Any]:
-        """Return ``is_running, config, statistics, timing, queue`` and the reasons of the triggers."""
-        memory, config = self._memory, self._frozen()
-        total, good = memory.total_training_runs, memory.successful_runs
-        last = memory.last_training_time
-        following = last + timedelta(hours=config.training_interval_hours) if last else None
-        return {
-            "is_running": self.is_running,
-            "config": config.model_dump(),
-            "statistics": {
-                "total_training_runs": total,
-                "successful_runs": good,
-                "failed_runs": memory.failed_runs,
-                "success_rate": 100.0 * good / total if total else 0.0,
-            },
-            "timing": {
-                "last_training_time": last.isoformat() if last else None,
-                "next_training_time": following.isoformat() if following else None,
-            },
-            "queue": {"pending_jobs": len(self._manual) + int(self._busy)},
-            "readings": [dict(reading) for reading in self.explain()],
-            "last_reason": memory.last_reason,
-        }
+        """Return ``is_running, config, statistics, timing, queue`` and besides ``last_outcome``."""
+        with self._wake:
+            memory, running = self._held(), self._running
+        return scheduler_status(memory, self._frozen(), is_running=self.is_running, running=running)
 
-    def explain(self) -> list[Reading]:
-        """Return what every trigger says now."""
-        situation, config = self._situation(), self._frozen()
-        return [trigger(situation, config) for trigger in (*AUTOMATIC, retry)]
-
-    # The names older callers read; the memory is where they live.
-
-    @property
-    def last_training_time(self) -> datetime | None:
-        """When the last run began (UTC)."""
-        return self._memory.last_training_time
-
-    @property
-    def total_training_runs(self) -> int:
-        """Runs begun and ended."""
-        return self._memory.total_training_runs
-
-    @property
-    def successful_runs(self) -> int:
-        """Runs that ended well; a refused adapter is no failure."""
-        return self._memory.successful_runs
-
-    @property
-    def failed_runs(self) -> int:
-        """Runs that ended in an error."""
-        return self._memory.failed_runs
+    def explain(self) -> tuple[Reading, ...]:
+        """Return what every trigger says now: first the whole, then what it was made from, last the manual one."""
+        facts, config = self._facts(), self._frozen()
+        return (*automatic(facts, config).flat(), manual(facts, config))
 
     # -- how it is done -----------------------------------------------------------------------------------------------
 
     def _look_on(self) -> None:
         while True:
+            outcome = None
             with self._wake:
-                if not self.is_running:
+                if not self.is_running or threading.current_thread() is not self._thread:
                     return
-                name = self._manual.popleft() if self._manual else None
-            manual = name is not None
-            if name is None and self._check().fires:
-                name = self._name("auto")
-            if name is not None:
-                self._run(name, manual)
-                continue
+            try:
+                outcome = self.run_due()
+            except Exception:
+                log.exception("the schedule could not be read or written; looking again later")
             with self._wake:
-                if self.is_running and not self._manual:
-                    self._wake.wait(self._frozen().check_every_s)
+                jobs, now, check_s = self._memory.jobs, self._now(), self._frozen().check_interval_s
+                if outcome is not None and (outcome.status != "skipped" or waiting.due(jobs, now)):
+                    continue
+                if self.is_running and not self._asked:
+                    self._wake.wait(min(check_s, waiting.seconds_to_next(jobs, now) or check_s))
 
-    def _run(self, name: str, manual: bool) -> None:
-        """One run, recorded whatever comes of it."""
-        memory = self._memory
-        self._busy = True
-        memory.last_training_time = self._now()
-        rows = self._count_rows() if self._count_rows else 0
-        log.info("run %s begins", name)
+    def _run(self, job: Job) -> Outcome:
+        """Try a job once and write down how it ended, whatever that is."""
+        started = self._now()
+        job = self._begin(job)
         try:
-            memory.last_reason = f"{name}: {self._pipeline(name, manual)}"
-            memory.successful_runs += 1
-            memory.failures = 0
-            memory.seen_rows = rows
-        except Exception as error:  # a failed run is recorded and retried; the loop goes on
-            memory.failed_runs += 1
-            memory.failures += 1
-            memory.last_failed_at = self._now()
-            memory.last_reason = f"{name} failed: {type(error).__name__}: {error}"
-            log.exception("run %s failed (%d in a row)", name, memory.failures)
+            outcome, again, rows = self._tried(job)
         finally:
-            memory.total_training_runs += 1
-            self._busy = False
-            self._keeper.keep(memory)
-        log.info("run %s ended: %s", name, memory.last_reason)
+            with self._wake:
+                self._running = None
+                self._wake.notify_all()
+        with self._wake:
+            now = self._now()
+            self._hold(self._held().recorded(job, outcome, again, rows=rows, now=now))
+            self._keeper.keep(self._memory)
+        log.info("run %s ended after %.1f s: %s", job.name, (now - started).total_seconds(), outcome.reason)
+        return outcome
 
-    def _pipeline(self, name: str, manual: bool) -> str:
-        """Collect, train, evaluate, deploy; returns what happened, in words."""
-        call = self._callbacks
-        if "trainer" not in call:
-            raise RuntimeError("no trainer was set; see set_callbacks")
-        data = call["data_collector"]() if "data_collector" in call else None
-        least = self._frozen().min_samples_for_training
-        if data is not None and hasattr(data, "__len__") and len(data) < least and not manual:
-            return f"skipped, {len(data)} of {least} samples"
-        result = call["trainer"](name, data)
-        if "evaluator" not in call:
-            return "trained"
-        performance = call["evaluator"](name)
-        if "deployment_manager" not in call:
-            return "trained and evaluated"
-        deployed = call["deployment_manager"](name, performance)
-        if isinstance(deployed, Mapping) and not deployed.get("success", True):
-            return f"trained, not deployed: {deployed.get('reason') or deployed.get('error') or 'refused'}"
-        return f"trained and deployed ({type(result).__name__})"
+    def _tried(self, job: Job) -> tuple[Outcome, datetime | None, int]:
+        """Run the callbacks; returns how that ended, when to try again, and the rows there were at the start."""
+        config, rows = self._frozen(), 0
+        if waiting.given_up(replace(job, attempt=job.attempt - 1), config):
+            log.error("run %s was cut off %d times and is given up", job.name, job.attempt - 1)
+            return Outcome(job.name, "failed", f"cut off {job.attempt - 1} times, given up"), None, rows
+        try:
+            rows = self._count_rows() if self._count_rows is not None else 0
+            required = config.min_samples_for_training if job.cause == "automatic" else 1
+            return run_callbacks(self._callbacks, job.name, required), None, rows
+        except Exception as error:
+            again = None if isinstance(error, UsageError) else waiting.retry_at(job, self._now(), config)
+            log.exception("run %s failed, %s", job.name, f"next try at {again:%H:%M:%S}" if again else "given up")
+            return Outcome(job.name, "failed", f"{type(error).__name__}: {error}"), again, rows
 
-    def _check(self) -> Reading:
-        situation, config = self._situation(), self._frozen()
-        again = retry(situation, config)
-        automatic = all_of(*AUTOMATIC)(situation, config)
-        if situation.failures and config.retry_on_failure and situation.failures <= config.max_retry_count:
-            return again if config.enable_auto_scheduling else automatic
-        return automatic
+    def _begin(self, job: Job) -> Job:
+        """Write down that a try begins, so that one which kills its process is counted."""
+        if job.attempt and job.not_before is None:
+            log.warning("run %s was cut off; it begins again", job.name)
+        with self._wake:
+            job = replace(job, attempt=job.attempt + 1, not_before=None)
+            self._keep(self._held().changed(job))
+            self._running = job
+        log.info("run %s begins (%s, try %d): %s", job.name, job.cause, job.attempt, job.reason)
+        return job
 
-    def _situation(self) -> Situation:
-        memory = self._memory
-        new = max(0, self._count_rows() - memory.seen_rows) if self._count_rows else None
-        return Situation(self._now(), memory.last_training_time, new, memory.failures, memory.last_failed_at)
+    def _queue(self, name: str, cause: str, reason: str) -> Job:
+        with self._wake:
+            self._keep(self._held().queued(name, cause, reason))
+            return self._memory.jobs[-1]
+
+    def _held(self) -> Memory:
+        """The memory, with the last training time as a caller may have set it."""
+        last = _aware(self.last_training_time)
+        if last != self._memory.last_training_time:
+            self._memory = replace(self._memory, last_training_time=last, last_run_at=last)
+        return self._memory
+
+    def _keep(self, memory: Memory) -> None:
+        """Write a memory down; where that fails, the old one still holds."""
+        self._keeper.keep(memory)
+        self._hold(memory)
+
+    def _hold(self, memory: Memory) -> None:
+        self._memory, self.last_training_time = memory, memory.last_training_time
+        self.total_training_runs = memory.total_training_runs
+        self.successful_runs, self.failed_runs = memory.successful_runs, memory.failed_runs
+
+    def _facts(self, count: bool = True) -> Facts:
+        rows, seen = None, self._memory.seen_rows
+        if count:
+            rows, seen = new_row_count(self._count_rows, self._callbacks.data_collector, seen)
+        with self._wake:
+            memory, running = self._held(), self._running
+            self._memory = memory = replace(memory, seen_rows=min(seen, memory.seen_rows))
+        return Facts(
+            now=self._now(),
+            last_run_at=memory.last_run_at,
+            rows=rows,
+            running=running.name if running else None,
+            retrying=next((job.name for job in memory.jobs if job.cause == "automatic"), None),
+            asked=tuple(job.name for job in memory.jobs if job.cause == "manual"),
+        )
+
+    def _say_once(self) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        if not self._keeper.lasting:
+            log.warning("the scheduler forgets everything when this process ends; hand in state=open_store(...).state")
+        config = self._frozen()
+        if config.max_concurrent_training > 1:
+            log.warning("max_concurrent_training is %d; runs go one at a time", config.max_concurrent_training)
+        if not config.enable_auto_scheduling:
+            log.info("automatic runs are off (enable_auto_scheduling); manual triggers are served")
 
     def _frozen(self) -> SchedulerConfig:
         return self.config if isinstance(self.config, SchedulerConfig) else self.config.frozen()
@@ -247,3 +299,8 @@ class LoRAScheduler:
 
     def _now(self) -> datetime:
         return self._clock.now() if self._clock else datetime.now(UTC)
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """Return a time in UTC; a naive one, as older callers set it, is local time."""
+    return None if moment is None else moment.astimezone(UTC)

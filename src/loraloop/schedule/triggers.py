@@ -22,6 +22,7 @@ class Facts(Record):
         last_run_at: when the last run ended, well or not; ``None`` before the first.
         rows: rows there are to learn from that no run has seen; ``None`` where nothing counts them.
         running: name of the adapter being trained at this moment.
+        retrying: name of an automatic run that waits to be tried again.
         asked: names of adapters somebody asked for by hand.
     """
 
@@ -29,6 +30,7 @@ class Facts(Record):
     last_run_at: datetime | None = None
     rows: int | None = None
     running: str | None = None
+    retrying: str | None = None
     asked: tuple[str, ...] = ()
 
 
@@ -94,10 +96,12 @@ def manual(facts: Facts, config: SchedulerConfig) -> Reading:
 
 
 def busy(facts: Facts, config: SchedulerConfig) -> Reading:
-    """Fire while a run is under way."""
-    if facts.running is None:
-        return Reading("busy", False, "no run is under way")
-    return Reading("busy", True, f"{facts.running} is being trained")
+    """Fire while a run is under way, or waits to be tried again."""
+    if facts.running is not None:
+        return Reading("busy", True, f"{facts.running} is being trained")
+    if facts.retrying is not None:
+        return Reading("busy", True, f"{facts.retrying} waits to be tried again")
+    return Reading("busy", False, "no run is under way")
 
 
 def enabled(facts: Facts, config: SchedulerConfig) -> Reading:
@@ -156,6 +160,12 @@ STRATEGIES: dict[str, Trigger] = {
 def automatic(facts: Facts, config: SchedulerConfig) -> Reading:
     """Read the configured strategy: it fires when an automatic run should start now."""
     return all_of(enabled, not_(busy), STRATEGIES[config.strategy])(facts, config)
+
+
+def count_matters(facts: Facts, config: SchedulerConfig) -> bool:
+    """Return whether counting rows could still make an automatic run start; counting may mean collecting."""
+    gate = {"all": interval, "any": rested, "rows": rested}.get(config.strategy)
+    return gate is not None and all_of(enabled, not_(busy), gate)(facts, config).fires
 
 
 def next_time(last_run_at: datetime | None, config: SchedulerConfig) -> datetime | None:

@@ -1,0 +1,117 @@
+"""Everything the command line says, in English and Korean."""
+
+from __future__ import annotations
+
+import os
+
+LANGUAGES = ("en", "ko")
+_chosen = "en"
+
+CATALOGUE: dict[str, tuple[str, str]] = {
+    # what is being done
+    "stage.import": ("importing", "가져오는 중"),
+    "stage.train": ("training", "학습 중"),
+    "stage.evaluate": ("evaluating", "평가 중"),
+    "stage.answer": ("answering", "답하는 중"),
+    "stage.convert": ("preparing the base", "기반 모델 준비 중"),
+    "fact.loss": ("loss", "손실"),
+    "fact.conversations": ("conversations", "대화"),
+    "fact.items": ("items", "문항"),
+    # errors
+    "error": ("error: {text}", "오류: {text}"),
+    "hint": ("try this: {text}", "이렇게 해 보세요: {text}"),
+    "bug": (
+        "This is a fault of loraloop, not yours: {text}. Details are in {log}; please report it.",
+        "loraloop 자체의 오류입니다: {text}. 자세한 내용은 {log}에 있습니다. 알려 주세요.",
+    ),
+    "interrupted": ("interrupted; what was finished is kept", "중단했습니다. 끝난 작업은 그대로 있습니다"),
+    # init, import, data
+    "init.done": ("made {home}", "{home} 폴더를 만들었습니다"),
+    "init.next": (
+        "Next: loraloop import FILE --reviewed --consent granted, then loraloop turn",
+        "다음: loraloop import 파일 --reviewed --consent granted, 그다음 loraloop turn",
+    ),
+    "import.done": (
+        "{new} new conversations ({known} known already)",
+        "새 대화 {new}건을 가져왔습니다 (이미 있던 대화 {known}건)",
+    ),
+    "import.bad": ("{count} lines were left out:", "{count}줄을 건너뛰었습니다:"),
+    "import.more": ("... and {count} more", "... 그 밖에 {count}줄"),
+    "import.unlearnable": (
+        "{count} answers will not be learnt: {reason}",
+        "답변 {count}개는 학습하지 않습니다: {reason}",
+    ),
+    "data.kept": ("{id} would be learnt from", "{id}은(는) 학습에 쓰입니다"),
+    "data.dropped": ("{id} is left out: {reason}", "{id}은(는) 학습에서 빠집니다: {reason}"),
+    "data.exported": ("{count} conversations written to {path}", "대화 {count}건을 {path}에 썼습니다"),
+    # steps of the loop
+    "dataset.made": (
+        "dataset {id}: {train} rows to learn, {validation} to stop by, {gate} to judge by",
+        "데이터셋 {id}: 학습 {train}건, 조기 종료 확인 {validation}건, 심사 {gate}건",
+    ),
+    "adapter.made": (
+        "adapter {name} = {id}: {tokens} tokens in {seconds} s, validation loss {loss}",
+        "어댑터 {name} = {id}: 토큰 {tokens}개, {seconds}초, 검증 손실 {loss}",
+    ),
+    "verdict.promote": ("verdict: promote", "판정: 배포해도 좋음"),
+    "verdict.hold": ("verdict: hold ({reason})", "판정: 보류 ({reason})"),
+    "verdict.inconclusive": ("verdict: inconclusive ({reason})", "판정: 판단할 수 없음 ({reason})"),
+    "release.live": ("release {version} is live: {name} ({id})", "릴리스 {version} 배포됨: {name} ({id})"),
+    "release.trial": (
+        "on trial until {until} UTC; keep it with: loraloop confirm",
+        "{until} UTC까지 시험 운영합니다. 계속 쓰려면: loraloop confirm",
+    ),
+    "release.kept": ("the live release stays as it was", "지금 쓰던 릴리스를 그대로 둡니다"),
+    "release.confirmed": ("release {version} is confirmed", "릴리스 {version}을(를) 확정했습니다"),
+    "rollback.done": ("went back from {from_} to {to}", "{from_}에서 {to}(으)로 되돌렸습니다"),
+    "cleanup.done": ("removed {count} adapters and {backups} backups", "어댑터 {count}개와 백업 {backups}개를 지웠습니다"),
+    "cleanup.would": ("would remove {count} adapters: {names}", "지울 어댑터 {count}개: {names}"),
+    "recovered": ("put right at start: {text}", "시작하면서 바로잡았습니다: {text}"),
+    # talking
+    "chat.hello": (
+        "Talking to {name}. /good, /bad, /fix BETTER ANSWER, /quit",
+        "{name}와(과) 대화합니다. /good(좋아요), /bad(싫어요), /fix 더 나은 답, /quit(끝)",
+    ),
+    "chat.consent": (
+        "What is said here is stored without consent to learn from it; use --consent granted to allow it.",
+        "여기서 나눈 대화는 저장되지만 학습에는 쓰이지 않습니다. 허락하려면 --consent granted를 쓰세요.",
+    ),
+    "chat.nothing": ("there is no answer to judge yet", "아직 평가할 답이 없습니다"),
+    "feedback.done": ("noted for {id}; the next turn learns from it", "{id}에 기록했습니다. 다음 회차에 반영됩니다"),
+    "feedback.noted": (
+        "noted for {id}; it will not be learnt from: {reason}",
+        "{id}에 기록했습니다. 다만 학습에는 쓰이지 않습니다: {reason}",
+    ),
+    # looking
+    "status.bot": ("bot", "봇"),
+    "status.base": ("base", "기반 모델"),
+    "status.home": ("home", "홈 폴더"),
+    "status.live": ("live", "배포 중"),
+    "status.nothing_live": ("the base alone (nothing was released)", "기반 모델만 (배포한 것 없음)"),
+    "status.conversations": ("conversations", "대화"),
+    "status.dataset": ("last dataset", "마지막 데이터셋"),
+    "status.decision": ("last decision", "마지막 판정"),
+    "status.schedule": ("next turn", "다음 회차"),
+    "status.none": ("none yet", "아직 없음"),
+    "doctor.well": ("nothing is broken ({count} checks)", "이상 없습니다 (점검 {count}가지)"),
+    "doctor.faults": ("{count} faults found", "이상 {count}건을 찾았습니다"),
+    "run.started": ("looking on; stop with Ctrl-C", "지켜보는 중입니다. 끝내려면 Ctrl-C"),
+    "compare.best": ("best: {name}", "가장 나은 것: {name}"),
+    "yes": ("yes", "예"),
+    "no": ("no", "아니요"),
+}
+
+
+def choose_language(language: str | None) -> None:
+    """Answer in a language from now on; ``None`` follows the ``LANG`` variable."""
+    global _chosen
+    asked = language or ("ko" if os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("ko") else "en")
+    _chosen = asked if asked in LANGUAGES else "en"
+
+
+def t(key: str, **facts: object) -> str:
+    """Return a message in the chosen language; a key without a message is shown as it is."""
+    found = CATALOGUE.get(key)
+    if found is None:
+        return key.rpartition(".")[2]
+    return found[LANGUAGES.index(_chosen)].format(**facts)

@@ -1,0 +1,115 @@
+"""What every command shares: the home, the output, the log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..ports import Progress
+from ..types import plain
+from .messages import choose_language, t
+from .progress import shown_progress
+
+if TYPE_CHECKING:
+    from ..wiring import Home
+
+LOG_BYTES = 5_000_000
+
+
+@dataclass
+class Session:
+    """The global options of one call.
+
+    Attributes:
+        home: folder named with --home; ``None`` for the usual one.
+        as_json: whether one JSON object goes to standard output and nothing else.
+    """
+
+    home: Path | None = None
+    bot: str | None = None
+    lang: str | None = None
+    verbose: bool = False
+    as_json: bool = False
+
+    @contextmanager
+    def opened(self) -> Iterator[Home]:
+        """Open the home; its log file, its language and whatever had to be put right are taken care of."""
+        from ..store.location import checked_name
+        from ..wiring import open_home
+
+        if self.bot is not None:
+            checked_name(self.bot, "bot")
+        with open_home(self.home, bot=self.bot) as home:
+            log_to_file(home.folder)
+            if self.lang is None:
+                choose_language(None if home.settings.language == "en" else home.settings.language)
+            for line in home.recovered:
+                self.note(t("recovered", text=line))
+            yield home
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """A progress display, unless the output is JSON."""
+        with shown_progress(quiet=self.as_json) as progress:
+            yield progress
+
+    def say(self, text: str) -> None:
+        """Print a line of the answer, unless it is JSON."""
+        if not self.as_json:
+            print(text)
+
+    def note(self, text: str) -> None:
+        """Print a line beside the answer."""
+        print(text, file=sys.stderr)
+
+    def answer(self, value: Mapping[str, Any]) -> None:
+        """Print the whole answer as JSON, if that was asked for."""
+        if self.as_json:
+            print(json.dumps(plain(value), ensure_ascii=False, indent=2, default=str))
+
+    def table(self, rows: list[tuple[str, ...]], head: tuple[str, ...] = ()) -> None:
+        """Print rows as a table that fits the terminal, unless the answer is JSON."""
+        if self.as_json:
+            return
+        from rich.console import Console
+        from rich.table import Table
+
+        shown = Table(show_header=bool(head), box=None, pad_edge=False)
+        for n in range(len(head or rows[0]) if head or rows else 0):
+            shown.add_column(head[n] if head else "", overflow="fold")
+        for row in rows:
+            shown.add_row(*(cell.replace("[", "\\[") for cell in row))
+        Console(highlight=False).print(shown)
+
+
+def log_to_file(home: Path) -> None:
+    """Write this process's log to ``loraloop.log`` in the home, with the older part kept aside at 5 MB."""
+    root = logging.getLogger()
+    if any(isinstance(handler, logging.handlers.RotatingFileHandler) for handler in root.handlers):
+        return
+    try:
+        handler = logging.handlers.RotatingFileHandler(home / "loraloop.log", maxBytes=LOG_BYTES, backupCount=2)
+    except OSError:
+        return  # a home that may only be read can still be looked at
+    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
+    handler.setLevel(logging.INFO)
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+
+
+def log_to_screen(verbose: bool) -> None:
+    """Show warnings, or with ``verbose`` everything, on standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setLevel(logging.INFO if verbose else logging.ERROR)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)

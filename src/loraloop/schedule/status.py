@@ -1,0 +1,43 @@
+"""What a scheduler tells about itself, as older callers read it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .config import SchedulerConfig
+from .jobs import Job
+from .memory import Memory
+from .triggers import next_time
+
+
+def scheduler_status(
+    memory: Memory, config: SchedulerConfig, *, is_running: bool, running: Job | None
+) -> dict[str, Any]:
+    """Return ``is_running, config, statistics, timing, queue`` and besides ``last_outcome``.
+
+    Args:
+        running: the job under way.
+    """
+    total, good, last = memory.total_training_runs, memory.successful_runs, memory.last_training_time
+    following = next_time(memory.last_run_at, config)
+    waiting = [job for job in memory.jobs if running is None or job.number != running.number]
+    return {
+        "is_running": is_running,
+        "config": config.model_dump(),
+        "statistics": {
+            "total_training_runs": total,
+            "successful_runs": good,
+            "failed_runs": memory.failed_runs,
+            "success_rate": 100.0 * good / total if total else 0.0,
+        },
+        "timing": {
+            "last_training_time": last.isoformat() if last else None,
+            "next_training_time": following.isoformat() if following else None,
+        },
+        "queue": {
+            "pending_jobs": len(waiting),
+            "running": running.name if running else None,
+            "jobs": [{"name": job.name, "cause": job.cause, "attempt": job.attempt} for job in waiting],
+        },
+        "last_outcome": dict(memory.last_outcome) if memory.last_outcome else None,
+    }

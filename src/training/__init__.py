@@ -1,0 +1,1 @@
+"""The older system's import paths: thin translations to ``loraloop``, where the work is done."""

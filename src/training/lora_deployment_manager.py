@@ -1,0 +1,5 @@
+"""``LoRADeploymentManager`` under its older path."""
+
+from loraloop.deploy.manager import LoRADeploymentManager
+
+__all__ = ["LoRADeploymentManager"]

@@ -1,0 +1,144 @@
+"""LoRAEvaluator on a tiny real model: the adapter is really loaded, and an evaluation that cannot tell says so."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from loraloop.evaluate.config import EvaluationConfig
+from loraloop.evaluate.evaluator import LoRAEvaluator
+from loraloop.evaluate.suites import parse_suite
+from loraloop.lm.adapters import attach
+from loraloop.lm.loader import load_model, load_tokenizer
+from loraloop.lm.packed import PackedModel
+from loraloop.train.child import write_adapter
+from loraloop.types import Adapter, Sample, utc
+
+pytestmark = pytest.mark.real
+
+HELD = [Sample((5, 6, 10 + n, 40 + n, 41 + n, 1), (-100, -100, -100, 40 + n, 41 + n, 1), text_bytes=6) for n in range(5)]
+SUITE = parse_suite(
+    {"kind": "keep", "items": [{"prompt": "Hello, how are you?"}, {"prompt": "배고파요", "language": "ko"}]}, "two"
+)
+
+
+def make_adapter(base: Path, folder: Path, strength: float) -> Adapter:
+    """An adapter of the tiny base whose effect grows with ``strength``."""
+    torch.manual_seed(3)
+    model = attach(load_model(base, "float32"), rank=4, alpha=8, dropout=0.0, targets="all-linear")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=strength)
+    write_adapter(model, folder, base_name="tiny")
+    return Adapter(f"ad-{folder.name}", "default", folder.name, "0" * 64, "base-x", str(folder), utc("2026-01-01"))
+
+
+@pytest.fixture(scope="module")
+def adapters(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Adapter, Adapter]:
+    """A weak and a strong adapter."""
+    folder = tmp_path_factory.mktemp("adapters")
+    return make_adapter(tiny_base, folder / "weak", 0.02), make_adapter(tiny_base, folder / "strong", 0.5)
+
+
+class Wrapper:
+    """What older callers hand in: a model and a tokenizer."""
+
+    def __init__(self, base: Path) -> None:
+        self.model = load_model(base, "float32")
+        self.tokenizer = load_tokenizer(base)
+
+
+class Speaking(Wrapper):
+    """One that answers itself."""
+
+    def generate_response(self, prompt: str, max_length: int = 150) -> str:
+        """Ten tokens of the model's own, as plain text."""
+        ids = self.tokenizer(prompt, return_tensors="pt")["input_ids"]
+        with torch.inference_mode():
+            out = self.model.generate(ids, max_new_tokens=10, do_sample=False, pad_token_id=1)
+        return str(self.tokenizer.decode(out[0, ids.shape[1] :]))
+
+
+class Canned(Wrapper):
+    """One whose answers have nothing to do with its model."""
+
+    def generate_response(self, prompt: str, max_length: int = 150) -> str:
+        """Always the same."""
+        return "맛있는 메뉴를 추천해 드릴게요."
+
+
+def evaluator(model: Any, folder: Path) -> LoRAEvaluator:
+    """An evaluator with short answers and the suite of two."""
+    config = EvaluationConfig(max_new_tokens=8, dtype="float32", adapter_dir=str(folder))
+    found = LoRAEvaluator(model, config, suites=[SUITE])
+    found.test_cases = [{"input": "hello", "expected_keywords": [], "type": "greeting"}]
+    return found
+
+
+def test_three_subjects_are_asked_side_by_side(
+    tiny_base: Path, tmp_path: Path, adapters: tuple[Adapter, Adapter]
+) -> None:
+    """Candidate, live adapter and base answer the same items; losses are the models' own with the adapter merged."""
+    weak, strong = adapters
+    report = evaluator(str(tiny_base), tmp_path).evaluate(strong, live=weak, heldout=HELD, dataset_id="ds-1")
+    assert [score.subject for score in report.scores] == ["candidate", "live", "base"]
+    assert report.valid
+    assert report.heldout_rows == len(HELD)
+    assert len(report.items) == 6
+    losses = {score.subject: score.heldout_loss for score in report.scores}
+    assert losses["candidate"] != losses["base"] != losses["live"]
+    expected = sum(PackedModel(load_model(tiny_base, "float32")).row_nll(HELD)) / (3 * len(HELD))
+    assert losses["base"] == pytest.approx(expected, rel=1e-4)
+    by_subject = {s: [i.answer for i in report.items if i.subject == s] for s in ("candidate", "base")}
+    assert by_subject["candidate"] != by_subject["base"]
+
+
+def test_used_alone_with_a_live_object_the_adapter_is_really_loaded(
+    tiny_base: Path, tmp_path: Path, adapters: tuple[Adapter, Adapter]
+) -> None:
+    """Without ``generate_response`` the object is written for a child process, and two adapters answer differently."""
+    wrapper = Wrapper(tiny_base)
+    before = {name: tensor.clone() for name, tensor in wrapper.model.state_dict().items()}
+    judge = evaluator(wrapper, tmp_path)
+    found = judge.evaluate_adapter_performance("strong", adapters[1].path)
+    assert found["valid"], found
+    assert found["total_test_cases"] == 1
+    assert all(before[name].equal(tensor) for name, tensor in wrapper.model.state_dict().items())
+
+
+def test_a_wrapper_answers_through_its_own_method_on_a_copy(
+    tiny_base: Path, tmp_path: Path, adapters: tuple[Adapter, Adapter]
+) -> None:
+    """With ``generate_response`` that very method is called, on a copy with the adapter; the original stays as it was."""
+    wrapper = Speaking(tiny_base)
+    before = {name: tensor.clone() for name, tensor in wrapper.model.state_dict().items()}
+    judge = evaluator(wrapper, tmp_path)
+    found = judge.evaluate_adapter_performance("strong", adapters[1].path)
+    assert found["valid"], found
+    assert judge.generate_test_response("hello") == wrapper.generate_response("hello")
+    assert all(before[name].equal(tensor) for name, tensor in wrapper.model.state_dict().items())
+
+
+def test_answers_that_never_change_make_the_evaluation_invalid(
+    tiny_base: Path, tmp_path: Path, adapters: tuple[Adapter, Adapter]
+) -> None:
+    """A canned sentence scores no adapter: the report says so and the adapter may not be deployed on it."""
+    judge = evaluator(Canned(tiny_base), tmp_path)
+    found = judge.evaluate_adapter_performance("strong", adapters[1].path)
+    assert not found["valid"]
+    assert "never change" in found["reason"]
+    assert not judge.should_deploy_adapter("strong", found)
+    report = judge.evaluate(adapters[1])
+    assert not report.valid
+
+
+def test_a_missing_or_unsafe_adapter_scores_nothing_and_says_why(tiny_base: Path, tmp_path: Path) -> None:
+    """A failed evaluation has scores of 0 and an error, as the older interface promised."""
+    judge = evaluator(str(tiny_base), tmp_path)
+    for name in ("nowhere", "../x"):
+        found = judge.evaluate_adapter_performance(name)
+        assert found["overall_score"] == 0.0
+        assert found["error"]
+        assert not judge.should_deploy_adapter(name, found)
