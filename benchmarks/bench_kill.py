@@ -108,7 +108,12 @@ def one_kill(source: Path, home: Path, after_s: float) -> dict[str, Any]:
     elif finish.returncode not in (0, 1):
         fault = f"the turn after it ended with {finish.returncode}: {err[-600:]}"
     shutil.rmtree(home, ignore_errors=True)
-    return {"after_s": round(after_s, 2), "killed": turn.returncode == -signal.SIGKILL, "fault": fault, "status": status}
+    return {
+        "after_s": round(after_s, 2),
+        "killed": turn.returncode == -signal.SIGKILL,
+        "fault": fault,
+        "status": status,
+    }
 
 
 def main() -> None:

@@ -209,7 +209,10 @@ def main() -> None:
             home = Path(folder) / base
             rows = prepare(base, home, chosen.rows, 60)
             pairs = chosen.pairs if base == "smollm2" else min(1, chosen.pairs)
-            result[base] = {"speed": compare(rows, pairs, PEERS) if pairs else {}, "learnt": learnt(base, home, chosen.seeds)}
+            result[base] = {
+                "speed": compare(rows, pairs, PEERS) if pairs else {},
+                "learnt": learnt(base, home, chosen.seeds),
+            }
     print(json.dumps(result))
 
 

@@ -206,7 +206,9 @@ class NaviyamLoRATrainerRefactored:
 
     def _train(self, name: str, data: Sequence[Mapping[str, Any]] | None, validation_split: float) -> TrainingResult:
         if Path(self.config.output_dir) != self._adapters:
-            raise SettingsError(f"output_dir was {self._adapters} when this trainer was made", hint="make a new trainer")
+            raise SettingsError(
+                f"output_dir was {self._adapters} when this trainer was made", hint="make a new trainer"
+            )
         result = self.trainer_core.train_lora_adapter(name, self._samples(data), validation_split)
         self._store.adapters.put(result.adapter)
         return result
@@ -219,7 +221,9 @@ class NaviyamLoRATrainerRefactored:
             return list(rows)
         tokenizer = getattr(self.model, "tokenizer", None)
         if tokenizer is None:
-            raise ModelError("the model handed in has no .tokenizer", hint="hand in an object with .model and .tokenizer")
+            raise ModelError(
+                "the model handed in has no .tokenizer", hint="hand in an object with .model and .tokenizer"
+            )
         samples = self.data_manager.convert_to_training_samples(records, tokenizer)
         return [row for row in rows if "input_ids" in row] + list(samples)
 

@@ -17,7 +17,9 @@ from loraloop.types import Adapter, Sample, utc
 
 pytestmark = pytest.mark.real
 
-HELD = [Sample((5, 6, 10 + n, 40 + n, 41 + n, 1), (-100, -100, -100, 40 + n, 41 + n, 1), text_bytes=6) for n in range(5)]
+HELD = [
+    Sample((5, 6, 10 + n, 40 + n, 41 + n, 1), (-100, -100, -100, 40 + n, 41 + n, 1), text_bytes=6) for n in range(5)
+]
 SUITE = parse_suite(
     {"kind": "keep", "items": [{"prompt": "Hello, how are you?"}, {"prompt": "배고파요", "language": "ko"}]}, "two"
 )

@@ -64,7 +64,10 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "release.kept": ("the live release stays as it was", "지금 쓰던 릴리스를 그대로 둡니다"),
     "release.confirmed": ("release {version} is confirmed", "릴리스 {version}을(를) 확정했습니다"),
     "rollback.done": ("went back from {from_} to {to}", "{from_}에서 {to}(으)로 되돌렸습니다"),
-    "cleanup.done": ("removed {count} adapters and {backups} backups", "어댑터 {count}개와 백업 {backups}개를 지웠습니다"),
+    "cleanup.done": (
+        "removed {count} adapters and {backups} backups",
+        "어댑터 {count}개와 백업 {backups}개를 지웠습니다",
+    ),
     "cleanup.would": ("would remove {count} adapters: {names}", "지울 어댑터 {count}개: {names}"),
     "recovered": ("put right at start: {text}", "시작하면서 바로잡았습니다: {text}"),
     # talking

@@ -23,9 +23,7 @@ def reference_loss(model: torch.nn.Module) -> torch.Tensor:
     total = torch.zeros(())
     for row in ROWS:
         logits = model(input_ids=torch.tensor([row.input_ids])).logits[0, :-1]
-        total = total + F.cross_entropy(
-            logits, torch.tensor(row.labels[1:]), ignore_index=IGNORED, reduction="sum"
-        )
+        total = total + F.cross_entropy(logits, torch.tensor(row.labels[1:]), ignore_index=IGNORED, reduction="sum")
     return total
 
 
