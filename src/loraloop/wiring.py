@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .controller import Loop, Parts
-from .errors import StoreError, UnknownThing, UsageError
+from .errors import StoreBusy, StoreError, UnknownThing, UsageError
 from .lm.bases import Base, find_base
 from .settings import Settings, default_toml, load_settings
 from .store.artifacts import LocalArtifacts
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from .lm.template import Template
     from .schedule.scheduler import LoRAScheduler
     from .train.core import LoRATrainerCore
+    from .types import Conversation, Message
 
 DEFAULT_HOME = "./.loraloop"
 SETTINGS_FILE = "loraloop.toml"
@@ -50,6 +54,7 @@ class Home:
         self.folder, self.settings = folder, settings
         self.bot = bot or settings.bot
         self.recovered: tuple[str, ...] = ()
+        self._opened_at = time.time_ns()
         self.artifacts = LocalArtifacts(folder)
         self.store: SqlStore = open_store(settings.store.url or folder / "loraloop.db")
 
@@ -171,6 +176,67 @@ class Home:
             name_adapter=lambda name, digest: self.artifacts.alias(self.adapter_dir, name, digest),
         )
         return Loop(parts, self.store, self.artifacts, bot=self.bot)
+
+    @contextmanager
+    def turning(self) -> Iterator[None]:
+        """Hold this bot's turn: two processes that train, decide and clean up at once would undo each other.
+
+        Raises:
+            StoreBusy: another process holds it. A process that dies lets go of it.
+        """
+        path = self.folder / f"turn-{self.bot}.lock"
+        with path.open("a") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreBusy(
+                    f"another process turns the loop of bot {self.bot!r}", hint="wait for it to end, or stop it"
+                ) from None
+            yield
+
+    def drive(self, scheduler: LoRAScheduler) -> None:
+        """Let a scheduler turn this home's loop, step by step."""
+        loop, made = self.loop, {}
+
+        def collect() -> Sequence[Any]:
+            made["dataset"] = loop.collect()
+            return cast(Sequence[Any], made["dataset"].rows)
+
+        def train(name: str, rows: Any) -> Mapping[str, Any]:
+            with self.turning():
+                made["adapter"] = loop.train(made["dataset"], name)
+            return {"adapter_id": made["adapter"].id}
+
+        def evaluate(name: str) -> Mapping[str, Any]:
+            with self.turning():
+                made["report"] = loop.evaluate(made["adapter"])
+            return {"report_id": made["report"].id}
+
+        def deploy(name: str, performance: Mapping[str, Any]) -> Mapping[str, Any]:
+            decision = loop.gate(made["report"], actor="scheduler")
+            release = loop.deploy(decision, made["adapter"], actor="scheduler")
+            return {"success": release is not None, "reason": f"{decision.verdict}: {decision.reason}"}
+
+        scheduler.set_callbacks(collect, train, evaluate, deploy)
+
+    def record(
+        self, messages: Sequence[Message], answer: str, *, consent: str, user: str | None = None, subject: str = "live"
+    ) -> Conversation:
+        """Store an exchange with the release that answered it (none where a mere adapter or the base did)."""
+        from .data.exchanges import record_exchange
+
+        live = self.store.releases.live(self.bot) if subject == "live" else None
+        return record_exchange(
+            self.store,
+            bot=self.bot,
+            messages=messages,
+            answer=answer,
+            release_id=live.id if live else None,
+            consent=consent,
+            session=f"{os.getpid()}-{self._opened_at}",
+            user=user,
+            secret=self.secret,
+        )
 
     @property
     def adapter_dir(self) -> Path:

@@ -100,6 +100,37 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "doctor.faults": ("{count} faults found", "이상 {count}건을 찾았습니다"),
     "run.started": ("looking on; stop with Ctrl-C", "지켜보는 중입니다. 끝내려면 Ctrl-C"),
     "compare.best": ("best: {name}", "가장 나은 것: {name}"),
+    "split.train": ("to learn", "학습"),
+    "split.validation": ("to stop training by", "조기 종료 확인"),
+    "split.gate": ("to judge by", "심사"),
+    "status.events": ("last events", "최근 일"),
+    "turn.known": (
+        "these conversations and settings already taught adapter {name}; nothing new was trained",
+        "이 대화와 설정으로는 이미 어댑터 {name}을(를) 학습했습니다. 새로 학습하지 않았습니다",
+    ),
+    "chat.speed": ("({seconds} s)", "({seconds}초)"),
+    "status.version": ("version", "버전"),
+    "trial.on_trial": ("on trial", "시험 운영"),
+    "trial.confirmed": ("confirmed", "확정"),
+    "trial.reverted": ("reverted", "되돌림"),
+    "head.adapter": ("adapter", "어댑터"),
+    "head.method": ("method", "방법"),
+    "head.status": ("status", "상태"),
+    "head.actor": ("by", "누가"),
+    "head.loss": ("held-out loss", "심사 손실"),
+    "head.passed": ("cases passed", "통과한 문항"),
+    "head.score": ("score", "점수"),
+    "head.time": ("a request", "응답 시간"),
+    "compare.other_rows": (
+        "their held-out rows differ, so the score over the suites decides",
+        "심사에 쓴 대화가 서로 달라 문항 점수로 비교합니다",
+    ),
+    "passed": ("pass", "통과"),
+    "failed": ("FAIL", "실패"),
+    "required": ("required", "기준"),
+    "run.nothing": ("nothing to do now", "지금은 할 일이 없습니다"),
+    "doctor.ok": ("ok", "정상"),
+    "config.default": ("default", "기본값"),
     "yes": ("yes", "예"),
     "no": ("no", "아니요"),
 }
@@ -118,3 +149,8 @@ def t(key: str, **facts: object) -> str:
     if found is None:
         return key.rpartition(".")[2]
     return found[LANGUAGES.index(_chosen)].format(**facts)
+
+
+def korean() -> bool:
+    """Whether messages are in Korean now."""
+    return _chosen == "ko"

@@ -15,8 +15,10 @@ from typing import Any, Literal, cast, get_args
 from ..errors import UnknownThing, UsageError
 from ..ports import Clock, Store
 from ..types import CONSENTS, Conversation, Feedback, Message, plain
+from .candidates import candidates
 from .formats import SCHEMA_VERSION, ImportOptions, build
 from .messages import BadRow, label, pseudonym, safe_text
+from .quality import DataQualityConfig, reason_to_drop
 
 FeedbackKind = Literal["thumb_up", "thumb_down", "correction", "comment"]
 
@@ -118,6 +120,21 @@ def give_feedback(
     feedback = Feedback(message_index=place, kind=cast(FeedbackKind, kind), text=said, actor=by, created_at=_now(clock))
     store.conversations.add_feedback(conversation_id, feedback)
     return feedback
+
+
+def why_not_learnt(store: Store, conversation_id: str, message_index: int, config: DataQualityConfig) -> str | None:
+    """Return the reason why an answer will not be learnt from as things stand, or ``None`` where it will.
+
+    Raises:
+        UnknownThing: no such conversation.
+    """
+    found = store.conversations.get(conversation_id)
+    if found is None:
+        raise UnknownThing(f"no conversation {conversation_id!r}")
+    for row in candidates(found):
+        if row.message_index == message_index:
+            return reason_to_drop(row, config)
+    return "no_answer"
 
 
 def _pseudonym(user: str | None, secret: bytes) -> str | None:

@@ -1,0 +1,112 @@
+"""``loraloop``: the commands put together, and the one place where errors become words and exit codes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from .. import __version__
+from ..errors import LoraloopError
+from . import conversations, looking, steps, talking
+from .exit_codes import BUG, INTERRUPTED, MEANINGS, USAGE, exit_code
+from .messages import choose_language, t
+from .session import Session, log_to_screen
+
+log = logging.getLogger(__name__)
+
+EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items()) + "."
+
+app = typer.Typer(
+    name="loraloop",
+    help="Turn a chatbot's own conversations into better LoRA adapters for it, and never release a worse one.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"loraloop {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    home: Annotated[
+        Path | None, typer.Option("--home", envvar="LORALOOP_HOME", help="Home folder [default: ./.loraloop].")
+    ] = None,
+    bot: Annotated[
+        str | None, typer.Option("--bot", help="Which bot of the home; the settings' one if left out.")
+    ] = None,
+    lang: Annotated[str | None, typer.Option("--lang", help="Language of the messages: en or ko.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log, and tracebacks of faults.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options that come before the command."""
+    context.obj = Session(home, bot, lang, verbose)
+    choose_language(lang)
+    log_to_screen(verbose)
+
+
+for module in (conversations, steps, talking, looking):
+    module.add_to(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and end the process with its exit code."""
+    for name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        os.environ.setdefault(name, "1")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json, verbose = "--json" in given, "--verbose" in given or "-v" in given
+    try:
+        code = app(given, prog_name="loraloop", standalone_mode=False)
+    except LoraloopError as error:
+        log.info("%s", error, exc_info=True)
+        _tell(str(error), error.hint, exit_code(error), as_json)
+        code = exit_code(error)
+    except (KeyboardInterrupt, typer.Abort):
+        print(t("interrupted"), file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has gone; that is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        code = _unforeseen(error, as_json, verbose)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _unforeseen(error: Exception, as_json: bool, verbose: bool) -> int:
+    shown = getattr(error, "format_message", None)
+    if callable(shown):  # the command line itself is wrong: an unknown option, a missing argument
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "loraloop"
+        _tell(str(shown()), f"{path} --help", USAGE, as_json)
+        return USAGE
+    log.exception("a fault of this program")
+    if verbose:
+        raise error
+    _tell(t("bug", text=f"{type(error).__name__}: {error}", log="loraloop.log"), "--verbose", BUG, as_json)
+    return BUG
+
+
+def _tell(text: str, hint: str, code: int, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"error": text, "hint": hint, "exit_code": code}, ensure_ascii=False))
+        return
+    print(t("error", text=text), file=sys.stderr)
+    if hint and hint not in text:
+        print(t("hint", text=hint), file=sys.stderr)

@@ -1,0 +1,139 @@
+"""Commands that talk with the bot: ask, chat, feedback."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import UsageError
+from ..types import Message, message
+from .messages import korean, t
+from .options import AsJson, session_of
+
+if TYPE_CHECKING:
+    from ..wiring import Home
+    from .session import Session
+
+Consent = Annotated[str, typer.Option("--consent", help="granted lets what is said be learnt from; unknown does not.")]
+Subject = Annotated[str, typer.Option("--with", help="Who answers: live, base, or an adapter's name or id.")]
+
+
+def ask(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="What to ask; '-' reads standard input.")],
+    subject: Subject = "live",
+    consent: Consent = "unknown",
+    user: Annotated[str | None, typer.Option("--user", help="Who asks; only a pseudonym is kept.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask one question and record the exchange; its id goes to loraloop feedback."""
+    session = session_of(context, as_json)
+    text = sys.stdin.read() if question == "-" else question
+    if not text.strip():
+        raise UsageError("the question is empty", hint='loraloop ask "Hello?"')
+    with session.opened() as home:
+        asked = [message("user", text)]
+        spoken = home.speaker(subject).answer(asked)
+        kept = home.record(asked, spoken.text, consent=consent, user=user, subject=subject)
+    session.say(spoken.text)
+    session.note(f"{kept.id} {t('chat.speed', seconds=f'{spoken.seconds:.1f}')}")
+    session.answer({"id": kept.id, "answer": spoken.text, "seconds": spoken.seconds, "release": kept.release_id})
+
+
+def feedback(
+    context: typer.Context,
+    id: Annotated[str, typer.Argument(help="Id of the exchange, as loraloop ask and chat print it.")],
+    good: Annotated[bool, typer.Option("--good", help="The answer was good.")] = False,
+    bad: Annotated[bool, typer.Option("--bad", help="The answer was bad.")] = False,
+    fix: Annotated[str, typer.Option("--fix", help="What the answer should have been.")] = "",
+    comment: Annotated[str, typer.Option("--comment", help="Anything else.")] = "",
+    actor: Annotated[str, typer.Option("--actor", help="Who says so.")] = "operator",
+    as_json: AsJson = False,
+) -> None:
+    """Judge an answer: good, bad, or how it should have been."""
+    session = session_of(context, as_json)
+    given = {"thumb_up": good, "thumb_down": bad, "correction": fix, "comment": comment}
+    kinds = [kind for kind, value in given.items() if value]
+    if len(kinds) != 1:
+        raise UsageError("say one thing about the answer", hint="--good, --bad, --fix TEXT or --comment TEXT")
+    with session.opened() as home:
+        told = _judge(home, session, id, kinds[0], fix or comment, actor)
+    session.answer(told)
+
+
+def chat(
+    context: typer.Context, subject: Subject = "live", consent: Consent = "unknown",
+    user: Annotated[str | None, typer.Option("--user", help="Who talks; only a pseudonym is kept.")] = None,
+) -> None:  # fmt: skip
+    """Talk with the bot in the terminal; every answer can be judged and corrected."""
+    session = session_of(context)
+    with session.opened() as home:
+        speaker = home.speaker(subject)
+        session.note(t("chat.hello", name=subject))
+        if consent not in ("granted", "public"):
+            session.note(t("chat.consent"))
+        said: list[Message] = []
+        last = ""
+        for line in _lines():
+            word, _, rest = line.partition(" ")
+            if word == "/quit":
+                return
+            if word in ("/good", "/bad", "/fix"):
+                kind = {"/good": "thumb_up", "/bad": "thumb_down", "/fix": "correction"}[word]
+                if not last:
+                    session.note(t("chat.nothing"))
+                    continue
+                try:
+                    _judge(home, session, last, kind, rest.strip(), user or _whoami())
+                except UsageError as error:
+                    session.note(t("error", text=error))
+                continue
+            said.append(message("user", line))
+            spoken = speaker.answer(said)
+            last = home.record(said, spoken.text, consent=consent, user=user, subject=subject).id
+            said.append(message("assistant", spoken.text))
+            print(spoken.text, flush=True)
+            session.note(f"{last} {t('chat.speed', seconds=f'{spoken.seconds:.1f}')}")
+
+
+def _lines() -> Iterator[str]:
+    """What is typed, line by line, until the end of the input; empty lines are skipped."""
+    prompt = "> " if sys.stdin.isatty() else ""
+    while True:
+        try:
+            line = input(prompt).strip()
+        except EOFError:
+            return
+        if line:
+            yield line
+
+
+def _judge(home: Home, session: Session, id: str, kind: str, text: str, actor: str) -> dict[str, object]:
+    from ..data.exchanges import give_feedback, why_not_learnt
+    from ..data.reasons import REASONS
+
+    given = give_feedback(home.store, id, kind, text=text, actor=actor)
+    reason = why_not_learnt(home.store, id, given.message_index, home.settings.data)
+    if reason is None:
+        session.say(t("feedback.done", id=id))
+    else:
+        words = REASONS[reason][int(korean())] if reason in REASONS else reason
+        session.say(t("feedback.noted", id=id, reason=words))
+    return {"id": id, "kind": kind, "message_index": given.message_index, "not_learnt_because": reason}
+
+
+def _whoami() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (ask, chat, feedback):
+        app.command()(command)
