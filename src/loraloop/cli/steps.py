@@ -184,7 +184,7 @@ def run(
         scheduler = home.scheduler
         home.drive(scheduler)
         for reading in scheduler.explain():
-            session.note(f"{reading.name}: {reading.reason}")
+            session.note(f"{reading.trigger}: {reading.reason}")
         if once:
             outcome = scheduler.run_due()
             session.say(outcome.reason if outcome else t("run.nothing"))

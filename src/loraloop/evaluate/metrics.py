@@ -14,6 +14,8 @@ from difflib import SequenceMatcher
 
 from .suites import SuiteItem
 
+MOST_REPETITION = 0.5
+"""Share of an answer that may repeat itself before the answer counts as a loop."""
 MIN_ANSWER_CHARACTERS = 5
 WHOLE_WORD_LETTERS = 3
 _CONTROL = re.compile(r"<\|[^|>]*\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>")
@@ -71,8 +73,13 @@ def keyword_score(response: str, item: SuiteItem) -> float:
 
 
 def item_passed(response: str, item: SuiteItem) -> bool:
-    """Return whether an answer meets every wish of an item and is an answer at all."""
-    return keyword_score(response, item) == 1.0 and calculate_response_quality(response, item.language) > 0.0
+    """Return whether an answer meets every wish of an item, says something, and does not loop.
+
+    However short: "1945" and "No." are right answers to some questions.
+    """
+    text = unicodedata.normalize("NFKC", response).strip()
+    said = any(character.isalnum() for character in text)
+    return keyword_score(response, item) == 1.0 and said and repetition(text) < MOST_REPETITION
 
 
 def calculate_response_quality(response: str, language: str | None = None) -> float:
