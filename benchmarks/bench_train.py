@@ -175,7 +175,10 @@ def learnt(base: str, home: Path, seeds: int) -> list[dict[str, float]]:
             evaluator = LoRAEvaluator(base, suites=(), cache=opened.folder / "bases")
             report = evaluator.evaluate(result.adapter, heldout=gate)
             ours, before = report.score("candidate"), report.score("base")
-            assert ours and before and ours.heldout_loss and before.heldout_loss
+            assert ours is not None
+            assert before is not None
+            assert ours.heldout_loss
+            assert before.heldout_loss
             drop = 1 - ours.heldout_loss / before.heldout_loss
             print(f"{base} seed {seed}: held-out loss {before.heldout_loss:.3f} -> {ours.heldout_loss:.3f} "
                   f"({drop:.1%} lower, {len(gate)} rows, {len(train)} trained, "

@@ -50,7 +50,7 @@ _HOME_OF = {
     "LoraloopError": "errors",
 }
 
-__all__ = [*sorted(_HOME_OF), "__version__"]  # noqa: PLE0604 - the table above is the one list of names
+__all__ = [*sorted(_HOME_OF), "__version__"]
 
 if TYPE_CHECKING:
     from .controller import Loop as Loop

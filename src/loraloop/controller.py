@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -26,19 +26,37 @@ class DataPart(Protocol):
 class TrainPart(Protocol):
     """What the loop asks of the trainer."""
 
-    def train_lora_adapter(self, adapter_name: str, training_data: Any, *args: Any, **kwargs: Any) -> Any: ...
+    def train_lora_adapter(
+        self,
+        adapter_name: str,
+        training_data: Any,
+        *,
+        validation_data: Any,
+        dataset_id: str | None,
+        progress: Progress | None,
+    ) -> Any: ...
 
 
 class EvaluatePart(Protocol):
     """What the loop asks of the evaluator."""
 
-    def evaluate(self, adapter: Adapter, **kwargs: Any) -> Report: ...
+    def evaluate(
+        self,
+        adapter: Adapter,
+        *,
+        live: Adapter | None,
+        heldout: Sequence[Sample],
+        dataset_id: str | None,
+        progress: Progress | None,
+    ) -> Report: ...
 
 
 class DeployPart(Protocol):
     """What the loop asks of the deployment manager."""
 
-    def release(self, decision: Decision, adapter: Adapter, **kwargs: Any) -> Release: ...
+    def release(
+        self, decision: Decision, adapter: Adapter, *, serving: Mapping[str, Any] | None, actor: str
+    ) -> Release: ...
 
 
 @dataclass(frozen=True)

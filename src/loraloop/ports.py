@@ -134,14 +134,29 @@ class EventStore(Protocol):
 class Store(Protocol):
     """One database, seen as its parts."""
 
-    conversations: ConversationStore
-    datasets: ValueStore[Dataset]
-    adapters: ValueStore[Adapter]
-    reports: ValueStore[Report]
-    decisions: ValueStore[Decision]
-    releases: ReleaseStore
-    state: StateStore
-    events: EventStore
+    @property
+    def conversations(self) -> ConversationStore: ...
+
+    @property
+    def datasets(self) -> ValueStore[Dataset]: ...
+
+    @property
+    def adapters(self) -> ValueStore[Adapter]: ...
+
+    @property
+    def reports(self) -> ValueStore[Report]: ...
+
+    @property
+    def decisions(self) -> ValueStore[Decision]: ...
+
+    @property
+    def releases(self) -> ReleaseStore: ...
+
+    @property
+    def state(self) -> StateStore: ...
+
+    @property
+    def events(self) -> EventStore: ...
 
     def close(self) -> None: ...
 
@@ -153,8 +168,16 @@ class ArtifactStore(Protocol):
         """A new empty folder on the same file system, to be filled and published."""
         ...
 
-    def publish(self, staged: Path, digest: str) -> Path:
-        """Make ``staged`` the object ``digest``, durably; a second publish of the same digest changes nothing."""
+    def publish(self, staged: Path, digest: str, facts: Mapping[str, Any] | None = None) -> Path:
+        """Make ``staged`` the object ``digest``, durably; a second publish of the same digest changes nothing.
+
+        Args:
+            facts: kept in the manifest beside the files' digests.
+        """
+        ...
+
+    def alias(self, folder: Path, name: str, digest: str) -> Path:
+        """Make ``folder/name`` lead to an object, atomically; returns that path."""
         ...
 
     def verified(self, digest: str) -> Path:

@@ -34,7 +34,7 @@ def plain(value: Any) -> Any:
         [{'role': 'user', 'content': [{'kind': 'text', 'text': 'hi'}], 'approved_by': None}]
     """
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: plain(value[key]) for key in value}  # not items(): a report has a field of that name
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
     return value
@@ -82,7 +82,7 @@ def utc(value: datetime | str | None) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Part(Record):
-    """One piece of a message. Only ``kind == "text"`` is learnt from; other kinds are kept and skipped with a reason."""
+    """One piece of a message; only ``kind == "text"`` is learnt from, others are kept and skipped with a reason."""
 
     kind: str = "text"
     text: str = ""
@@ -236,7 +236,8 @@ class ItemResult(Record):
     Attributes:
         subject: ``"candidate"``, ``"live"`` or ``"base"``.
         latency_s: seconds this answer took alone (single request); ``None`` when it was answered in a batch.
-        type: of the item (``"greeting"``, ``"distress"``, ...); kind: of its suite (``"target"``, ``"keep"``, ``"guard"``).
+        type: of the item (``"greeting"``, ``"distress"``, ...).
+        kind: of its suite (``"target"``, ``"keep"``, ``"guard"``).
         keyword_score, quality_score: 0..1.
     """
 
@@ -291,7 +292,7 @@ class Report(Record):
     adapter_id: str
     created_at: datetime
     scores: tuple[SubjectScore, ...]
-    items: tuple[ItemResult, ...] = ()
+    items: tuple[ItemResult, ...] = ()  # type: ignore[assignment]
     suites: Mapping[str, str] = field(default_factory=dict)
     baseline_id: str | None = None
     dataset_id: str | None = None

@@ -196,7 +196,8 @@ class Home:
 
     def drive(self, scheduler: LoRAScheduler) -> None:
         """Let a scheduler turn this home's loop, step by step."""
-        loop, made = self.loop, {}
+        loop = self.loop
+        made: dict[str, Any] = {}
 
         def collect() -> Sequence[Any]:
             made["dataset"] = loop.collect()
@@ -262,7 +263,10 @@ class Home:
         from .lm.decode import Decoding
         from .lm.speaker import Speaker
 
-        serving = {"system_prompt": self.settings.base.system_prompt, "decoding": self.settings.base.decoding()}
+        serving: dict[str, Any] = {
+            "system_prompt": self.settings.base.system_prompt,
+            "decoding": self.settings.base.decoding(),
+        }
         folder = None
         if subject == "live":
             release = self.store.releases.live(self.bot)

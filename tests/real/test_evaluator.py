@@ -113,7 +113,7 @@ def test_used_alone_with_a_live_object_the_adapter_is_really_loaded(
 def test_a_wrapper_answers_through_its_own_method_on_a_copy(
     tiny_base: Path, tmp_path: Path, adapters: tuple[Adapter, Adapter]
 ) -> None:
-    """With ``generate_response`` that very method is called, on a copy with the adapter; the original stays as it was."""
+    """With ``generate_response`` that method is called, on a copy with the adapter; the original stays as it was."""
     wrapper = Speaking(tiny_base)
     before = {name: tensor.clone() for name, tensor in wrapper.model.state_dict().items()}
     judge = evaluator(wrapper, tmp_path)

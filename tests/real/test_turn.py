@@ -48,7 +48,7 @@ def current_files(home: Home) -> dict[str, bytes]:
 def test_a_turn_promotes_and_a_second_builds_on_it_and_a_rollback_restores_the_bytes(
     tiny_base: Path, tmp_path: Path
 ) -> None:
-    """Two turns, each judged against the one before; going back brings back the very bytes; nothing is trained twice."""
+    """Two turns, each judged against the one before; going back restores the very bytes; nothing is trained twice."""
     folder = make_home(tiny_base, tmp_path)
     with open_home(folder) as home:
         home.store.conversations.add(conversations(0, 120))

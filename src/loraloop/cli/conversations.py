@@ -102,8 +102,11 @@ def stats(context: typer.Context, as_json: AsJson = False) -> None:
     with session.opened() as home:
         latest = next(iter(home.store.datasets.list(home.bot, 1)), None)
         count, drops = home.store.conversations.count(home.bot), drop_counts(home.store, home.bot)
-    splits = {name: len(latest.split(name)) for name in ("train", "validation", "gate")} if latest else {}  # type: ignore[arg-type]
-    rows = [(t("status.conversations"), str(count)), (t("status.dataset"), latest.id if latest else t("status.none"))]
+    splits = {name: len(latest.split(name)) for name in ("train", "validation", "gate")} if latest else {}
+    rows: list[tuple[str, ...]] = [
+        (t("status.conversations"), str(count)),
+        (t("status.dataset"), latest.id if latest else t("status.none")),
+    ]
     rows += [(f"  {t('split.' + name)}", str(number)) for name, number in splits.items()]
     rows += [(f"  - {REASONS[code][int(korean())] if code in REASONS else code}", str(n)) for code, n in drops.items()]
     session.table(rows)

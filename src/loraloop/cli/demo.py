@@ -136,7 +136,8 @@ class Demo:
         return [str(path) for path in files if str(path) not in later], later
 
     def _import(self, home: Home, files: Sequence[str]) -> None:
-        from ..data.importers import ImportOptions, import_files
+        from ..data.formats import ImportOptions
+        from ..data.importers import import_files
 
         options = ImportOptions(bot=home.bot, secret=home.secret, consent="public", approved_by="review")
         summary = import_files(files, "chatterbot", options, home.store, self._progress)

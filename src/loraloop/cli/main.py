@@ -96,7 +96,7 @@ def _unforeseen(error: Exception, as_json: bool, verbose: bool) -> int:
         path = context.command_path if context is not None else "loraloop"
         _tell(str(shown()), f"{path} --help", USAGE, as_json)
         return USAGE
-    log.exception("a fault of this program")
+    log.warning("a fault of this program", exc_info=True)
     if verbose:
         raise error
     _tell(t("bug", text=f"{type(error).__name__}: {error}", log="loraloop.log"), "--verbose", BUG, as_json)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..wiring import Home
 
 LOG_BYTES = 5_000_000
+PLAIN_WIDTH = 240
 
 
 @dataclass
@@ -86,7 +87,10 @@ class Session:
             shown.add_column(head[n] if head else "", overflow="fold")
         for row in rows:
             shown.add_row(*(cell.replace("[", "\\[") for cell in row))
-        Console(highlight=False).print(shown)
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console = Console(highlight=False, width=PLAIN_WIDTH)  # a file or a pipe has no edge to fold at
+        console.print(shown)
 
 
 def log_to_file(home: Path) -> None:
@@ -104,10 +108,17 @@ def log_to_file(home: Path) -> None:
     root.setLevel(logging.INFO)
 
 
+class _WithoutTraceback(logging.Formatter):
+    """For a user who made a mistake or met a fault: the traceback is in the log file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.formatMessage(logging.makeLogRecord({**record.__dict__, "message": record.getMessage()}))
+
+
 def log_to_screen(verbose: bool) -> None:
     """Show warnings, or with ``verbose`` everything, on standard error."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter((logging.Formatter if verbose else _WithoutTraceback)("%(levelname)s %(name)s: %(message)s"))
     handler.setLevel(logging.INFO if verbose else logging.ERROR)
     root = logging.getLogger()
     root.addHandler(handler)

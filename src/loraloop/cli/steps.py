@@ -229,7 +229,7 @@ def _without_rows(value: Any) -> Any:
 
 
 def _tell_dataset(session: Session, dataset: Dataset) -> None:
-    counts = {name: len(dataset.split(name)) for name in ("train", "validation", "gate")}  # type: ignore[arg-type]
+    counts = {name: len(dataset.split(name)) for name in ("train", "validation", "gate")}
     session.say(t("dataset.made", id=dataset.id, **counts))
 
 

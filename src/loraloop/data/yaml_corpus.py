@@ -28,7 +28,7 @@ def yaml_entries(path: Path, text: str, bad: Callable[[int, str], None]) -> Iter
     Raises:
         BadFile: it is no YAML, or has no list of conversations.
     """
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:

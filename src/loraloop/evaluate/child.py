@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,7 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
             check_adapter(adapter)
         begun = number * len(asked.prompts)
         with merged(asked.model, adapter):
-            found[subject["name"]] = _subject(
-                asked, lambda done, begun=begun: say("progress", done=begun + done, total=total)
-            )
+            found[subject["name"]] = _subject(asked, partial(_tell, say, begun, total))
     return found
 
 
@@ -95,6 +94,10 @@ def _heldout_nll(asked: _Asked) -> list[float]:
         return PackedModel(asked.model).row_nll(asked.heldout)
     finally:
         asked.model.set_attn_implementation(before)  # generation needs the model's own attention
+
+
+def _tell(say: Callable[..., None], begun: int, total: int, done: int) -> None:
+    say("progress", done=begun + done, total=total)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def language_match(text: str, language: str | None = None) -> float:
     if not letters:
         return 0.0
     hangul = len(_HANGUL.findall(text)) / len(letters)
-    latin = sum("a" <= letter.lower() <= "z" or "À" <= letter <= "ɏ" for letter in letters) / len(letters)
+    latin: float = sum("a" <= letter.lower() <= "z" or "À" <= letter <= "ɏ" for letter in letters) / len(letters)
     if language is None:
         return max(min(1.0, 2 * hangul), latin)
     return min(1.0, 2 * hangul) if language == "ko" else latin

@@ -52,7 +52,7 @@ class Suite(Record):
     digest: str
     kind: str
     language: str
-    items: tuple[SuiteItem, ...]
+    items: tuple[SuiteItem, ...]  # type: ignore[assignment]
     version: int = 1
 
 

@@ -162,14 +162,14 @@ def merged(model: torch.nn.Module, folder: Path | None) -> Iterator[torch.nn.Mod
         return
     deltas = lora_deltas(model, folder)
     modules = dict(model.named_modules())
-    kept = {name: modules[name].weight.detach().clone() for name in deltas}  # type: ignore[operator,union-attr]
+    kept = {name: modules[name].weight.detach().clone() for name in deltas}
     try:
         _add(modules, deltas)
         yield model
     finally:
         with torch.no_grad():
             for name, weight in kept.items():
-                modules[name].weight.copy_(weight)  # type: ignore[operator,union-attr]
+                modules[name].weight.copy_(weight)
 
 
 def merge_for_good(model: torch.nn.Module, folder: Path) -> None:
@@ -183,7 +183,7 @@ def _add(modules: Mapping[str, torch.nn.Module], deltas: Mapping[str, torch.Tens
     with torch.no_grad():
         for name, delta in deltas.items():
             weight = modules[name].weight
-            weight.copy_((weight.float() + delta.to(weight.device)).to(weight.dtype))  # type: ignore[operator,union-attr,arg-type]
+            weight.copy_((weight.float() + delta.to(weight.device)).to(weight.dtype))  # type: ignore[operator,arg-type]
 
 
 def attach(model: torch.nn.Module, *, rank: int, alpha: int, dropout: float, targets: list[str] | str) -> Any:
@@ -191,7 +191,7 @@ def attach(model: torch.nn.Module, *, rank: int, alpha: int, dropout: float, tar
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, task_type="CAUSAL_LM")
-    return get_peft_model(model, config)  # type: ignore[arg-type]
+    return get_peft_model(model, config)
 
 
 def attention_projections(model: torch.nn.Module) -> list[str]:

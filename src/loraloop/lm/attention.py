@@ -83,7 +83,7 @@ def packed_attention(
     for group in groups:
         part = slice(group.begin, group.end)
         q, k, v = (
-            _Gather.apply(x[0, :, part], group.gather_BL, group.scatter_N)
+            _Gather.apply(x[0, :, part], group.gather_BL, group.scatter_N)  # type: ignore[no-untyped-call]
             .unflatten(1, (group.rows, group.longest))
             .transpose(0, 1)
             for x in (query, key, value)
@@ -95,7 +95,7 @@ def packed_attention(
             )
         else:
             out = _short_attention(q, k, v, scaling, _bias_LL(group.longest, window, str(q.device)), softcap)
-        outputs.append(_Scatter.apply(out.transpose(0, 1).flatten(1, 2), group.scatter_N))
+        outputs.append(_Scatter.apply(out.transpose(0, 1).flatten(1, 2), group.scatter_N))  # type: ignore[no-untyped-call]
     joined_HTD = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
     return joined_HTD.transpose(0, 1).unsqueeze(0), None
 

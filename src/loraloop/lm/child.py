@@ -68,7 +68,8 @@ def _converse(
     on_fact: Callable[[dict[str, Any]], None],
     death: Callable[[int], LoraloopError],
 ) -> dict[str, Any]:
-    assert child.stdin is not None and child.stdout is not None  # Popen was asked for both
+    assert child.stdin is not None  # Popen was asked for both
+    assert child.stdout is not None
     try:
         child.stdin.write(json.dumps(spec).encode())
         child.stdin.close()

@@ -58,7 +58,7 @@ class FusedLoRA(torch.autograd.Function):
 def _fused_forward(self: Any, x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
     dropout = self.lora_dropout["default"]
     p = float(dropout.p) if self.training and isinstance(dropout, torch.nn.Dropout) else 0.0
-    y: torch.Tensor = FusedLoRA.apply(x, self, self.lora_A["default"].weight, self.lora_B["default"].weight, p)
+    y: torch.Tensor = FusedLoRA.apply(x, self, self.lora_A["default"].weight, self.lora_B["default"].weight, p)  # type: ignore[no-untyped-call]
     return y
 
 
@@ -69,7 +69,7 @@ def fuse_lora(model: torch.nn.Module) -> int:
     count = 0
     for module in model.modules():
         if isinstance(module, Linear) and isinstance(module.base_layer, torch.nn.Linear):
-            module.forward = types.MethodType(_fused_forward, module)  # type: ignore[method-assign]
+            module.forward = types.MethodType(_fused_forward, module)
             count += 1
     return count
 

@@ -50,7 +50,7 @@ class PackedModel:
         """Sum over supervised positions of the negative log-likelihood in nats; differentiable."""
         if self.mode == "packed+head":
             hidden_SE = self._hidden(packed)
-            total: torch.Tensor = FrozenHeadLoss.apply(hidden_SE, self._head().weight, packed.targets_S)
+            total: torch.Tensor = FrozenHeadLoss.apply(hidden_SE, self._head().weight, packed.targets_S)  # type: ignore[no-untyped-call]
             return total
         return F.cross_entropy(self._logits(packed).float(), packed.targets_S, reduction="sum")
 

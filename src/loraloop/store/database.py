@@ -164,7 +164,7 @@ class Database:
                 return
             raw = self.engine.raw_connection()
             try:
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[attr-defined]
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 raw.close()
         except (OSError, sa.exc.SQLAlchemyError) as error:

@@ -67,7 +67,7 @@ class _LongTexts:
     """MinHash and locality-sensitive hashing over character shingles."""
 
     def __init__(self) -> None:
-        from rensa import RMinHashLSH  # type: ignore[import-untyped]
+        from rensa import RMinHashLSH
 
         self._lsh: Any = RMinHashLSH(0.5, _PERMUTATIONS, _BANDS)
 

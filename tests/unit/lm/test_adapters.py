@@ -137,7 +137,7 @@ SPOILERS = [value for name, value in sorted(globals().items()) if name.startswit
 
 @pytest.mark.parametrize("spoil", SPOILERS, ids=lambda spoil: spoil.__name__)
 def test_a_spoilt_adapter_is_refused_before_anything_is_loaded(adapter: Path, spoil: Callable[[Path], None]) -> None:
-    """Missing, truncated, foreign, linked, NaN or code-carrying files each give an ArtifactError that names the file."""
+    """Missing, truncated, foreign, linked, NaN or code-carrying files each give an ArtifactError naming the file."""
     check_adapter(adapter)
     spoil(adapter)
     with pytest.raises(ArtifactError, match=r"adapter"):

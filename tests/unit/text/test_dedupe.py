@@ -113,5 +113,5 @@ def test_groups_are_transitive():
 
 def test_a_threshold_out_of_range_is_refused():
     """A threshold the index cannot keep is an error, not a silent miss."""
-    with pytest.raises(ValueError, match="0.84"):
+    with pytest.raises(ValueError, match=r"0\.84"):
         NearDuplicates(0.5)
