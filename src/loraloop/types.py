@@ -9,75 +9,53 @@ rollback, erasure and audit are each one walk along ids. Values also read as map
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from .judgements import Decision, ItemResult, Report, RuleResult, SubjectScore, Verdict
+from .record import Record, plain, utc
+
+__all__ = [
+    "CONSENTS",
+    "CONSENTS_TO_LEARN",
+    "ROLES",
+    "Adapter",
+    "Consent",
+    "Conversation",
+    "Dataset",
+    "DatasetRow",
+    "Decision",
+    "Exchange",
+    "Feedback",
+    "ItemResult",
+    "Message",
+    "Part",
+    "Record",
+    "Release",
+    "ReleaseStatus",
+    "Report",
+    "Role",
+    "RuleResult",
+    "Sample",
+    "Split",
+    "SubjectScore",
+    "Verdict",
+    "message",
+    "plain",
+    "utc",
+]
 
 Role = Literal["system", "user", "assistant", "tool"]
 Consent = Literal["granted", "public", "caller-asserted", "unknown", "withdrawn"]
 Split = Literal["train", "validation", "gate"]
-Verdict = Literal["promote", "hold", "inconclusive"]
 ReleaseStatus = Literal["on_trial", "confirmed", "reverted"]
 
 ROLES: tuple[str, ...] = get_args(Role)
 CONSENTS: tuple[str, ...] = get_args(Consent)
 CONSENTS_TO_LEARN: frozenset[str] = frozenset({"granted", "public", "caller-asserted"})
 """The kinds of consent under which a conversation may be learnt from."""
-
-
-def plain(value: Any) -> Any:
-    """Return ``value`` as dicts, lists and scalars all the way down.
-
-    Example:
-        >>> plain((Message(role="user", content=(Part(text="hi"),)),))
-        [{'role': 'user', 'content': [{'kind': 'text', 'text': 'hi'}], 'approved_by': None}]
-    """
-    if isinstance(value, Mapping):
-        return {key: plain(value[key]) for key in value}  # not items(): a report has a field of that name
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    return value
-
-
-class Record(Mapping[str, Any]):
-    """A frozen dataclass that also reads as a mapping from field name to plain data."""
-
-    __slots__ = ()
-
-    def __getitem__(self, key: str) -> Any:
-        if key not in self._names():
-            raise KeyError(key)
-        return plain(getattr(self, key))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
-
-    def __len__(self) -> int:
-        return len(self._names())
-
-    @classmethod
-    def _names(cls) -> tuple[str, ...]:
-        return tuple(f.name for f in fields(cls))  # type: ignore[arg-type]
-
-
-R = TypeVar("R", bound=Record)
-
-
-def utc(value: datetime | str | None) -> datetime | None:
-    """Return an aware UTC time from a datetime or an ISO 8601 string; naive values are read as UTC.
-
-    Raises:
-        ValueError: if a string is not ISO 8601.
-
-    Example:
-        >>> utc("2026-01-02T03:04:05+09:00").isoformat()
-        '2026-01-01T18:04:05+00:00'
-    """
-    if value is None:
-        return None
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,107 +205,6 @@ class Adapter(Record):
     parent_id: str | None = None
     config_digest: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ItemResult(Record):
-    """One suite item answered by one subject.
-
-    Attributes:
-        subject: ``"candidate"``, ``"live"`` or ``"base"``.
-        latency_s: seconds this answer took alone (single request); ``None`` when it was answered in a batch.
-        type: of the item (``"greeting"``, ``"distress"``, ...).
-        kind: of its suite (``"target"``, ``"keep"``, ``"guard"``).
-        keyword_score, quality_score: 0..1.
-    """
-
-    subject: str
-    suite: str
-    item: str
-    answer: str
-    keyword_score: float
-    quality_score: float
-    passed: bool
-    latency_s: float | None = None
-    type: str = ""
-    kind: str = "keep"
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectScore(Record):
-    """Totals of one subject over all suites and held-out rows.
-
-    Attributes:
-        heldout_loss: mean negative log-likelihood in nats per answer token; ``None`` without held-out rows.
-        bits_per_byte: the same in bits per UTF-8 byte of answer, comparable across tokenizers.
-        avg_response_time, max_response_time: seconds for a single request.
-    """
-
-    subject: str
-    subject_id: str | None
-    overall_score: float
-    keyword_score: float
-    quality_score: float
-    test_cases_passed: int
-    total_test_cases: int
-    avg_response_time: float
-    max_response_time: float
-    heldout_loss: float | None = None
-    perplexity: float | None = None
-    bits_per_byte: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report(Record):
-    """What an evaluation saw: candidate, live adapter and base side by side on the same items.
-
-    Attributes:
-        baseline_id: the live adapter compared with; ``None`` when the base alone was.
-        suites: name -> SHA-256 of each suite file that was asked.
-        valid: false when nothing was asked or answers could not depend on the adapter; ``reason`` says which.
-    """
-
-    id: str
-    bot: str
-    adapter_id: str
-    created_at: datetime
-    scores: tuple[SubjectScore, ...]
-    items: tuple[ItemResult, ...] = ()  # type: ignore[assignment]
-    suites: Mapping[str, str] = field(default_factory=dict)
-    baseline_id: str | None = None
-    dataset_id: str | None = None
-    heldout_rows: int = 0
-    valid: bool = True
-    reason: str = ""
-
-    def score(self, subject: str) -> SubjectScore | None:
-        """The totals of one subject, or ``None`` if it was not asked."""
-        return next((score for score in self.scores if score.subject == subject), None)
-
-
-@dataclass(frozen=True, slots=True)
-class RuleResult(Record):
-    """One rule of the gate: what was observed, what was required, whether it passed."""
-
-    rule: str
-    observed: str
-    required: str
-    passed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Decision(Record):
-    """Whether an adapter may serve. Only an explicit ``promote`` promotes; a refusal is an ordinary value."""
-
-    id: str
-    bot: str
-    adapter_id: str
-    verdict: Verdict
-    created_at: datetime
-    actor: str
-    rules: tuple[RuleResult, ...] = ()
-    report_id: str | None = None
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from .controller import Loop, Parts
-from .errors import StoreBusy, StoreError, UnknownThing, UsageError
+from .errors import StoreError, UnknownThing, UsageError
 from .lm.bases import Base, find_base
 from .settings import Settings, default_toml, load_settings
 from .store.artifacts import LocalArtifacts
@@ -121,7 +119,12 @@ class Home:
         from .evaluate.evaluator import LoRAEvaluator
 
         chosen = self.settings.evaluate
-        update = {"adapter_dir": str(self.adapter_dir), "suites": chosen.suites or SUITES[self.settings.language]}
+        update: dict[str, Any] = {
+            "adapter_dir": str(self.adapter_dir),
+            "suites": chosen.suites or SUITES[self.settings.language],
+        }
+        if "max_new_tokens" not in chosen.model_fields_set:
+            update["max_new_tokens"] = self.settings.base.max_new_tokens  # judged as it will answer
         return LoRAEvaluator(
             self.settings.base.model,
             chosen.model_copy(update=update),
@@ -176,49 +179,6 @@ class Home:
             name_adapter=lambda name, digest: self.artifacts.alias(self.adapter_dir, name, digest),
         )
         return Loop(parts, self.store, self.artifacts, bot=self.bot)
-
-    @contextmanager
-    def turning(self) -> Iterator[None]:
-        """Hold this bot's turn: two processes that train, decide and clean up at once would undo each other.
-
-        Raises:
-            StoreBusy: another process holds it. A process that dies lets go of it.
-        """
-        path = self.folder / f"turn-{self.bot}.lock"
-        with path.open("a") as held:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StoreBusy(
-                    f"another process turns the loop of bot {self.bot!r}", hint="wait for it to end, or stop it"
-                ) from None
-            yield
-
-    def drive(self, scheduler: LoRAScheduler) -> None:
-        """Let a scheduler turn this home's loop, step by step."""
-        loop = self.loop
-        made: dict[str, Any] = {}
-
-        def collect() -> Sequence[Any]:
-            made["dataset"] = loop.collect()
-            return cast(Sequence[Any], made["dataset"].rows)
-
-        def train(name: str, rows: Any) -> Mapping[str, Any]:
-            with self.turning():
-                made["adapter"] = loop.train(made["dataset"], name)
-            return {"adapter_id": made["adapter"].id}
-
-        def evaluate(name: str) -> Mapping[str, Any]:
-            with self.turning():
-                made["report"] = loop.evaluate(made["adapter"])
-            return {"report_id": made["report"].id}
-
-        def deploy(name: str, performance: Mapping[str, Any]) -> Mapping[str, Any]:
-            decision = loop.gate(made["report"], actor="scheduler")
-            release = loop.deploy(decision, made["adapter"], actor="scheduler")
-            return {"success": release is not None, "reason": f"{decision.verdict}: {decision.reason}"}
-
-        scheduler.set_callbacks(collect, train, evaluate, deploy)
 
     def record(
         self, messages: Sequence[Message], answer: str, *, consent: str, user: str | None = None, subject: str = "live"

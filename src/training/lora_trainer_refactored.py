@@ -233,7 +233,7 @@ class NaviyamLoRATrainerRefactored:
     def _deploy(self, name: str, performance: Mapping[str, Any]) -> dict[str, Any]:
         try:
             now = datetime.now(UTC)
-            found = adopt(name, self._adapters, self._artifacts, self._store, _BOT, now)
+            found = adopt(name, self._adapters, self._artifacts, self._store, bot=_BOT, now=now)
             adapter = replace(found, name=name)
             decision = decide(adapter, performance, self._threshold(), actor=_ACTOR, now=now)
             self._store.decisions.put(decision)

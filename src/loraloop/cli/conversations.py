@@ -29,6 +29,8 @@ def init(
     from ..wiring import home_folder, init_home, open_home
 
     session = session_of(context, as_json)
+    if Path(base).expanduser().exists():
+        base = str(Path(base).expanduser().absolute())  # the home must find it from wherever it is opened
     settings: dict[str, Any] = {"base__model": base, "language": language or ("ko" if base == "gemma" else "en")}
     if system_prompt:
         settings["base__system_prompt"] = system_prompt

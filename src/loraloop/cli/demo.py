@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..ports import Progress
+from .demo_tables import escaped, score_lines, summary_tables
 
 if TYPE_CHECKING:
     from ..controller import TurnResult
-    from ..types import Report, SubjectScore
     from ..wiring import Home
 
 Say = Callable[[str], None]
@@ -163,7 +163,7 @@ class Demo:
         self._progress("answer", len(texts), len(texts))
         self.answers.append((moment, texts))
         for question, text in zip(self._script.questions, texts, strict=True):
-            self._say(f"  [bold]{question}[/bold]\n    {_escaped(text)}")
+            self._say(f"  [bold]{question}[/bold]\n    {escaped(text)}")
         return last
 
     def _turn(self, home: Home, name: str) -> None:
@@ -238,25 +238,6 @@ class Demo:
         }
 
 
-def score_lines(report: Report) -> Iterator[str]:
-    """One line a subject: held-out loss, cases passed, absolute score, time of a single request."""
-    for score in report.scores:
-        yield "  " + score_line(score)
-
-
-def score_line(score: SubjectScore) -> str:
-    """The totals of one subject in words."""
-    loss = f"{score.heldout_loss:.3f}" if score.heldout_loss is not None else "-"
-    return (
-        f"{score.subject:9} held-out loss {loss}, cases {score.test_cases_passed}/{score.total_test_cases}, "
-        f"overall score {score.overall_score:.2f}, {score.avg_response_time:.2f} s a request"
-    )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", "\\[").replace("\n", " ") or "(nothing)"
-
-
 @contextmanager
 def _bars(quiet: bool) -> Iterator[Progress]:
     from .progress import shown_progress
@@ -292,34 +273,3 @@ def demo(base: str = "smollm2", keep: Path | None = None, as_json: bool = False)
         for table in summary_tables(summary):
             console.print(table)
     return summary
-
-
-def summary_tables(summary: dict[str, Any]) -> Iterator[Any]:
-    """The tables shown at the end: what was said when, and everything that was made."""
-    from rich.table import Table
-
-    said = Table(title="The same questions", show_lines=True)
-    said.add_column("moment", no_wrap=True)
-    for question in summary["questions"]:
-        said.add_column(question, overflow="fold")
-    for row in summary["answers"]:
-        said.add_row(row["moment"], *(_escaped(text) for text in row["answers"]))
-    yield said
-    made = Table(title="What was made", show_header=False)
-    made.add_column(no_wrap=True)
-    made.add_column(overflow="fold")
-    made.add_row("base", f"{summary['base']['name']} = {summary['base']['id']}")
-    for number, turn in enumerate(summary["turns"], 1):
-        rows = turn["rows"]
-        made.add_section()
-        made.add_row(
-            f"turn {number}", f"{rows['train']} rows taught, {rows['validation']} stopped, {rows['gate']} judged"
-        )
-        for key in ("dataset", "adapter", "report", "release"):
-            made.add_row(key, str(turn[key] or "none: the gate did not promote"))
-        made.add_row("files", turn["adapter_path"])
-    made.add_section()
-    made.add_row("live now", str(summary["live"]))
-    made.add_row("home", summary["home"])
-    made.add_row("time", f"{summary['total_seconds']:.0f} s")
-    yield made

@@ -41,8 +41,6 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "{count} answers will not be learnt: {reason}",
         "답변 {count}개는 학습하지 않습니다: {reason}",
     ),
-    "data.kept": ("{id} would be learnt from", "{id}은(는) 학습에 쓰입니다"),
-    "data.dropped": ("{id} is left out: {reason}", "{id}은(는) 학습에서 빠집니다: {reason}"),
     "data.exported": ("{count} conversations written to {path}", "대화 {count}건을 {path}에 썼습니다"),
     # steps of the loop
     "dataset.made": (
@@ -103,11 +101,6 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "split.train": ("to learn", "학습"),
     "split.validation": ("to stop training by", "조기 종료 확인"),
     "split.gate": ("to judge by", "심사"),
-    "status.events": ("last events", "최근 일"),
-    "turn.known": (
-        "these conversations and settings already taught adapter {name}; nothing new was trained",
-        "이 대화와 설정으로는 이미 어댑터 {name}을(를) 학습했습니다. 새로 학습하지 않았습니다",
-    ),
     "chat.speed": ("({seconds} s)", "({seconds}초)"),
     "status.version": ("version", "버전"),
     "trial.on_trial": ("on trial", "시험 운영"),
@@ -131,8 +124,6 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "run.nothing": ("nothing to do now", "지금은 할 일이 없습니다"),
     "doctor.ok": ("ok", "정상"),
     "config.default": ("default", "기본값"),
-    "yes": ("yes", "예"),
-    "no": ("no", "아니요"),
 }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DeployError, UsageError
+from ..turning import scheduled, turning
 from . import exit_codes
 from .messages import t
 from .options import Actor, Adapter, AsJson, Folder, Name, session_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def turn(context: typer.Context, name: Name = None, actor: Actor = "operator", as_json: AsJson = False) -> None:
     """Run the loop once: collect, train, evaluate, gate, deploy. Exit code 1: not promoted."""
     session = session_of(context, as_json)
-    with session.opened() as home, home.turning(), session.progress() as progress:
+    with session.opened() as home, turning(home), session.progress() as progress:
         result = home.loop.turn(name, actor=actor, progress=progress)
     _tell_dataset(session, result.dataset)
     _tell_adapter(session, result.adapter)
@@ -36,7 +37,7 @@ def turn(context: typer.Context, name: Name = None, actor: Actor = "operator", a
 def train(context: typer.Context, name: Name = None, as_json: AsJson = False) -> None:
     """Train an adapter on everything that may be learnt now; it is neither judged nor deployed."""
     session = session_of(context, as_json)
-    with session.opened() as home, home.turning(), session.progress() as progress:
+    with session.opened() as home, turning(home), session.progress() as progress:
         dataset = home.loop.collect()
         adapter = home.loop.train(dataset, name, progress=progress)
     _tell_dataset(session, dataset)
@@ -163,7 +164,7 @@ def cleanup(
 ) -> None:
     """Remove old adapters and backups; never the live, previous, on-trial or pinned ones."""
     session = session_of(context, as_json)
-    with session.opened() as home, home.turning():
+    with session.opened() as home, turning(home):
         done = home.deployer.cleanup_old_adapters(keep, dry_run=dry_run)
     count, names = done["deleted_adapters"], ", ".join(done["deleted_adapter_names"]) or "-"
     if dry_run:
@@ -181,8 +182,7 @@ def run(
     """Turn the loop by itself whenever the schedule says so, until stopped."""
     session = session_of(context, as_json)
     with session.opened() as home:
-        scheduler = home.scheduler
-        home.drive(scheduler)
+        scheduler = scheduled(home)
         for reading in scheduler.explain():
             session.note(f"{reading.trigger}: {reading.reason}")
         if once:
@@ -242,7 +242,7 @@ def _tell_adapter(session: Session, adapter: TrainedAdapter) -> None:
 
 
 def _tell_report(session: Session, report: Report) -> None:
-    from .demo import score_lines
+    from .demo_tables import score_lines
 
     for line in score_lines(report):
         session.say(line)

@@ -61,7 +61,7 @@ def feedback(
     if len(kinds) != 1:
         raise UsageError("say one thing about the answer", hint="--good, --bad, --fix TEXT or --comment TEXT")
     with session.opened() as home:
-        told = _judge(home, session, id, kinds[0], fix or comment, actor)
+        told = _judge(home, session, id, kinds[0], text=fix or comment, actor=actor)
     session.answer(told)
 
 
@@ -88,7 +88,7 @@ def chat(
                     session.note(t("chat.nothing"))
                     continue
                 try:
-                    _judge(home, session, last, kind, rest.strip(), user or _whoami())
+                    _judge(home, session, last, kind, text=rest.strip(), actor=user or _whoami())
                 except UsageError as error:
                     session.note(t("error", text=error))
                 continue
@@ -112,7 +112,7 @@ def _lines() -> Iterator[str]:
             yield line
 
 
-def _judge(home: Home, session: Session, id: str, kind: str, text: str, actor: str) -> dict[str, object]:
+def _judge(home: Home, session: Session, id: str, kind: str, *, text: str, actor: str) -> dict[str, object]:
     from ..data.exchanges import give_feedback, why_not_learnt
     from ..data.reasons import REASONS
 

@@ -15,7 +15,7 @@ from ..types import Adapter
 from .retention import Stored
 
 
-def adopt(name: str, adapter_dir: Path, artifacts: ArtifactStore, store: Store, bot: str, now: datetime) -> Adapter:
+def adopt(name: str, adapter_dir: Path, artifacts: ArtifactStore, store: Store, *, bot: str, now: datetime) -> Adapter:
     """Return the adapter of a name as a stored, verified value; a plain folder is copied into the store first.
 
     Raises:

@@ -77,7 +77,7 @@ def named(target: str, releases: Sequence[Release]) -> Release | None:
     raise UnknownThing(f"{target!r} was never released", hint="see loraloop history")
 
 
-def return_to(target: Release | None, live: Release, newest: Release, bot: str, actor: str, now: datetime) -> Release:
+def return_to(target: Release | None, live: Release, newest: Release, *, actor: str, now: datetime) -> Release:
     """Return the release that brings ``target`` (``None``: the base alone) back; it needs no trial."""
     kept = target or replace(live, adapter_id=None, adapter_name=BASE, decision_id=None, performance={})
     facts = {
@@ -92,7 +92,7 @@ def return_to(target: Release | None, live: Release, newest: Release, bot: str, 
         "serving": {**kept.serving, RESTORES: target.id if target else None},
         "performance": dict(kept.performance),
     }
-    return next_release(newest, live, bot, facts)
+    return next_release(newest, live, live.bot, facts)
 
 
 def told(release: Release, previous_adapter: str | None) -> dict[str, Any]:

@@ -165,7 +165,7 @@ class LoRADeploymentManager:
             return {"success": False, **told, "reason": "; ".join(failed)}
         try:
             now = self._now()
-            adapter = adopt(adapter_name, self.adapter_dir, self._artifacts, self._store, self._bot, now)
+            adapter = adopt(adapter_name, self.adapter_dir, self._artifacts, self._store, bot=self._bot, now=now)
             decision = Decision(
                 id=identity("dc", adapter.id, now.isoformat()),
                 bot=self._bot,
@@ -207,7 +207,7 @@ class LoRADeploymentManager:
             files = None
             if target is not None and target.adapter_id is not None:
                 files = self._artifacts.verified(self._adapter(target.adapter_id).digest)
-            release = return_to(target, live, releases[0], self._bot, actor, self._now())
+            release = return_to(target, live, releases[0], actor=actor, now=self._now())
             release = self._go_live(release, live, files)
             self._store.releases.set_status(live.id, "reverted")
         except LoraloopError as error:

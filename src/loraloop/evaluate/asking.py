@@ -39,11 +39,13 @@ class Answers:
         texts: one answer a prompt, in order.
         latencies_s: seconds of single requests, for the first prompts.
         row_nll: nats over the supervised tokens of each held-out row.
+        cut_off: of each answer, whether it ran into the limit of tokens; empty where nobody can know.
     """
 
     texts: Sequence[str]
     latencies_s: Sequence[float]
     row_nll: Sequence[float] = ()
+    cut_off: Sequence[bool] = ()
 
 
 class Asker(Protocol):
@@ -116,7 +118,7 @@ class ChildAsker:
 
             found = run_child("loraloop.evaluate.child", spec, hear, died=EvaluationError)
         return {
-            name: Answers(texts=part["answers"], latencies_s=part["latencies_s"], row_nll=part["row_nll"])
+            name: Answers(part["answers"], part["latencies_s"], part["row_nll"], part["cut_off"])
             for name, part in found.items()
         }
 

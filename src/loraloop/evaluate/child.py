@@ -81,7 +81,12 @@ def _subject(asked: _Asked, on_batch: Callable[[int], None]) -> Mapping[str, Any
         timed_answer(asked.model, prompt, asked.template.stop_ids, asked.decoding)[1]
         for prompt in asked.prompts[: asked.latency_items]
     ]
-    return {"answers": [asked.template.answer_text(row) for row in ids], "latencies_s": timed, "row_nll": nll}
+    return {
+        "answers": [asked.template.answer_text(row) for row in ids],
+        "cut_off": [len(row) >= asked.decoding.max_new_tokens for row in ids],
+        "latencies_s": timed,
+        "row_nll": nll,
+    }
 
 
 def _heldout_nll(asked: _Asked) -> list[float]:

@@ -109,7 +109,7 @@ class LoRAEvaluator:
             "dataset_id": dataset_id,
             "suites": {suite.name: suite.digest for suite in suites},
         }
-        report = make_report(facts, subjects, cases, found, rows, self._now())
+        report = make_report(facts, subjects, cases, found, heldout=rows, now=self._now())
         log.info("evaluated %s as %s in %.1f s", adapter.id, report.id, perf_counter() - started)
         return report
 

@@ -6,6 +6,7 @@ The candidate is compared with the live adapter on the same items and rows, or w
 from __future__ import annotations
 
 import hashlib
+import math
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,8 +28,8 @@ class GateConfig(BaseModel):
     """How many times as long a single request may take."""
     latency_floor_s: float = Field(default=0.25, ge=0)
     """Seconds within which a single request is never too slow, so that timer noise decides nothing."""
-    keyword_slack: int = Field(default=0, ge=0)
-    """How many fewer cases may pass."""
+    worse_p_value: float = Field(default=0.05, ge=0, le=1)
+    """Fewer passed cases are held against the candidate when chance alone would lose as many less often than this."""
 
 
 def decide(report: Report, config: GateConfig, *, actor: str, now: datetime) -> Decision:
@@ -47,7 +48,7 @@ def decide(report: Report, config: GateConfig, *, actor: str, now: datetime) -> 
         rules += [
             _enough_rows(report, config),
             _loss(candidate, baseline, config),
-            _keywords(candidate, baseline, config),
+            *(_cases(report, other, config) for other in report.scores if other is not candidate),
             _guards(report, baseline.subject),
             _latency(candidate, baseline, config),
             _changed(report, baseline),
@@ -97,11 +98,36 @@ def _loss(candidate: SubjectScore, baseline: SubjectScore, config: GateConfig) -
     )
 
 
-def _keywords(candidate: SubjectScore, baseline: SubjectScore, config: GateConfig) -> RuleResult:
-    least = max(0, baseline.test_cases_passed - config.keyword_slack)
-    observed = f"{candidate.test_cases_passed} of {candidate.total_test_cases}"
-    required = f"at least {least} ({baseline.subject})"
-    return RuleResult("cases passed not fewer", observed, required, candidate.test_cases_passed >= least)
+def _cases(report: Report, other: SubjectScore, config: GateConfig) -> RuleResult:
+    """Not fewer cases passed than by another subject, beyond what chance explains.
+
+    The live adapter and the base both count: many small losses in a row would show against the base.
+    """
+    passed = {(item.subject, item.suite, item.item): item.passed for item in report.items}
+    pairs = [(passed[("candidate", *key[1:])], ok) for key, ok in passed.items() if key[0] == other.subject]
+    won, lost = pairs.count((True, False)), pairs.count((False, True))
+    chance = chance_of_losing(lost, won)
+    observed = f"{sum(ours for ours, _ in pairs)} of {len(pairs)} (won {won}, lost {lost}, p {chance:.2g})"
+    theirs = sum(ok for _, ok in pairs)
+    required = f"not fewer than {theirs} ({other.subject}), or p at least {config.worse_p_value:g}"
+    fine = lost <= won or chance >= config.worse_p_value
+    return RuleResult(f"cases passed beside {other.subject}", observed, required, fine)
+
+
+def chance_of_losing(lost: int, won: int) -> float:
+    """Return how often two equally good subjects would differ by ``lost`` losses or more among as many changed cases.
+
+    The exact one-sided McNemar test: losses among changed cases are binomial with a half.
+
+    Source:
+        McNemar, Note on the sampling error of the difference between correlated proportions, Psychometrika 12 (1947).
+
+    Example:
+        >>> chance_of_losing(5, 0)
+        0.03125
+    """
+    changed = lost + won
+    return sum(math.comb(changed, k) for k in range(lost, changed + 1)) / 2**changed
 
 
 def _guards(report: Report, baseline: str) -> RuleResult:

@@ -37,6 +37,7 @@ def item_results(subject: Subject, cases: Sequence[Case], answers: Answers) -> l
     """Score each answer of one subject."""
     results = []
     for n, ((suite, item), answer) in enumerate(zip(cases, answers.texts, strict=True)):
+        cut_off = n < len(answers.cut_off) and answers.cut_off[n]
         results.append(
             ItemResult(
                 subject=subject.name,
@@ -45,7 +46,8 @@ def item_results(subject: Subject, cases: Sequence[Case], answers: Answers) -> l
                 answer=answer,
                 keyword_score=keyword_score(answer, item),
                 quality_score=calculate_response_quality(answer, item.language),
-                passed=item_passed(answer, item),
+                passed=item_passed(answer, item) and not cut_off,
+                cut_off=cut_off,
                 latency_s=answers.latencies_s[n] if n < len(answers.latencies_s) else None,
                 type=item.type,
                 kind=suite.kind,
@@ -99,6 +101,7 @@ def make_report(
     subjects: Sequence[Subject],
     cases: Sequence[Case],
     found: Mapping[str, Answers],
+    *,
     heldout: Sequence[Sample],
     now: datetime,
 ) -> Report:

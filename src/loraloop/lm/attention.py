@@ -94,7 +94,7 @@ def packed_attention(
                 q, k, v, is_causal=True, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
             )
         else:
-            out = _short_attention(q, k, v, scaling, _bias_LL(group.longest, window, str(q.device)), softcap)
+            out = _short_attention(q, k, v, scaling, _bias_LL(group.longest, window, str(q.device)), softcap=softcap)
         outputs.append(_Scatter.apply(out.transpose(0, 1).flatten(1, 2), group.scatter_N))  # type: ignore[no-untyped-call]
     joined_HTD = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
     return joined_HTD.transpose(0, 1).unsqueeze(0), None
@@ -106,6 +106,7 @@ def _short_attention(
     v_BKLD: torch.Tensor,
     scaling: float,
     bias_LL: torch.Tensor,
+    *,
     softcap: Any,
 ) -> torch.Tensor:
     """Plain attention: scores in the model's dtype, softmax in float32. Returns (B, H, L, D)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import StoreError
@@ -137,3 +137,8 @@ def _text(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_text(item) for item in value]
     return value
+
+
+def as_utc(moment: datetime | None) -> datetime | None:
+    """Return a time in UTC; a naive one, as older callers set it, is local time."""
+    return None if moment is None else moment.astimezone(UTC)

@@ -19,7 +19,7 @@ from . import jobs as waiting
 from .config import SchedulerConfig
 from .counting import new_row_count
 from .jobs import Job
-from .memory import Memory, MemoryKeeper
+from .memory import Memory, MemoryKeeper, as_utc
 from .pipeline import Callbacks, Outcome, run_callbacks
 from .status import scheduler_status
 from .triggers import Facts, Reading, automatic, count_matters, manual
@@ -115,8 +115,7 @@ class LoRAScheduler:
             thread.join(self._frozen().stop_timeout_s)
             if thread.is_alive():
                 log.warning("a run is still under way; it ends by itself and nothing follows it")
-        if was_running:
-            log.info("scheduler stopped")
+        log.info("scheduler %s", "stopped" if was_running else "was not running")
 
     def should_trigger_training(self) -> bool:
         """Return whether an automatic run would start now; ``explain`` says why."""
@@ -248,7 +247,7 @@ class LoRAScheduler:
 
     def _held(self) -> Memory:
         """The memory, with the last training time as a caller may have set it."""
-        last = _aware(self.last_training_time)
+        last = as_utc(self.last_training_time)
         if last != self._memory.last_training_time:
             self._memory = replace(self._memory, last_training_time=last, last_run_at=last)
         return self._memory
@@ -299,8 +298,3 @@ class LoRAScheduler:
 
     def _now(self) -> datetime:
         return self._clock.now() if self._clock else datetime.now(UTC)
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    """Return a time in UTC; a naive one, as older callers set it, is local time."""
-    return None if moment is None else moment.astimezone(UTC)

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ArtifactError, StoreError, TamperedArtifact, UnknownThing
-from ..lm.safetensor_files import file_digest
-from .durable import fsync_path, replace_link
+from .durable import file_digest, fsync_path, replace_link
 from .location import checked_name, inside
 
 MANIFEST = "manifest.json"

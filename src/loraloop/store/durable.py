@@ -7,6 +7,7 @@ last fsync the rename itself may be lost).
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -63,3 +64,9 @@ def replace_link(link: Path, target: Path) -> None:
         fsync_path(link.parent)
     except OSError as error:
         raise StoreError(f"cannot point {link} to {target.name}: {error.strerror}") from error
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

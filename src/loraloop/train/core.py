@@ -120,7 +120,9 @@ class LoRATrainerCore:
         try:
             with ExitStack() as stack:
                 base = self._base(stack)
-                adapter = self._train(adapter_name, base, config, (train, validation), dataset_id, progress)
+                adapter = self._train(
+                    adapter_name, base, config, (train, validation), dataset_id=dataset_id, progress=progress
+                )
         finally:
             self._current = None
         seconds = (datetime.now(UTC) - started).total_seconds()
@@ -206,6 +208,7 @@ class LoRATrainerCore:
         base: Base,
         config: LoRATrainingConfig,
         samples: tuple[Sequence[Sample], Sequence[Sample]],
+        *,
         dataset_id: str | None,
         progress: Progress | None,
     ) -> Adapter:

@@ -1,0 +1,115 @@
+"""Values about how good an adapter is: what was asked and answered, and what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from .record import Record
+
+Verdict = Literal["promote", "hold", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult(Record):
+    """One suite item answered by one subject.
+
+    Attributes:
+        subject: ``"candidate"``, ``"live"`` or ``"base"``.
+        latency_s: seconds this answer took alone (single request); ``None`` when it was answered in a batch.
+        cut_off: whether the answer ran into the limit of tokens; such an answer passes nothing.
+        type: of the item (``"greeting"``, ``"distress"``, ...).
+        kind: of its suite (``"target"``, ``"keep"``, ``"guard"``).
+        keyword_score, quality_score: 0..1.
+    """
+
+    subject: str
+    suite: str
+    item: str
+    answer: str
+    keyword_score: float
+    quality_score: float
+    passed: bool
+    latency_s: float | None = None
+    cut_off: bool = False
+    type: str = ""
+    kind: str = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectScore(Record):
+    """Totals of one subject over all suites and held-out rows.
+
+    Attributes:
+        heldout_loss: mean negative log-likelihood in nats per answer token; ``None`` without held-out rows.
+        bits_per_byte: the same in bits per UTF-8 byte of answer, comparable across tokenizers.
+        avg_response_time, max_response_time: seconds for a single request.
+    """
+
+    subject: str
+    subject_id: str | None
+    overall_score: float
+    keyword_score: float
+    quality_score: float
+    test_cases_passed: int
+    total_test_cases: int
+    avg_response_time: float
+    max_response_time: float
+    heldout_loss: float | None = None
+    perplexity: float | None = None
+    bits_per_byte: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Record):
+    """What an evaluation saw: candidate, live adapter and base side by side on the same items.
+
+    Attributes:
+        baseline_id: the live adapter compared with; ``None`` when the base alone was.
+        suites: name -> SHA-256 of each suite file that was asked.
+        valid: false when nothing was asked or answers could not depend on the adapter; ``reason`` says which.
+    """
+
+    id: str
+    bot: str
+    adapter_id: str
+    created_at: datetime
+    scores: tuple[SubjectScore, ...]
+    items: tuple[ItemResult, ...] = ()  # type: ignore[assignment]
+    suites: Mapping[str, str] = field(default_factory=dict)
+    baseline_id: str | None = None
+    dataset_id: str | None = None
+    heldout_rows: int = 0
+    valid: bool = True
+    reason: str = ""
+
+    def score(self, subject: str) -> SubjectScore | None:
+        """The totals of one subject, or ``None`` if it was not asked."""
+        return next((score for score in self.scores if score.subject == subject), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult(Record):
+    """One rule of the gate: what was observed, what was required, whether it passed."""
+
+    rule: str
+    observed: str
+    required: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Record):
+    """Whether an adapter may serve. Only an explicit ``promote`` promotes; a refusal is an ordinary value."""
+
+    id: str
+    bot: str
+    adapter_id: str
+    verdict: Verdict
+    created_at: datetime
+    actor: str
+    rules: tuple[RuleResult, ...] = ()
+    report_id: str | None = None
+    reason: str = ""
