@@ -38,12 +38,15 @@ def must(home: Path, *words: str, codes: tuple[int, ...] = (0,)) -> str:
 
 
 def rows(path: Path, begin: int, count: int) -> Path:
-    """Write small conversations as our JSONL of the older record form."""
+    """Write small conversations as the older records, each of words of its own, so that none is nearly another."""
+    syllables = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "or", "il")]
     with path.open("w", encoding="utf-8") as file:
         for n in range(begin, begin + count):
+            drawn = random.Random(n)
+            words = ["".join(drawn.choices(syllables, k=drawn.randint(2, 3))) for _ in range(10)]
             record = {
-                "user_input": f"question number {n} about topic {n % 7}?",
-                "bot_response": f"the answer to question {n} is {n * 3 % 101}, my friend",
+                "user_input": f"{' '.join(words[:5])}?",
+                "bot_response": f"{' '.join(words[5:])}, my friend.",
                 "quality_score": 0.9,
                 "timestamp": f"2026-01-{n % 28 + 1:02d}T10:00:00",
             }

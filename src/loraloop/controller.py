@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from .errors import UnknownThing, WrongBase
 from .ports import ArtifactStore, Clock, Progress, Store
+from .store.location import checked_name
 from .types import Adapter, Dataset, Decision, Record, Release, Report, Sample, Split
 
 log = logging.getLogger(__name__)
@@ -124,6 +125,8 @@ class Loop:
         Raises:
             LoraloopError: a step could not answer. What the steps before it made is kept and used by the next turn.
         """
+        if name is not None:
+            checked_name(name)  # before anything is made
         dataset = self.collect()
         adapter = self.train(dataset, name, progress=progress)
         report = self.evaluate(adapter, progress=progress)
@@ -138,7 +141,7 @@ class Loop:
     def train(self, dataset: Dataset, name: str | None = None, *, progress: Progress | None = None) -> Adapter:
         """Train on a dataset; an adapter of the same rows, base and settings is not trained twice."""
         parts = self._parts
-        name = name or self._next_name()
+        name = self._next_name() if name is None else checked_name(name)
         known = self._trained_before(dataset)
         if known is not None:
             log.info("dataset %s with these settings already taught %s; not trained again", dataset.id, known.id)

@@ -96,16 +96,17 @@ class Session:
 def log_to_file(home: Path) -> None:
     """Write this process's log to ``loraloop.log`` in the home, with the older part kept aside at 5 MB."""
     root = logging.getLogger()
-    if any(isinstance(handler, logging.handlers.RotatingFileHandler) for handler in root.handlers):
+    root.setLevel(logging.INFO)
+    path = str(home / "loraloop.log")
+    if any(getattr(handler, "baseFilename", None) == path for handler in root.handlers):
         return
     try:
-        handler = logging.handlers.RotatingFileHandler(home / "loraloop.log", maxBytes=LOG_BYTES, backupCount=2)
+        handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=2)
     except OSError:
         return  # a home that may only be read can still be looked at
     handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
     handler.setLevel(logging.INFO)
     root.addHandler(handler)
-    root.setLevel(logging.INFO)
 
 
 class _WithoutTraceback(logging.Formatter):

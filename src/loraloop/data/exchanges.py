@@ -19,6 +19,7 @@ from .candidates import candidates
 from .formats import SCHEMA_VERSION, ImportOptions, build
 from .messages import BadRow, label, pseudonym, safe_text
 from .quality import DataQualityConfig, reason_to_drop
+from .selection import side_of
 
 FeedbackKind = Literal["thumb_up", "thumb_down", "correction", "comment"]
 
@@ -131,9 +132,11 @@ def why_not_learnt(store: Store, conversation_id: str, message_index: int, confi
     found = store.conversations.get(conversation_id)
     if found is None:
         raise UnknownThing(f"no conversation {conversation_id!r}")
-    for row in candidates(found):
+    rows = list(candidates(found))
+    for row in rows:
         if row.message_index == message_index:
-            return reason_to_drop(row, config)
+            held_out = None if side_of(found, rows) == "train" else "held_out"
+            return reason_to_drop(row, config) or held_out
     return "no_answer"
 
 

@@ -52,6 +52,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "the question is held out for judging, here or in nearly the same words",
         "평가용으로 떼어 둔 질문과 같거나 거의 같습니다",
     ),
+    "held_out": (
+        "this user's or session's conversations are held out for judging adapters",
+        "이 이용자(또는 대화방)의 대화는 평가용으로 떼어 두었습니다",
+    ),
     "question_is_taught": (
         "the question is in the training rows, here or in nearly the same words, so it cannot judge",
         "같거나 거의 같은 질문을 학습하므로 평가에 쓸 수 없습니다",

@@ -1,7 +1,8 @@
 """Conversations -> rows of a dataset, and a reason for every answer that is left out.
 
-A row's side is its user's (``splits``) and never changes. But many people ask the same, so one question can stand on
-both sides; then one of them is left out, and what judges an adapter was never taught to it:
+A row's side is its user's (``splits``) and never changes, but for what ``side_of`` says of corrections. But many people
+ask the same, so one question can stand on both sides; then one of them is left out, and what judges an adapter was
+never taught to it:
 
 * a question that falls to a judging split by its own hash stays there, and training rows that ask it go;
 * any other stays in training, and judging rows that ask it go (held-out always winning would let a few judging users
@@ -74,6 +75,17 @@ def _fingerprint(row: CandidateRow) -> bytes:
     return hashlib.sha256("\x1e".join(said).encode()).digest()
 
 
+def side_of(conversation: Conversation, rows: Sequence[CandidateRow]) -> Split:
+    """Return the split of a conversation: its user's, else its session's, else its question's.
+
+    But a correction of an answer to nobody in particular always teaches: whoever took the trouble wants the answer
+    changed. It can move a conversation into training once, never out of it.
+    """
+    if not conversation.user and any(row.is_correction for row in rows):
+        return "train"
+    return split_of(split_key(conversation))
+
+
 def _judged(
     conversations: Iterable[Conversation], config: DataQualityConfig, secret: bytes, drops: dict[str, str]
 ) -> list[_Kept]:
@@ -83,7 +95,7 @@ def _judged(
         rows = list(candidates(conversation))
         if not rows:
             drops[conversation.id] = "no_answer"
-        split = split_of(split_key(conversation))
+        split = side_of(conversation, rows)
         for row in rows:
             if reason := reason_to_drop(row, config):
                 drops[f"{conversation.id}#{row.message_index}"] = reason

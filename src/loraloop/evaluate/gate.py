@@ -127,7 +127,8 @@ def chance_of_losing(lost: int, won: int) -> float:
         0.03125
     """
     changed = lost + won
-    return sum(math.comb(changed, k) for k in range(lost, changed + 1)) / 2**changed
+    ways: int = sum(math.comb(changed, k) for k in range(lost, changed + 1))
+    return ways / float(2**changed)
 
 
 def _guards(report: Report, baseline: str) -> RuleResult:

@@ -171,6 +171,17 @@ class Database:
             log.info("no checkpoint now: %s", error)
 
 
+def _state_of_disk(folder: Path) -> str:
+    """Why nothing can be written to a folder, in SQLite's own words; empty where nothing speaks against it."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError as error:
+        return str(error.strerror)
+    if disk.f_flag & os.ST_RDONLY or not os.access(folder, os.W_OK):
+        return "readonly"
+    return "full" if disk.f_bavail == 0 else ""
+
+
 @contextmanager
 def _told(name: str) -> Iterator[None]:
     """Turn what the driver says into our errors, with a remedy."""
@@ -180,10 +191,12 @@ def _told(name: str) -> Iterator[None]:
         raise
     except sa.exc.DBAPIError as error:
         said = str(error.orig).splitlines()[0] if str(error.orig) else type(error.orig).__name__
+        if "unable to open" in said or "disk I/O" in said:
+            said = _state_of_disk(Path(name).parent) or said
         if "locked" in said or "busy" in said:
             raise StoreBusy(f"{name} is being written by another process") from error
         if "readonly" in said or "read-only" in said:
-            raise StoreError(f"{name} may not be written", hint="make it writable, or choose another --home") from error
+            raise StoreError(f"{name} is read-only here", hint="make it writable, or choose another --home") from error
         if "full" in said:
             raise StoreError(f"no space is left to write {name}", hint="free some space, then run again") from error
         if "malformed" in said or "not a database" in said:
