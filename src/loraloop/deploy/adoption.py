@@ -55,6 +55,18 @@ def adopt(name: str, adapter_dir: Path, artifacts: ArtifactStore, store: Store, 
     )
 
 
+def adapter_of(store: Store, adapter_id: str) -> Adapter:
+    """Return the adapter of an id.
+
+    Raises:
+        UnknownThing: it is not stored any more.
+    """
+    adapter = store.adapters.get(adapter_id)
+    if adapter is None:
+        raise UnknownThing(f"adapter {adapter_id} is not stored any more", hint="restore it from a backup")
+    return adapter
+
+
 def stored_adapters(adapter_dir: Path, artifacts: ArtifactStore, store: Store, bot: str) -> list[Stored]:
     """Return every adapter on disk, newest first: those of the store, then plain folders by age."""
     present = set(artifacts.digests())

@@ -108,3 +108,13 @@ def told(release: Release, previous_adapter: str | None) -> dict[str, Any]:
         "status": release.status,
         "actor": release.actor,
     }
+
+
+def folder_name(release: Release) -> str:
+    """Return the name of the folder in which a release's files are shown."""
+    return f"v{release.version:05d}-{release.id.removeprefix('rl-')[:8]}"
+
+
+def metadata_of(release: Release) -> dict[str, Any]:
+    """Return what stands beside a release's files, for whoever reads only the folder."""
+    return told(release, None) | {"deployed_by": "loraloop", "adapter_id": release.adapter_id}

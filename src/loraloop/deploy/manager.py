@@ -19,11 +19,11 @@ from ..store.artifacts import LocalArtifacts
 from ..store.sql import open_store
 from ..thresholds import absolute_rules
 from ..types import Adapter, Decision, Release, plain
-from .adoption import adopt, forget, stored_adapters
+from .adoption import adapter_of, adopt, forget, stored_adapters
 from .config import DeploymentConfig
-from .history import before, identity, named, next_release, return_to, told
-from .production import METADATA, Production
-from .retention import removable
+from .history import before, folder_name, identity, metadata_of, named, next_release, return_to, told
+from .production import Production
+from .retention import protected, removable
 
 log = logging.getLogger(__name__)
 
@@ -136,8 +136,8 @@ class LoRADeploymentManager:
                 f"{live.trial_ends_at:%Y-%m-%d %H:%M} UTC; went back to {back.get('target_adapter', 'nothing')}"
             )
             live = self._store.releases.live(self._bot)
-        if live is not None and live.adapter_id is not None and not self._production.leads_to(_folder_of(live)):
-            self._show(live, self._artifacts.verified(self._adapter(live.adapter_id).digest))
+        if live is not None and live.adapter_id is not None and not self._production.leads_to(folder_name(live)):
+            self._show(live, self._artifacts.verified(adapter_of(self._store, live.adapter_id).digest))
             done.append("production/current leads to the live adapter again")
         if (live is None or live.adapter_id is None) and self._production.current.is_symlink():
             self._production.hide()
@@ -206,7 +206,7 @@ class LoRADeploymentManager:
                 raise DeployError(f"{live.adapter_name} is what is live already", hint="name another: loraloop history")
             files = None
             if target is not None and target.adapter_id is not None:
-                files = self._artifacts.verified(self._adapter(target.adapter_id).digest)
+                files = self._artifacts.verified(adapter_of(self._store, target.adapter_id).digest)
             release = return_to(target, live, releases[0], actor=actor, now=self._now())
             release = self._go_live(release, live, files)
             self._store.releases.set_status(live.id, "reverted")
@@ -222,17 +222,19 @@ class LoRADeploymentManager:
             "release_id": release.id,
         }
 
-    def cleanup_old_adapters(self, keep_count: int | None = None, *, dry_run: bool = False) -> dict[str, Any]:
+    def cleanup_old_adapters(self, keep_count: int | None = 5, *, dry_run: bool = False) -> dict[str, Any]:
         """Remove old adapters and backups; never the live, previous, on-trial or pinned ones.
 
         Args:
-            keep_count: newest adapters to keep besides; ``None`` is the setting (5).
+            keep_count: newest adapters to keep besides; ``None`` is the setting.
             dry_run: only say what would go.
         """
         keep = self.config.keep_adapters if keep_count is None else max(0, keep_count)
         live = self._store.releases.live(self._bot)
         stored = stored_adapters(self.adapter_dir, self._artifacts, self._store, self._bot)
-        gone = removable(stored, self._protected(live), keep)
+        releases = self._store.releases.history(self._bot, _ALL)
+        adapters = self._store.adapters.list(self._bot, _ALL)
+        gone = removable(stored, protected(live, releases, adapters, self.config.pinned), keep)
         backups = 0
         if not dry_run:
             for one in gone:
@@ -263,7 +265,7 @@ class LoRADeploymentManager:
         return {
             "adapter_name": live.adapter_name,
             "production_path": str(self._production.current),
-            "has_metadata": (self._production.current / METADATA).is_file(),
+            "has_metadata": bool(metadata),
             "deployed_at": live.created_at.isoformat(),
             "performance": plain(live.performance),
             "deployment_method": live.method,
@@ -281,7 +283,7 @@ class LoRADeploymentManager:
     def _go_live(self, release: Release, live: Release | None, files: Path | None) -> Release:
         """Back up what serves, move the pointer, then let ``current`` follow; a crash leaves the old or the new."""
         if live is not None and live.adapter_id is not None and self._production.current.is_dir():
-            self._production.back_up(live.adapter_name, self._production.current.resolve(), _metadata(live))
+            self._production.back_up(live.adapter_name, self._production.current.resolve(), metadata_of(live))
         published = self._store.releases.publish(release, live.version if live is not None else 0)
         log.info("release %s (%s) is live, %s by %s", published.id, release.adapter_name, release.method, release.actor)
         if files is None:
@@ -291,32 +293,7 @@ class LoRADeploymentManager:
         return published
 
     def _show(self, release: Release, files: Path) -> None:
-        self._production.show(_folder_of(release), files, _metadata(release))
-
-    def _adapter(self, adapter_id: str) -> Adapter:
-        adapter = self._store.adapters.get(adapter_id)
-        if adapter is None:
-            raise UnknownThing(f"adapter {adapter_id} is not stored any more", hint="restore it from a backup")
-        return adapter
-
-    def _protected(self, live: Release | None) -> set[str]:
-        """Names and digests that clean-up must leave: live, previous, on trial, pinned."""
-        releases = self._store.releases.history(self._bot, _ALL)
-        wanted = {release.adapter_id for release in releases if release.status == "on_trial"}
-        if live is not None:
-            previous = before(live, releases)
-            wanted |= {live.adapter_id, previous.adapter_id if previous else None}
-        kept = {adapter.digest for adapter in self._store.adapters.list(self._bot, _ALL) if adapter.id in wanted}
-        pinned = {a.digest for a in self._store.adapters.list(self._bot, _ALL) if a.id in self.config.pinned}
-        return kept | pinned | set(self.config.pinned)
+        self._production.show(folder_name(release), files, metadata_of(release))
 
     def _now(self) -> datetime:
         return self._clock.now() if self._clock else datetime.now(UTC)
-
-
-def _folder_of(release: Release) -> str:
-    return f"v{release.version:05d}-{release.id.removeprefix('rl-')[:8]}"
-
-
-def _metadata(release: Release) -> dict[str, Any]:
-    return told(release, None) | {"deployed_by": "loraloop", "adapter_id": release.adapter_id}

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from ..types import Adapter, Release
+from .history import before
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -30,3 +33,20 @@ def removable(stored: Sequence[Stored], protected: Collection[str], keep_count: 
         [Stored(name='b', digest='2')]
     """
     return [one for one in stored[keep_count:] if one.name not in protected and one.digest not in protected]
+
+
+def protected(
+    live: Release | None, releases: Sequence[Release], adapters: Sequence[Adapter], pinned: Collection[str]
+) -> set[str]:
+    """Return the names and digests that clean-up must leave: live, previous, on trial, pinned.
+
+    Args:
+        releases: of one bot, newest first.
+        adapters: of the same bot.
+        pinned: names or ids.
+    """
+    wanted = {release.adapter_id for release in releases if release.status == "on_trial"}
+    if live is not None:
+        previous = before(live, releases)
+        wanted |= {live.adapter_id, previous.adapter_id if previous else None}
+    return {a.digest for a in adapters if a.id in wanted or a.id in pinned} | set(pinned)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,9 +88,27 @@ def _one_batch(
         pad_token_id=pad,
     )
     torch.manual_seed(decoding.seed)
-    with torch.inference_mode(), quiet_transformers():
+    with torch.inference_mode(), quiet_transformers(), _contiguous_head_input(model):
         out_BN = model.generate(input_ids=ids_BL, attention_mask=mask_BL, generation_config=config)
     return [_until_stop(row[longest:].tolist(), stop_ids) for row in out_BN]
+
+
+@contextmanager
+def _contiguous_head_input(model: Any) -> Iterator[None]:
+    """Hand the LM head whole rows.
+
+    After the prompt, generate() gives it the last position of each row as a view with gaps, and torch then copies the
+    head once for every row of the batch: 12.7 s of 13.2 s for 16 prompts on a vocabulary of 262,144.
+    """
+    head = model.get_output_embeddings()
+    if head is None:
+        yield
+        return
+    hook = head.register_forward_pre_hook(lambda _, given: (given[0].contiguous(), *given[1:]))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _until_stop(ids: list[int], stop_ids: Sequence[int]) -> list[int]:
