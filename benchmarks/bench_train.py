@@ -66,8 +66,9 @@ def run_loraloop(facts: dict[str, Any]) -> dict[str, float]:
     from loraloop.types import Sample
 
     config = LoRATrainingConfig(
-        lora_r=RANK, lora_alpha=ALPHA, learning_rate=LEARNING_RATE, batch_size=ROWS_PER_STEP, epochs=EPOCHS
-    )
+        lora_r=RANK, lora_alpha=ALPHA, learning_rate=LEARNING_RATE, batch_size=ROWS_PER_STEP, epochs=EPOCHS,
+        min_steps=1,
+    )  # fmt: skip
     choice = probe(512)
     torch.manual_seed(0)
     model = attach(

@@ -42,7 +42,9 @@ class LoRATrainingConfig:
             SettingsError: a value cannot be used.
         """
         values = {field.name: getattr(self, field.name) for field in fields(LoRATrainingConfig)}
-        return frozen_as(train_config.LoRATrainingConfig, {**values, "output_dir": str(self.output_dir)})
+        return frozen_as(
+            train_config.LoRATrainingConfig, {**values, "output_dir": str(self.output_dir), "min_steps": 1}
+        )
 
 
 class LoRATrainerCore(core.LoRATrainerCore):

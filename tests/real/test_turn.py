@@ -1,5 +1,6 @@
 """Whole turns of the loop on a tiny real model."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,13 @@ from loraloop.wiring import Home, init_home, open_home
 pytestmark = pytest.mark.real
 
 
+def words(number: int, count: int) -> str:
+    """Words of a made-up language, other ones for each number, so that no question is nearly another."""
+    drawn = random.Random(number)
+    syllables = [drawn.choice("bdfgklmnprst") + drawn.choice("aeiou") for _ in range(3 * count)]
+    return " ".join("".join(syllables[n : n + 3]) for n in range(0, len(syllables), 3))
+
+
 def conversations(begin: int, count: int) -> list[Conversation]:
     """Reviewed small talk that a tiny model can learn a little of."""
     return [
@@ -18,8 +26,8 @@ def conversations(begin: int, count: int) -> list[Conversation]:
             id=f"cv-{n:016x}",
             bot="default",
             messages=(
-                message("user", f"what is the number {n} good for today"),
-                message("assistant", f"it is good for counting to {n}, of course", "review"),
+                message("user", f"{words(n, 5)}?"),
+                message("assistant", f"it is good for {words(-n, 1)}, of course", "review"),
             ),
             created_at=utc("2026-01-01T00:00:00") or utc("2026-01-01"),  # type: ignore[arg-type]
             source="test",

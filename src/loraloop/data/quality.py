@@ -47,7 +47,7 @@ class DataQualityConfig(BaseModel):
     """Whether to refuse records and approvals for which only the calling code vouches."""
     exclude_distress: bool = True
     """Whether talks in which a child tells of harm, hunger or violence are kept out of training."""
-    correction_weight: int = Field(default=4, ge=1, le=100)
+    correction_weight: int = Field(default=8, ge=1, le=100)
     """How often an answer that a person corrected is trained where another is trained once."""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 DTYPE_MARGIN = 1.1
 THREADS_MARGIN = 1.25
+DECODING_MARGIN = 1.5
 _MANY_ROWS = 256
 
 
@@ -57,6 +58,8 @@ def probe(rows: int, width: int = 576, max_threads: int | None = None, dtypes: t
             weighted = speed * (DTYPE_MARGIN if dtype == "bfloat16" else 1.0)
             if rows >= _MANY_ROWS and threads == limit:
                 weighted *= THREADS_MARGIN
+            if rows < _MANY_ROWS and threads == 1:
+                weighted *= DECODING_MARGIN
             if best is None or weighted > best[0]:
                 best = weighted, Choice(threads, dtype, speed)
     if best is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -14,6 +15,9 @@ from ..errors import DataError
 from ..types import Record
 
 R = TypeVar("R", bound=Record)
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # after an odd number of backslashes, or it is plain text
+_HAS_NUL = "a text holds a NUL byte, which cannot be stored"
+_REMEDY = "remove it from the data"
 
 
 def encode(value: Record) -> str:
@@ -22,7 +26,19 @@ def encode(value: Record) -> str:
     Raises:
         DataError: a text in it cannot be stored (a NUL byte, half of a surrogate pair).
     """
-    return checked_text(json.dumps(dict(value), ensure_ascii=False, sort_keys=True, default=_plain))
+    return json_text(dict(value), _plain)
+
+
+def json_text(value: Any, default: Callable[[Any], Any] = str) -> str:
+    """Return plain data as canonical JSON text; ``default`` makes plain what is not.
+
+    Raises:
+        DataError: a text in it cannot be stored (a NUL byte, half of a surrogate pair).
+    """
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=default)
+    if _ESCAPED_NUL.search(text):
+        raise DataError(_HAS_NUL, hint=_REMEDY)
+    return checked_text(text)
 
 
 def decode(kind: type[R], text: str) -> R:
@@ -37,8 +53,8 @@ def checked_text(text: str) -> str:
     Raises:
         DataError: it holds a NUL byte or half of a surrogate pair.
     """
-    if "\x00" in text or "\\u0000" in text:
-        raise DataError("a text holds a NUL byte, which cannot be stored", hint="remove it from the data")
+    if "\x00" in text:
+        raise DataError(_HAS_NUL, hint=_REMEDY)
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -132,7 +132,7 @@ def _row(c: Conversation) -> dict[str, Any]:
         "release_id": c.release_id,
         "quality_score": c.quality_score,
         "language": c.language,
-        "messages": json.dumps(plain(c.messages), ensure_ascii=False),
+        "messages": codec.json_text(plain(c.messages)),
     }
     for value in row.values():
         if isinstance(value, str):

@@ -33,7 +33,7 @@ class Events:
 
     def within(self, connection: sa.Connection, bot: str, kind: str, actor: str, facts: Mapping[str, Any]) -> None:
         """Write one event in the transaction of the change it tells."""
-        body = codec.checked_text(json.dumps(dict(facts), ensure_ascii=False, sort_keys=True, default=str))
+        body = codec.json_text(dict(facts))
         row = {"bot": bot, "kind": kind, "actor": actor, "at": codec.stamp(self._now()), "facts": body}
         connection.execute(sa.insert(_T), row)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from ..errors import BadName
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+RESERVED = frozenset({"objects", "staging"})
+"""Folders of the artifact store, beside which adapters are found by name."""
 
 
 def checked_name(name: str, kind: str = "adapter") -> str:
@@ -17,7 +19,8 @@ def checked_name(name: str, kind: str = "adapter") -> str:
         kind: what it names, for the message (``"adapter"``, ``"bot"``, ``"suite"``).
 
     Raises:
-        BadName: it is not 1 to 64 of ``a-z 0-9 - _``, beginning with a letter or digit.
+        BadName: it is not 1 to 64 of ``a-z 0-9 - _``, beginning with a letter or digit; or it would name an adapter
+            as a folder of the artifact store.
 
     Example:
         >>> checked_name("summer-menu_2")
@@ -25,6 +28,8 @@ def checked_name(name: str, kind: str = "adapter") -> str:
     """
     if not isinstance(name, str) or NAME.fullmatch(name) is None:
         raise BadName(f"{name!r} cannot be the name of {'an' if kind[0] in 'aeiou' else 'a'} {kind}")
+    if kind == "adapter" and name in RESERVED:
+        raise BadName(f"{name!r} cannot be the name of an adapter", hint="adapters are kept in a folder of that name")
     return name
 
 

@@ -198,7 +198,7 @@ class State:
     def write(self, key: str, value: Any) -> None:
         """Set the value of a key."""
         t = tables.state
-        text = codec.checked_text(json.dumps(value, ensure_ascii=False, default=str))
+        text = codec.json_text(value)
         with self._database.write() as connection:
             connection.execute(sa.delete(t).where(t.c.key == key))
             connection.execute(sa.insert(t), {"key": key, "value": text})

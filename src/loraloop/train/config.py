@@ -23,12 +23,14 @@ class LoRATrainingConfig(BaseModel):
     """Layers to adapt: "all-linear", a list of layer names, or nothing for the attention projections alone."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Peak learning rate of AdamW."""
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=8, ge=1)
     """Rows in one packed batch."""
     gradient_accumulation_steps: int = Field(default=1, ge=1)
     """Packed batches in one optimiser step."""
     epochs: int = Field(default=2, ge=1)
     """Passes over the training rows, at most (early stopping may end sooner)."""
+    min_steps: int = Field(default=40, ge=1)
+    """Optimiser steps below which further passes are made, so that a few rows (a first correction) are learnt too."""
     warmup_steps: int = Field(default=20, ge=0)
     """Optimiser steps of rising learning rate, capped at a tenth of all steps."""
     output_dir: str = "./outputs/lora_adapters"

@@ -17,7 +17,7 @@ from ..lm.packing import batches, pack
 from ..types import Sample
 from . import checkpoint
 from .config import LoRATrainingConfig
-from .order import IGNORED, learning_rate_factor, steps_of_epoch
+from .order import IGNORED, all_steps, learning_rate_factor
 
 Say = Callable[..., None]
 
@@ -84,7 +84,14 @@ class TrainingLoop:
             TrainingCancelled: cancelled; a checkpoint was written.
         """
         resumed = self._resume()
-        steps = self._all_steps()
+        config = self._config
+        steps = all_steps(
+            [len(sample.input_ids) for sample in self._train],
+            config.batch_size * config.gradient_accumulation_steps,
+            config.seed,
+            config.epochs,
+            config.min_steps,
+        )
         stopped_early = False
         for step in range(self._progress.step, len(steps)):
             if self._cancelled():
@@ -100,16 +107,6 @@ class TrainingLoop:
                 break
         self._restore_best()
         return self._measured(len(steps), stopped_early, resumed)
-
-    def _all_steps(self) -> list[list[int]]:
-        config = self._config
-        lengths = [len(sample.input_ids) for sample in self._train]
-        rows_per_step = config.batch_size * config.gradient_accumulation_steps
-        return [
-            rows
-            for epoch in range(config.epochs)
-            for rows in steps_of_epoch(lengths, rows_per_step, config.seed, epoch)
-        ]
 
     def _step(self, step: int, steps: int, rows: Sequence[Sample]) -> None:
         start = time.perf_counter()

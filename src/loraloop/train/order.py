@@ -61,6 +61,25 @@ def steps_of_epoch(lengths: Sequence[int], rows_per_step: int, seed: int, epoch:
     return steps
 
 
+def all_steps(
+    lengths: Sequence[int], rows_per_step: int, seed: int, epochs: int, min_steps: int = 1
+) -> list[list[int]]:
+    """Return the rows of every optimiser step of a training.
+
+    Args:
+        lengths: tokens of each row.
+        epochs: passes over the rows; as many more as it takes to reach ``min_steps`` steps.
+
+    Example:
+        >>> len(all_steps([5] * 16, rows_per_step=8, seed=0, epochs=2, min_steps=9))
+        10
+    """
+    if not lengths:
+        return []
+    passes = max(epochs, math.ceil(min_steps / math.ceil(len(lengths) / rows_per_step)))
+    return [rows for epoch in range(passes) for rows in steps_of_epoch(lengths, rows_per_step, seed, epoch)]
+
+
 def learning_rate_factor(step: int, steps: int, warmup_steps: int) -> float:
     """Linear rise over the warm-up (capped at a tenth of all steps), then a cosine down to a tenth of the peak.
 
