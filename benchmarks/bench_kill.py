@@ -61,7 +61,14 @@ def prepared_home(folder: Path) -> Path:
 
     home = folder / "home"
     base = tiny_base(folder / "tiny", hidden=64, layers=4)
-    init_home(home, base__model=str(base), train__save_steps=3, train__epochs=3, gate__loss_tolerance_nats=100.0)
+    init_home(
+        home,
+        base__model=str(base),
+        train__save_steps=3,
+        train__epochs=3,
+        train__min_steps=1,
+        gate__loss_tolerance_nats=100.0,
+    )
     must(home, "import", str(rows(folder / "one.jsonl", 0, 160)), "--reviewed", "--consent", "granted")
     must(home, "turn", "--name", "first", codes=(0, 1))
     must(home, "deploy", "first", "--force", "--reason", "benchmark")

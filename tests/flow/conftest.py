@@ -86,7 +86,8 @@ def live_home(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     suite.write_text('{"items": [{"prompt": "hello"}, {"prompt": "what is it"}]}')
     init_home(
         folder / "home", base__model=str(tiny_base), evaluate__suites=[str(suite)], base__max_new_tokens=4,
-        gate__min_heldout_rows=2, gate__latency_floor_s=30.0, train__learning_rate=5e-3, train__epochs=1,
+        gate__min_heldout_rows=2, gate__latency_floor_s=30.0, train__learning_rate=5e-3,
+        train__epochs=1, train__min_steps=1,
     )  # fmt: skip
     with open_home(folder / "home") as home:
         options = ImportOptions(bot=home.bot, secret=home.secret, consent="granted", approved_by="review")

@@ -26,7 +26,9 @@ ROWS = [
 
 def trainer(base: Any, folder: Path, **update: Any) -> LoRATrainerCore:
     """A trainer that keeps everything under ``folder``."""
-    config = LoRATrainingConfig(output_dir=str(folder / "adapters"), lora_r=4, epochs=1, batch_size=4, **update)
+    config = LoRATrainingConfig(
+        output_dir=str(folder / "adapters"), lora_r=4, epochs=1, min_steps=1, batch_size=4, **update
+    )
     return LoRATrainerCore(base, config, artifacts=LocalArtifacts(folder))
 
 

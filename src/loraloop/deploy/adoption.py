@@ -68,26 +68,40 @@ def adapter_of(store: Store, adapter_id: str) -> Adapter:
 
 
 def stored_adapters(adapter_dir: Path, artifacts: ArtifactStore, store: Store, bot: str) -> list[Stored]:
-    """Return every adapter on disk, newest first: those of the store, then plain folders by age."""
+    """Return every adapter on disk once, newest first: those of the store, then plain folders by age."""
     present = set(artifacts.digests())
     found: dict[str, Stored] = {}
+    adopted: set[str] = set()
     for adapter in store.adapters.list(bot):
         if adapter.digest in present:
             found.setdefault(adapter.digest, Stored(adapter.name, adapter.digest))
+            adopted.add(adapter.path)
     for name, path in _plain_folders(adapter_dir):
-        found.setdefault(str(path), Stored(name, None))
+        if str(path.resolve()) not in adopted:
+            found.setdefault(str(path), Stored(name, None))
     return list(found.values())
 
 
 def forget(one: Stored, adapter_dir: Path, artifacts: ArtifactStore) -> None:
-    """Remove an adapter's files and every name that leads to them."""
+    """Remove an adapter's files, every name that leads to them, and the plain folder they were taken from."""
     if one.digest is None:
         shutil.rmtree(inside(adapter_dir, one.name), ignore_errors=True)
         return
     for path in sorted(adapter_dir.iterdir()) if adapter_dir.is_dir() else ():
         if path.is_symlink() and path.readlink().name == one.digest:
             path.unlink()
+    for _, path in _plain_folders(adapter_dir):
+        if _digest_of(path) == one.digest:
+            shutil.rmtree(path, ignore_errors=True)
     artifacts.remove(one.digest)
+
+
+def _digest_of(folder: Path) -> str | None:
+    """The digest of a plain folder's adapter; ``None`` where it holds none, or one that is unsafe."""
+    try:
+        return adapter_digest(folder)
+    except (ArtifactError, OSError):
+        return None
 
 
 def _plain_folders(adapter_dir: Path) -> Iterator[tuple[str, Path]]:

@@ -234,7 +234,8 @@ class LoRADeploymentManager:
         stored = stored_adapters(self.adapter_dir, self._artifacts, self._store, self._bot)
         releases = self._store.releases.history(self._bot, _ALL)
         adapters = self._store.adapters.list(self._bot, _ALL)
-        gone = removable(stored, protected(live, releases, adapters, self.config.pinned), keep)
+        safe = protected(live, releases, adapters, self.config.pinned, now=self._now())
+        gone = removable(stored, safe, keep)
         backups = 0
         if not dry_run:
             for one in gone:

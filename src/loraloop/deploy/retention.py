@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..types import Adapter, Release
 from .history import before
@@ -36,16 +37,24 @@ def removable(stored: Sequence[Stored], protected: Collection[str], keep_count: 
 
 
 def protected(
-    live: Release | None, releases: Sequence[Release], adapters: Sequence[Adapter], pinned: Collection[str]
+    live: Release | None,
+    releases: Sequence[Release],
+    adapters: Sequence[Adapter],
+    pinned: Collection[str],
+    *,
+    now: datetime,
 ) -> set[str]:
     """Return the names and digests that clean-up must leave: live, previous, on trial, pinned.
+
+    A release that was replaced before anybody confirmed it counts as on trial until its trial would have ended.
 
     Args:
         releases: of one bot, newest first.
         adapters: of the same bot.
         pinned: names or ids.
     """
-    wanted = {release.adapter_id for release in releases if release.status == "on_trial"}
+    on_trial = [release for release in releases if release.status == "on_trial"]
+    wanted = {release.adapter_id for release in on_trial if release.trial_ends_at and release.trial_ends_at >= now}
     if live is not None:
         previous = before(live, releases)
         wanted |= {live.adapter_id, previous.adapter_id if previous else None}

@@ -35,16 +35,17 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     from ..lm.adapters import check_adapter, merged
     from ..lm.decode import Decoding
     from ..lm.loader import load_model, load_tokenizer
-    from ..lm.probe import probe
+    from ..lm.probe import DECODING_ROWS, probe
     from ..lm.template import Template
 
-    choice = probe(spec["batch_size"], max_threads=spec.get("max_threads"), dtypes=(spec["dtype"],))
+    wish = () if spec["dtype"] == "auto" else (spec["dtype"],)
+    choice = probe(DECODING_ROWS, max_threads=spec.get("max_threads"), dtypes=wish)
     if spec["threads"]:
         torch.set_num_threads(spec["threads"])
     folder = Path(spec["base"])
     template = Template(load_tokenizer(folder), spec["system_prompt"])
     asked = _Asked(
-        model=load_model(folder, spec["dtype"]),
+        model=load_model(folder, choice.dtype),
         template=template,
         prompts=[template.prompt_ids([message(role, text) for role, text in turns]) for turns in spec["prompts"]],
         heldout=[Sample(**row) for row in spec["heldout"]],

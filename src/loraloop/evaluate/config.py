@@ -24,8 +24,8 @@ class EvaluationConfig(BaseModel):
     """Questions answered once more, one at a time, to measure the time of a single request."""
     max_heldout_rows: int = Field(default=400, ge=1)
     """Most held-out rows whose loss is measured; the first ones of the gate split."""
-    dtype: str = Field(default="bfloat16", pattern="^(bfloat16|float32)$")
-    """Number format of the weights: the one that is served."""
+    dtype: str = Field(default="auto", pattern="^(auto|bfloat16|float32)$")
+    """Number format of the weights: "bfloat16", "float32" or "auto" (the faster one here, as in serving)."""
     threads: int = Field(default=0, ge=0)
     """CPU threads; 0 measures at start."""
     adapter_dir: str = "./outputs/lora_adapters"

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ..errors import EvaluationError, LoraloopError
+from ..errors import EvaluationError, LoraloopError, UsageError
 from ..ports import Clock, Progress
 from ..store.location import checked_name, inside
 from ..thresholds import absolute_rules
@@ -90,9 +90,13 @@ class LoRAEvaluator:
             heldout: samples of the gate split; at most ``max_heldout_rows`` are used.
 
         Raises:
-            EvaluationError: nobody could be asked. ArtifactError: an adapter's files are unsafe or do not fit.
+            UsageError: two suites have one name. EvaluationError: nobody could be asked. ArtifactError: an adapter's
+                files are unsafe or do not fit.
         """
         suites = self._suites if self._suites is not None else [load_suite(name) for name in self.config.suites]
+        twice = next((one.name for n, one in enumerate(suites) if one.name in {s.name for s in suites[:n]}), None)
+        if twice is not None:  # answers are told apart by suite and item
+            raise UsageError(f"two suites are named {twice!r}", hint="give each its own name, or ask it once")
         cases = [(suite, item) for suite in suites for item in suite.items]
         rows = list(heldout)[: self.config.max_heldout_rows]
         subjects = [Subject("candidate", adapter.id, Path(adapter.path))]

@@ -47,7 +47,7 @@ def decide(report: Report, config: GateConfig, *, actor: str, now: datetime) -> 
     if report.valid and candidate is not None and baseline is not None:
         rules += [
             _enough_rows(report, config),
-            _loss(candidate, baseline, config),
+            _loss(report, candidate, baseline, config),
             *(_cases(report, other, config) for other in report.scores if other is not candidate),
             _guards(report, baseline.subject),
             _latency(candidate, baseline, config),
@@ -86,9 +86,10 @@ def _enough_rows(report: Report, config: GateConfig) -> RuleResult:
     return RuleResult("enough held-out rows", str(report.heldout_rows), f"at least {config.min_heldout_rows}", enough)
 
 
-def _loss(candidate: SubjectScore, baseline: SubjectScore, config: GateConfig) -> RuleResult:
+def _loss(report: Report, candidate: SubjectScore, baseline: SubjectScore, config: GateConfig) -> RuleResult:
     if candidate.heldout_loss is None or baseline.heldout_loss is None:
-        return RuleResult("held-out loss not worse", "not measured", "measured, or nothing to measure", True)
+        nothing = report.heldout_rows == 0
+        return RuleResult("held-out loss not worse", "not measured", "measured, or nothing to measure", nothing)
     limit = baseline.heldout_loss + config.loss_tolerance_nats
     return RuleResult(
         "held-out loss not worse",

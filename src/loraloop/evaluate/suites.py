@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,6 +18,7 @@ KINDS = ("target", "keep", "guard")
 GUARD_TYPES = frozenset({"distress", "privacy"})
 """Types of items that may never get worse, whatever the kind of their suite."""
 _ITEM_KEYS = {"id", "prompt", "messages", "expected", "any_of", "all_of", "forbidden", "type", "language"}
+_CHECKS = ("any_of", "all_of", "forbidden")
 _HINT = "see the built-in suites for the form, or docs/how-to/write-a-suite.md"
 
 
@@ -71,7 +73,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
     text, shown = _text(str(name_or_path))
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{shown}: no JSON ({error})", hint=_HINT) from error
     return parse_suite(raw, shown)
 
@@ -89,6 +91,11 @@ def parse_suite(raw: Any, shown: str) -> Suite:
     kind, language = raw.get("kind", "keep"), raw.get("language", "en")
     if kind not in KINDS:
         raise DataError(f"{shown}: kind {kind!r} is not one of {', '.join(KINDS)}", hint=_HINT)
+    if not isinstance(language, str):
+        raise DataError(f"{shown}: language {language!r} is no text", hint=_HINT)
+    version = raw.get("version", 1)
+    if not isinstance(version, int):
+        raise DataError(f"{shown}: version {version!r} is no whole number", hint=_HINT)
     items = tuple(_item(item, n, shown, language) for n, item in enumerate(raw["items"]))
     ids = [item.id for item in items]
     twice = sorted({item_id for item_id in ids if ids.count(item_id) > 1})
@@ -97,13 +104,13 @@ def parse_suite(raw: Any, shown: str) -> Suite:
     canonical = json.dumps([kind, [dict(item) for item in items]], ensure_ascii=False, sort_keys=True)
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     name = str(raw.get("name") or Path(shown).stem)
-    return Suite(name, digest, kind, language, items, int(raw.get("version", 1)))
+    return Suite(name, digest, kind, language, items, version)
 
 
 def _text(name: str) -> tuple[str, str]:
     if name in builtin_suites():
         return resources.files(__package__).joinpath("suite_files", f"{name}.json").read_text("utf-8"), name
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if not path.is_file():
         raise UnknownThing(f"no suite {name!r}", hint=f"a path, or one of: {', '.join(builtin_suites())}")
     try:
@@ -116,18 +123,14 @@ def _item(raw: Any, number: int, shown: str, language: str) -> SuiteItem:
     where = f"{shown}: item {number + 1}"
     if not isinstance(raw, Mapping):
         raise DataError(f"{where} is no object", hint=_HINT)
-    unknown = sorted(raw.keys() - _ITEM_KEYS)
-    if unknown:
-        raise DataError(f"{where}: unknown field {unknown[0]!r}", hint=f"known: {', '.join(sorted(_ITEM_KEYS))}")
+    _refuse_unknown(raw, _ITEM_KEYS, where)
     expected = raw.get("expected") or {}
     if isinstance(expected, list):
         expected = {"any_of": expected}
     if not isinstance(expected, Mapping):
         raise DataError(f"{where}: expected must be a list, or an object of any_of and all_of", hint=_HINT)
-    lists = {
-        key: _words(raw.get(key) or expected.get(key) or (), f"{where}: {key}")
-        for key in ("any_of", "all_of", "forbidden")
-    }
+    _refuse_unknown(expected, _CHECKS, f"{where}: expected")
+    lists = {key: _words(raw.get(key) or expected.get(key) or [], f"{where}: {key}") for key in _CHECKS}
     return SuiteItem(
         id=str(raw.get("id") or f"{number + 1:03d}"),
         messages=_messages(raw, where),
@@ -137,8 +140,14 @@ def _item(raw: Any, number: int, shown: str, language: str) -> SuiteItem:
     )
 
 
+def _refuse_unknown(raw: Mapping[str, Any], known: Collection[str], where: str) -> None:
+    unknown = sorted(raw.keys() - set(known))
+    if unknown:
+        raise DataError(f"{where}: unknown field {unknown[0]!r}", hint=f"known: {', '.join(sorted(known))}")
+
+
 def _words(raw: Any, where: str) -> tuple[str, ...]:
-    if isinstance(raw, str) or not all(isinstance(word, str) and word.strip() for word in raw):
+    if not isinstance(raw, list) or not all(isinstance(word, str) and word.strip() for word in raw):
         raise DataError(f"{where} must be a list of words", hint=_HINT)
     return tuple(raw)
 

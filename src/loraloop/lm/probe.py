@@ -1,7 +1,7 @@
 """Measure which threads and dtype are fastest here, instead of assuming.
 
 On a 2-core machine torch's defaults decoded at 3-7 tokens/s where one thread gave 15-20, and bfloat16 products ran
-3-5x faster than float32; on another machine both can be the other way round.
+3-5x faster than float32; on a processor without bfloat16 instructions they ran 6-7x slower.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 DTYPE_MARGIN = 1.1
 THREADS_MARGIN = 1.25
 DECODING_MARGIN = 1.5
+DECODING_ROWS = 16
+"""Rows to probe with for decoding, in evaluation and in serving alike: both must come to the same dtype."""
 _MANY_ROWS = 256
 
 

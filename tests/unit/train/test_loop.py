@@ -19,7 +19,9 @@ from loraloop.types import Sample
 
 ROWS = [Sample((5, 6, 10 + n, 40 + n, 41 + n, 2), (IGNORED, IGNORED, IGNORED, 40 + n, 41 + n, 2)) for n in range(12)]
 HELD = [Sample((5, 6, 30, 60, 61, 2), (IGNORED, IGNORED, IGNORED, 60, 61, 2))]
-CONFIG = LoRATrainingConfig(lora_r=4, batch_size=4, epochs=3, save_steps=2, eval_steps=3, learning_rate=5e-3)
+CONFIG = LoRATrainingConfig(
+    lora_r=4, batch_size=4, epochs=3, min_steps=1, save_steps=2, eval_steps=3, learning_rate=5e-3
+)
 
 
 def make(

@@ -1,9 +1,12 @@
 """Which rows make which step."""
 
+from collections import Counter
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loraloop.train.order import IGNORED, learning_rate_factor, prompt_of, split_samples, steps_of_epoch
+from loraloop.train.order import IGNORED, all_steps, learning_rate_factor, prompt_of, split_samples, steps_of_epoch
 from loraloop.types import Sample
 
 rows = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=60).map(
@@ -37,3 +40,12 @@ def test_the_learning_rate_rises_then_falls_within_its_bounds(steps: int, warmup
     peak = factors.index(max(factors))
     assert peak <= max(0, steps // 10)
     assert factors[peak:] == sorted(factors[peak:], reverse=True)
+
+
+@pytest.mark.parametrize(("rows", "min_steps", "steps"), [(16, 1, 4), (16, 40, 40), (3, 5, 5), (0, 40, 0)])
+def test_few_rows_are_passed_over_until_there_are_enough_steps(rows: int, min_steps: int, steps: int) -> None:
+    """Passes are added until the least number of steps is reached, and every pass takes every row once."""
+    found = all_steps([5] * rows, rows_per_step=8, seed=0, epochs=2, min_steps=min_steps)
+    assert len(found) == steps
+    seen = Counter(row for step in found for row in step)
+    assert set(seen.values()) == ({len(found) // -(-rows // 8)} if rows else set())
