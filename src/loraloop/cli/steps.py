@@ -90,18 +90,26 @@ def deploy(
         if force:
             decision = _forced(home, found, reason, actor)
         else:
-            decisions = [one for one in home.store.decisions.list(home.bot) if one.adapter_id == found.id]
-            if not decisions:
-                raise DeployError(
-                    f"nothing was decided about {found.name} yet",
-                    hint=f"loraloop evaluate {found.name}; loraloop gate {found.name}",
-                )
-            decision = decisions[0]
+            decision = _judged(home, found)
         release = home.deployer.release(
             decision, found, serving=home.serving(), actor=actor, method="force" if force else "auto"
         )
     _tell_release(session, release)
     session.answer(release)
+
+
+def _judged(home: Any, adapter: TrainedAdapter) -> Decision:
+    """The gate's newest decision; a forced one, or one about the adapter beside itself, judged nothing."""
+    for decision in home.store.decisions.list(home.bot):
+        if decision.adapter_id == adapter.id and decision.report_id:
+            report = home.store.reports.get(decision.report_id)
+            if report is None or report.baseline_id != adapter.id:
+                found: Decision = decision
+                return found
+    raise DeployError(
+        f"nothing was decided about {adapter.name} yet",
+        hint=f"loraloop evaluate {adapter.name}; loraloop gate {adapter.name}",
+    )
 
 
 def _forced(home: Any, adapter: TrainedAdapter, reason: str, actor: str) -> Decision:

@@ -21,7 +21,7 @@ from ..thresholds import absolute_rules
 from ..types import Adapter, Decision, Release, plain
 from .adoption import adapter_of, adopt, forget, stored_adapters
 from .config import DeploymentConfig
-from .history import before, folder_name, identity, metadata_of, named, next_release, return_to, told
+from .history import before, folder_name, identity, metadata_of, named, next_release, original, return_to, told
 from .production import Production
 from .retention import protected, removable
 
@@ -131,10 +131,9 @@ class LoRADeploymentManager:
         live = self._store.releases.live(self._bot)
         if live is not None and live.status == "on_trial" and live.trial_ends_at and self._now() > live.trial_ends_at:
             back = self.rollback_adapter(actor="trial deadline")
-            done.append(
-                f"release {live.version} ({live.adapter_name}) was not confirmed by "
-                f"{live.trial_ends_at:%Y-%m-%d %H:%M} UTC; went back to {back.get('target_adapter', 'nothing')}"
-            )
+            went = f"went back to {back['target_adapter']}" if back["success"] else f"not gone back: {back['error']}"
+            unconfirmed = f"release {live.version} ({live.adapter_name}) was not confirmed by"
+            done.append(f"{unconfirmed} {live.trial_ends_at:%Y-%m-%d %H:%M} UTC; {went}")
             live = self._store.releases.live(self._bot)
         if live is not None and live.adapter_id is not None and not self._production.leads_to(folder_name(live)):
             self._show(live, self._artifacts.verified(adapter_of(self._store, live.adapter_id).digest))
@@ -202,7 +201,7 @@ class LoRADeploymentManager:
                 raise DeployError("nothing was ever deployed, so there is nothing to go back from")
             releases = self._store.releases.history(self._bot, _ALL)
             target = before(live, releases) if target_adapter is None else named(target_adapter, releases)
-            if (target.adapter_id if target else None) == live.adapter_id:
+            if target == original(live, {release.id: release for release in releases}):
                 raise DeployError(f"{live.adapter_name} is what is live already", hint="name another: loraloop history")
             files = None
             if target is not None and target.adapter_id is not None:
