@@ -87,10 +87,7 @@ def deploy(
         raise UsageError("forcing a release needs a reason", hint='--force --reason "why"')
     with session.opened() as home:
         found = home.loop.find_adapter(adapter)
-        if force:
-            decision = _forced(home, found, reason, actor)
-        else:
-            decision = _judged(home, found)
+        decision = _forced(home, found, reason, actor) if force else _judged(home, found)
         release = home.deployer.release(
             decision, found, serving=home.serving(), actor=actor, method="force" if force else "auto"
         )

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_S = 30.0
 _POLL_S = 0.005
+_ADVISORY_KEY = 0x6C6F7261  # "lora": the same in every process
 _FIXED_SQLITE = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 
 
@@ -79,6 +80,9 @@ class Database:
             if self.is_sqlite:
                 connection = connection.execution_options(write=True)
             with connection.begin():
+                if not self.is_sqlite:  # one writer at a time here too: look-then-insert must not race
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(self._timeout_s * 1000)}ms'")
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_KEY})")
                 yield connection
 
     def close(self) -> None:
@@ -128,7 +132,7 @@ class Database:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """Hold the one write lock of this SQLite file; PostgreSQL needs none."""
+        """Hold the one write lock of this SQLite file; PostgreSQL has its own, taken in ``write``."""
         if not self.is_sqlite:
             yield
             return
@@ -193,7 +197,7 @@ def _told(name: str) -> Iterator[None]:
         said = str(error.orig).splitlines()[0] if str(error.orig) else type(error.orig).__name__
         if "unable to open" in said or "disk I/O" in said:
             said = _state_of_disk(Path(name).parent) or said
-        if "locked" in said or "busy" in said:
+        if "locked" in said or "busy" in said or "lock timeout" in said:
             raise StoreBusy(f"{name} is being written by another process") from error
         if "readonly" in said or "read-only" in said:
             raise StoreError(f"{name} is read-only here", hint="make it writable, or choose another --home") from error
