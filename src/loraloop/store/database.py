@@ -143,8 +143,10 @@ class Database:
             try:
                 yield
             finally:
-                self._checkpoint_when_large()
-                fcntl.flock(handle, fcntl.LOCK_UN)
+                try:
+                    self._checkpoint_when_large()
+                finally:
+                    fcntl.flock(handle, fcntl.LOCK_UN)
         finally:
             self._thread_lock.release()
 
@@ -162,6 +164,8 @@ class Database:
                 time.sleep(_POLL_S)
 
     def _checkpoint_when_large(self, limit_bytes: int = 4_000_000) -> None:
+        import sqlite3
+
         wal = self.path.with_name(self.path.name + "-wal")
         try:
             if wal.stat().st_size < limit_bytes:
@@ -171,7 +175,7 @@ class Database:
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 raw.close()
-        except (OSError, sa.exc.SQLAlchemyError) as error:
+        except (OSError, sqlite3.Error, sa.exc.SQLAlchemyError) as error:  # a raw connection raises the driver's own
             log.info("no checkpoint now: %s", error)
 
 

@@ -1,0 +1,44 @@
+"""The write lock of a SQLite file is let go of whatever happens under it."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from loraloop.errors import StoreError
+from loraloop.store.database import Database
+from loraloop.store.sql import open_store
+
+
+class FailingCheckpoint(Database):
+    """A database whose checkpoint fails in a way nobody foresaw."""
+
+    def _checkpoint_when_large(self, limit_bytes: int = 4_000_000) -> None:
+        raise RuntimeError("checkpoint")
+
+
+def test_a_checkpoint_that_fails_leaves_no_lock_behind(tmp_path: Path) -> None:
+    """After a failed checkpoint another writer gets the file at once."""
+    path = tmp_path / "loraloop.db"
+    open_store(path).close()
+    broken, other = FailingCheckpoint(f"sqlite:///{path}"), Database(f"sqlite:///{path}", lock_timeout_s=0.2)
+    with pytest.raises(RuntimeError, match="checkpoint"), broken.write() as connection:
+        connection.execute(sa.text("SELECT 1"))
+    with other.write() as connection:
+        assert connection.execute(sa.text("SELECT 1")).scalar() == 1
+    broken.close()
+    other.close()
+
+
+def test_a_write_that_fails_leaves_no_lock_behind(tmp_path: Path) -> None:
+    """After an error inside a write another writer gets the file, and nothing of it was kept."""
+    path = tmp_path / "loraloop.db"
+    open_store(path).close()
+    first, other = (Database(f"sqlite:///{path}", lock_timeout_s=0.2) for _ in range(2))
+    with pytest.raises(StoreError), first.write() as connection:
+        connection.execute(sa.text("CREATE TABLE half (n INTEGER)"))
+        connection.execute(sa.text("SELECT * FROM nowhere"))
+    with other.write() as connection:
+        assert "half" not in sa.inspect(connection).get_table_names()
+    first.close()
+    other.close()
