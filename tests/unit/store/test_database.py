@@ -17,6 +17,13 @@ class FailingCheckpoint(Database):
         raise RuntimeError("checkpoint")
 
 
+def half_a_write(database: Database) -> None:
+    """Make a table, then ask for one that is not there."""
+    with database.write() as connection:
+        connection.execute(sa.text("CREATE TABLE half (n INTEGER)"))
+        connection.execute(sa.text("SELECT * FROM nowhere"))
+
+
 def test_a_checkpoint_that_fails_leaves_no_lock_behind(tmp_path: Path) -> None:
     """After a failed checkpoint another writer gets the file at once."""
     path = tmp_path / "loraloop.db"
@@ -35,9 +42,8 @@ def test_a_write_that_fails_leaves_no_lock_behind(tmp_path: Path) -> None:
     path = tmp_path / "loraloop.db"
     open_store(path).close()
     first, other = (Database(f"sqlite:///{path}", lock_timeout_s=0.2) for _ in range(2))
-    with pytest.raises(StoreError), first.write() as connection:
-        connection.execute(sa.text("CREATE TABLE half (n INTEGER)"))
-        connection.execute(sa.text("SELECT * FROM nowhere"))
+    with pytest.raises(StoreError):
+        half_a_write(first)
     with other.write() as connection:
         assert "half" not in sa.inspect(connection).get_table_names()
     first.close()
