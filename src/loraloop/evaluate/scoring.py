@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ..text.normalise import printable
 from ..types import ItemResult, Report, Sample, SubjectScore
 from .asking import Answers, Subject
 from .metrics import bits_per_byte, calculate_response_quality, item_passed, keyword_score, perplexity
@@ -36,7 +37,8 @@ def overall_score(keyword: float, quality: float) -> float:
 def item_results(subject: Subject, cases: Sequence[Case], answers: Answers) -> list[ItemResult]:
     """Score each answer of one subject."""
     results = []
-    for n, ((suite, item), answer) in enumerate(zip(cases, answers.texts, strict=True)):
+    texts = map(printable, answers.texts)
+    for n, ((suite, item), answer) in enumerate(zip(cases, texts, strict=True)):
         cut_off = n < len(answers.cut_off) and answers.cut_off[n]
         results.append(
             ItemResult(

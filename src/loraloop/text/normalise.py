@@ -17,6 +17,7 @@ _INVISIBLE = re.compile(
     "\ufeff\uffa0\U000e0000-\U000e0fff]"
 )
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DECIMAL = re.compile(r"\d")
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\u2043", "-"))
 
@@ -59,6 +60,18 @@ def clean(text: str) -> str:
     text = "\n".join(line.rstrip() for line in _ODD_SPACES.sub(" ", text).split("\n"))
     # Taking characters out can bring a base and its accent together, so compose once more.
     return unicodedata.normalize("NFC", _BLANK_LINES.sub("\n\n", text).strip())
+
+
+def printable(text: str) -> str:
+    r"""Return ``text`` with every control character and half surrogate shown as U+FFFD, for no database keeps all.
+
+    A model may answer with any bytes; unlike ``clean`` nothing disappears, so the answer is judged as it was.
+
+    Example:
+        >>> printable("a\x00b") == "a\ufffdb"
+        True
+    """
+    return _SURROGATE.sub("\ufffd", _CONTROL.sub("\ufffd", text))
 
 
 def ascii_digits(text: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 from loraloop.evaluate.asking import Answers, Subject
 from loraloop.evaluate.scoring import make_report, mean, overall_score
 from loraloop.evaluate.suites import parse_suite
+from loraloop.store.codec import encode
 from loraloop.types import Report, Sample
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -89,3 +90,10 @@ def test_the_mean_of_nothing_is_zero() -> None:
     """No values have the mean 0.0, others their own."""
     assert mean([]) == 0.0
     assert mean([0.1] * 10) == pytest.approx(0.1)
+
+
+def test_an_answer_of_any_bytes_can_be_kept() -> None:
+    """A NUL byte and half a surrogate pair in an answer are shown as what they are: no characters."""
+    found = made(Answers(["a\x00b", "c\ud800d"], [0.1]), Answers(["a", "b"], [0.1]))
+    assert [item.answer for item in found.items][:2] == ["a\ufffdb", "c\ufffdd"]
+    assert "\\u0000" not in encode(found)
