@@ -68,6 +68,7 @@ def prepared_home(folder: Path) -> Path:
         train__epochs=3,
         train__min_steps=1,
         gate__loss_tolerance_nats=100.0,
+        evaluate__max_new_tokens=8,
     )
     must(home, "import", str(rows(folder / "one.jsonl", 0, 160)), "--reviewed", "--consent", "granted")
     must(home, "turn", "--name", "first", codes=(0, 1))

@@ -6,14 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from inspect import signature
-from pathlib import Path
 from typing import Any
-
-import torch
-
-from loraloop.lm.adapters import attach
-from loraloop.lm.loader import load_model, load_tokenizer
-from loraloop.train.child import write_adapter
 
 GOOD = {"overall_score": 0.9, "avg_response_time": 0.5, "test_cases_passed": 9, "total_test_cases": 10}
 """A performance that meets every fixed threshold."""
@@ -36,36 +29,6 @@ TRAINING_KEYS = {
     "trained_at",
     "eval_loss",
 }
-
-
-class Plain:
-    """The least a caller hands in: ``.model`` and ``.tokenizer``."""
-
-    def __init__(self, base: Path) -> None:
-        self.model = load_model(base, "float32")
-        self.tokenizer = load_tokenizer(base)
-
-
-class Speaking(Plain):
-    """A wrapper with both of the optional ways to answer; it counts how often it, and not a copy, was asked."""
-
-    def generate_response(self, prompt: str, max_length: int = 150) -> str:
-        """At most 12 tokens of the model's own, as plain text."""
-        ids = self.tokenizer(prompt, return_tensors="pt")["input_ids"]
-        room = min(12, max_length)
-        with torch.inference_mode():
-            out = self.model.generate(ids, max_new_tokens=room, do_sample=False, pad_token_id=1)
-        return str(self.tokenizer.decode(out[0, ids.shape[1] :]))
-
-    def generate_text(
-        self,
-        prompt: str,
-        max_new_tokens: int | None = None,
-        temperature: float | None = None,
-        stop_words: list[str] | None = None,
-    ) -> dict[str, Any]:
-        """The same in a dict."""
-        return {"text": self.generate_response(prompt, max_new_tokens or 150)}
 
 
 class Collector:
@@ -104,18 +67,6 @@ def make_records(count: int) -> list[dict[str, Any]]:
             }
         )
     return records
-
-
-def make_adapter(base: Path, folder: Path, strength: float = 0.5, seed: int = 3) -> Path:
-    """Write an adapter of the tiny base that changes answers, in the form in which callers have them on disk."""
-    torch.manual_seed(seed)
-    model = attach(load_model(base, "float32"), rank=4, alpha=8, dropout=0.0, targets="all-linear")
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(std=strength)
-    write_adapter(model, folder, base_name="tiny")
-    return folder
 
 
 def as_json(result: Any) -> Any:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from .callers import Plain, Speaking, make_adapter, make_records
+from loraloop.testing.wrappers import Plain, Speaking, random_adapter
+
+from .callers import make_records
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +28,7 @@ def adapter_folders(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -
     """Adapters with different weights on disk: ``first``, ``second`` and ``third``."""
     folder = tmp_path_factory.mktemp("adapters")
     return {
-        name: make_adapter(tiny_base, folder / name, seed=seed)
+        name: random_adapter(tiny_base, folder / name, seed=seed)
         for seed, name in enumerate(("first", "second", "third"), 1)
     }
 

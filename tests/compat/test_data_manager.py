@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from loraloop.testing.wrappers import Plain, Speaking
 from training.lora_data_manager import DataQualityConfig, LoRADataManager
 
-from .callers import Collector, Plain, Speaking, holds_as_config, make_records, takes
+from .callers import Collector, holds_as_config, make_records, takes
 
 
 def test_the_config_is_the_promised_one() -> None:

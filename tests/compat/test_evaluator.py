@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from loraloop.testing.wrappers import Plain, Speaking
 from training.lora_evaluator import LoRAEvaluator
 
-from .callers import GOOD, PERFORMANCE_KEYS, Plain, Speaking, Unchanged, reads_like_a_dict, takes
+from .callers import GOOD, PERFORMANCE_KEYS, Unchanged, reads_like_a_dict, takes
 
 CASES = [
     {"input": "안녕하세요", "expected_keywords": [], "type": "greeting"},

@@ -7,20 +7,11 @@ from typing import Any
 
 import pytest
 
+from loraloop.testing.wrappers import Plain, Speaking
 from training.lora_data_manager import LoRADataManager
 from training.lora_deployment_manager import LoRADeploymentManager
 
-from .callers import (
-    GOOD,
-    TRAINING_KEYS,
-    Collector,
-    Plain,
-    Speaking,
-    Unchanged,
-    make_records,
-    reads_like_a_dict,
-    wait_for,
-)
+from .callers import GOOD, TRAINING_KEYS, Collector, Unchanged, make_records, reads_like_a_dict, wait_for
 
 EXISTING_CODE = """
 from training.lora_trainer_refactored import create_lora_trainer

@@ -9,10 +9,11 @@ import pytest
 from datasets import Dataset
 from transformers import TrainingArguments
 
+from loraloop.testing.wrappers import Plain
 from training.lora_data_manager import LoRADataManager
 from training.lora_trainer_core import LoRATrainerCore, LoRATrainingConfig
 
-from .callers import TRAINING_KEYS, Collector, Plain, Unchanged, holds_as_config, reads_like_a_dict, takes, wait_for
+from .callers import TRAINING_KEYS, Collector, Unchanged, holds_as_config, reads_like_a_dict, takes, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from .callers import PERFORMANCE_KEYS, Collector, Speaking, holds_as_config, make_records, reads_like_a_dict, takes
+from loraloop.testing.wrappers import Speaking
+
+from .callers import PERFORMANCE_KEYS, Collector, holds_as_config, make_records, reads_like_a_dict, takes
 
 
 @pytest.fixture(scope="module")

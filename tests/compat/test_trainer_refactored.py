@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from loraloop.testing.wrappers import Speaking
 from training.lora_trainer_core import LoRATrainingConfig
 from training.lora_trainer_refactored import (
     NaviyamLoRATrainerRefactored,
@@ -15,7 +16,7 @@ from training.lora_trainer_refactored import (
     start_auto_lora_training,
 )
 
-from .callers import Collector, Speaking, holds_as_config, make_records, reads_like_a_dict, takes
+from .callers import Collector, holds_as_config, make_records, reads_like_a_dict, takes
 
 TRAINING = dict(vars(LoRATrainingConfig()))
 

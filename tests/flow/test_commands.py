@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from loraloop.data.messages import pseudonym
+from loraloop.data.splits import split_of
+
 Command = Callable[..., Any]
 Records = Callable[[Path, int, int], Path]
 
@@ -49,7 +52,8 @@ def test_a_new_user_gets_from_nothing_to_an_answer_and_back(
     assert command(home, "feedback", asked["id"]).code == 2
     fixed = command(home, "feedback", asked["id"], "--fix", "I am your friend.", "--json")
     assert fixed.json["kind"] == "correction"
-    assert fixed.json["not_learnt_because"] in (None, "held_out")  # the pseudonym, so the side, is the home's own
+    side = split_of(f"user:{pseudonym('kim-minsu-7', bytes.fromhex((home / 'secret.key').read_text()))}")
+    assert fixed.json["not_learnt_because"] == (None if side == "train" else "held_out")
     lines = command(home, "data", "explain", asked["id"]).out
     assert asked["id"] in lines
     assert command(home, "data", "stats", "--json").json["conversations"] == 121

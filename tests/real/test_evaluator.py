@@ -4,15 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from loraloop.evaluate.config import EvaluationConfig
 from loraloop.evaluate.evaluator import LoRAEvaluator
 from loraloop.evaluate.suites import parse_suite
-from loraloop.lm.adapters import attach
-from loraloop.lm.loader import load_model, load_tokenizer
+from loraloop.lm.loader import load_model
 from loraloop.lm.packed import PackedModel
-from loraloop.train.child import write_adapter
+from loraloop.testing.wrappers import Plain, Speaking, random_adapter
 from loraloop.types import Adapter, Sample, utc
 
 pytestmark = pytest.mark.real
@@ -27,13 +25,7 @@ SUITE = parse_suite(
 
 def make_adapter(base: Path, folder: Path, strength: float) -> Adapter:
     """An adapter of the tiny base whose effect grows with ``strength``."""
-    torch.manual_seed(3)
-    model = attach(load_model(base, "float32"), rank=4, alpha=8, dropout=0.0, targets="all-linear")
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(std=strength)
-    write_adapter(model, folder, base_name="tiny")
+    random_adapter(base, folder, strength)
     return Adapter(f"ad-{folder.name}", "default", folder.name, "0" * 64, "base-x", str(folder), utc("2026-01-01"))
 
 
@@ -44,26 +36,7 @@ def adapters(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return make_adapter(tiny_base, folder / "weak", 0.02), make_adapter(tiny_base, folder / "strong", 0.5)
 
 
-class Wrapper:
-    """What older callers hand in: a model and a tokenizer."""
-
-    def __init__(self, base: Path) -> None:
-        self.model = load_model(base, "float32")
-        self.tokenizer = load_tokenizer(base)
-
-
-class Speaking(Wrapper):
-    """One that answers itself."""
-
-    def generate_response(self, prompt: str, max_length: int = 150) -> str:
-        """Ten tokens of the model's own, as plain text."""
-        ids = self.tokenizer(prompt, return_tensors="pt")["input_ids"]
-        with torch.inference_mode():
-            out = self.model.generate(ids, max_new_tokens=10, do_sample=False, pad_token_id=1)
-        return str(self.tokenizer.decode(out[0, ids.shape[1] :]))
-
-
-class Canned(Wrapper):
+class Canned(Plain):
     """One whose answers have nothing to do with its model."""
 
     def generate_response(self, prompt: str, max_length: int = 150) -> str:
@@ -101,7 +74,7 @@ def test_used_alone_with_a_live_object_the_adapter_is_really_loaded(
     tiny_base: Path, tmp_path: Path, adapters: tuple[Adapter, Adapter]
 ) -> None:
     """Without ``generate_response`` the object is written for a child process, and two adapters answer differently."""
-    wrapper = Wrapper(tiny_base)
+    wrapper = Plain(tiny_base)
     before = {name: tensor.clone() for name, tensor in wrapper.model.state_dict().items()}
     judge = evaluator(wrapper, tmp_path)
     found = judge.evaluate_adapter_performance("strong", adapters[1].path)

@@ -38,8 +38,7 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     from ..lm.probe import DECODING_ROWS, probe
     from ..lm.template import Template
 
-    wish = () if spec["dtype"] == "auto" else (spec["dtype"],)
-    choice = probe(DECODING_ROWS, max_threads=spec.get("max_threads"), dtypes=wish)
+    choice = probe(DECODING_ROWS, max_threads=spec.get("max_threads"), dtype=spec["dtype"])
     if spec["threads"]:
         torch.set_num_threads(spec["threads"])
     folder = Path(spec["base"])

@@ -36,13 +36,13 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def probe(rows: int, width: int = 576, max_threads: int | None = None, dtypes: tuple[str, ...] = ()) -> Choice:
+def probe(rows: int, width: int = 576, max_threads: int | None = None, dtype: str = "auto") -> Choice:
     """Time one matrix product of (rows, width) by (width, 3 width) for each thread count and dtype; about 0.2 s.
 
     Args:
         rows: tokens multiplied at once (512 for training, 1-16 for decoding).
-        dtypes: candidates; empty means bfloat16 and float32. bfloat16 must not be over 10 % slower to be taken, for it
-            also halves the memory that is read.
+        dtype: the one to take, or ``"auto"`` for the faster of bfloat16 and float32. bfloat16 must not be over 10 %
+            slower to be taken, for it also halves the memory that is read.
 
     Training products gain from every core, so there fewer threads must win by a quarter to be taken: a busy moment must
     not change how sums are rounded from one run to the next. The torch thread count is left at the winner.
@@ -55,15 +55,15 @@ def probe(rows: int, width: int = 576, max_threads: int | None = None, dtypes: t
         if threads > limit:
             continue
         torch.set_num_threads(threads)
-        for dtype in dtypes or ("bfloat16", "float32"):
-            speed = _gflops(rows, width, getattr(torch, dtype))
-            weighted = speed * (DTYPE_MARGIN if dtype == "bfloat16" else 1.0)
+        for name in ("bfloat16", "float32") if dtype == "auto" else (dtype,):
+            speed = _gflops(rows, width, getattr(torch, name))
+            weighted = speed * (DTYPE_MARGIN if name == "bfloat16" else 1.0)
             if rows >= _MANY_ROWS and threads == limit:
                 weighted *= THREADS_MARGIN
             if rows < _MANY_ROWS and threads == 1:
                 weighted *= DECODING_MARGIN
             if best is None or weighted > best[0]:
-                best = weighted, Choice(threads, dtype, speed)
+                best = weighted, Choice(threads, name, speed)
     if best is None:
         raise ValueError("nothing to probe")
     torch.set_num_threads(best[1].threads)

@@ -46,7 +46,7 @@ class Speaker:
 
         self._template = Template(load_tokenizer(folder), system_prompt)
         self._decoding = decoding or Decoding()
-        choice = probe(DECODING_ROWS, dtypes=() if dtype == "auto" else (dtype,))
+        choice = probe(DECODING_ROWS, dtype=dtype)
         self._model: Any = load_model(folder, choice.dtype)
         if adapter is not None:
             check_adapter(adapter)

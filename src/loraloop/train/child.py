@@ -25,8 +25,7 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     from .loop import TrainingLoop
 
     config = LoRATrainingConfig(**spec["config"])
-    wish = () if config.dtype == "auto" else (config.dtype,)
-    choice = probe(512, max_threads=spec.get("max_threads"), dtypes=wish)
+    choice = probe(512, max_threads=spec.get("max_threads"), dtype=config.dtype)
     if config.threads:
         torch.set_num_threads(config.threads)
     stop: list[int] = []

@@ -82,6 +82,13 @@ def test_the_history_is_told_newest_first(manager: LoRADeploymentManager, folder
     assert told[1]["performance"] == GOOD
 
 
+def deploy_in_turn(manager: LoRADeploymentManager, clock: MovedClock, *names: str) -> None:
+    """Deploy adapters one after another, a second apart."""
+    for name in names:
+        clock.move(seconds=1)
+        manager.deploy_adapter(name, GOOD)
+
+
 def test_clean_up_keeps_the_newest_and_what_serves(manager: LoRADeploymentManager, folder: Path) -> None:
     """With the oldest of five adapters live and two to keep, it and the newest stay; each counts once."""
     manager.deploy_adapter("v1", GOOD)
@@ -102,9 +109,7 @@ def test_nothing_at_all_may_be_kept_but_what_serves(
     manager: LoRADeploymentManager, folder: Path, clock: MovedClock
 ) -> None:
     """With zero to keep, the live adapter and the one before it remain, and a rollback still works."""
-    for name in ("v1", "v2", "v3"):
-        clock.move(seconds=1)
-        manager.deploy_adapter(name, GOOD)
+    deploy_in_turn(manager, clock, "v1", "v2", "v3")
     told = manager.cleanup_old_adapters(keep_count=0)
     assert sorted(told["deleted_adapter_names"]) == ["v1", "v4", "v5"]
     assert sorted(path.name for path in folder.glob("v?")) == ["v2", "v3"]
@@ -115,9 +120,7 @@ def test_a_folder_that_was_filled_anew_is_not_taken_for_what_it_was(
     manager: LoRADeploymentManager, folder: Path, clock: MovedClock
 ) -> None:
     """Where a deployed adapter's folder holds another adapter now, clean-up of the old one leaves the new files."""
-    for name in ("v1", "v2", "v3"):
-        clock.move(seconds=1)
-        manager.deploy_adapter(name, GOOD)
+    deploy_in_turn(manager, clock, "v1", "v2", "v3")
     shutil.rmtree(folder / "v1")
     plain_adapter(folder / "v1", 99)
     assert "v1" in manager.cleanup_old_adapters(keep_count=0)["deleted_adapter_names"]
@@ -127,9 +130,7 @@ def test_a_folder_that_was_filled_anew_is_not_taken_for_what_it_was(
 
 def test_old_backups_go(manager: LoRADeploymentManager, folder: Path, clock: MovedClock) -> None:
     """Backups over 30 days old are removed, younger ones stay."""
-    for name in ("v1", "v2", "v3"):
-        clock.move(seconds=1)
-        manager.deploy_adapter(name, GOOD)
+    deploy_in_turn(manager, clock, "v1", "v2", "v3")
     old, young = sorted(manager.backup_dir.iterdir())
     at = clock.now().timestamp()
     os.utime(old, (at - 31 * 86400, at - 31 * 86400))
