@@ -13,9 +13,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from recording import record
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", OMP_NUM_THREADS="1")
 
@@ -151,11 +152,11 @@ def main() -> None:
             print(f"kill {number + 1}/{chosen.kills} after {after_s:5.2f} s: {found['fault'] or 'whole'}", flush=True)
     faults = [found for found in results if found["fault"]]
     live = Counter(str((found["status"].get("live") or {}).get("adapter_name")) for found in results)
-    print(json.dumps({
-        "benchmark": "kill", "at": datetime.now(UTC).isoformat(timespec="seconds"), "kills": chosen.kills,
-        "killed_in_time": sum(found["killed"] for found in results), "turn_s": round(whole_s, 1),
-        "broken": len(faults), "live_after_kill": dict(live), "faults": [f["fault"] for f in faults][:5],
-    }))  # fmt: skip
+    record("kill", {
+        "kills": chosen.kills, "killed_in_time": sum(found["killed"] for found in results),
+        "turn_s": round(whole_s, 1), "broken": len(faults), "live_after_kill": dict(live),
+        "faults": [f["fault"] for f in faults][:5],
+    })  # fmt: skip
     sys.exit(1 if faults else 0)
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from recording import record
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TRACKIO_DISABLE="1", TOKENIZERS_PARALLELISM="false")
 
@@ -85,13 +84,14 @@ def run_loraloop(facts: dict[str, Any]) -> dict[str, float]:
 
 
 def run_trl(facts: dict[str, Any], *, best: bool) -> dict[str, float]:
-    """TRL's SFTTrainer with PEFT: as it comes, or in the fastest settings known for CPU."""
+    """TRL's SFTTrainer with PEFT: as it comes, or in the fastest settings known for this CPU."""
     import torch
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
+    from loraloop.lm.probe import probe
     from loraloop.types import Sample
 
     class Stopwatch(TrainerCallback):
@@ -110,8 +110,12 @@ def run_trl(facts: dict[str, Any], *, best: bool) -> dict[str, float]:
     settings |= {"save_strategy": "no", "disable_tqdm": True, "use_cpu": True, "logging_steps": 1000}
     if best:
         settings |= {"gradient_checkpointing": False, "packing": True, "max_length": 768}
-        settings |= {"per_device_train_batch_size": 1, "bf16": True, "dataloader_pin_memory": False}
-    dtype = torch.bfloat16 if best else "auto"
+        settings |= {"per_device_train_batch_size": 1, "bf16": False, "dataloader_pin_memory": False}
+    dtype: Any = "auto"
+    if best:  # the faster one here: bfloat16 products are several times slower where the processor lacks them
+        name = probe(512).dtype
+        settings["bf16"] = name == "bfloat16"
+        dtype = getattr(torch, name)
     with tempfile.TemporaryDirectory() as folder:
         stopwatch = Stopwatch()
         trainer = SFTTrainer(
@@ -157,7 +161,8 @@ def compare(rows: Path, pairs: int, peers: tuple[str, ...]) -> dict[str, Any]:
 
 
 def learnt(base: str, home: Path, seeds: int) -> list[dict[str, float]]:
-    """Train with the recipe on all of the corpus, a seed at a time; loss on the gate split beside the base's."""
+    """Train as the demo does on all of the corpus, a seed at a time; loss on the gate split beside the base's."""
+    from loraloop.cli.demo import SCRIPTS
     from loraloop.evaluate.evaluator import LoRAEvaluator
     from loraloop.train.core import LoRATrainerCore
     from loraloop.wiring import open_home
@@ -170,7 +175,9 @@ def learnt(base: str, home: Path, seeds: int) -> list[dict[str, float]]:
             opened.data.samples(dataset, opened.template, split, length) for split in ("train", "validation", "gate")
         )
         for seed in range(seeds):
-            config = opened.settings.train.model_copy(update={"seed": seed, "output_dir": str(opened.adapter_dir)})
+            config = opened.settings.train.model_copy(
+                update={"seed": seed, "output_dir": str(opened.adapter_dir), "max_tokens": SCRIPTS[base].tokens}
+            )
             trainer = LoRATrainerCore(base, config, artifacts=opened.artifacts, cache=opened.folder / "bases")
             result = trainer.train_lora_adapter(f"seed-{seed}", train, validation_data=validation)
             evaluator = LoRAEvaluator(base, suites=(), cache=opened.folder / "bases")
@@ -184,9 +191,17 @@ def learnt(base: str, home: Path, seeds: int) -> list[dict[str, float]]:
             print(f"{base} seed {seed}: held-out loss {before.heldout_loss:.3f} -> {ours.heldout_loss:.3f} "
                   f"({drop:.1%} lower, {len(gate)} rows, {len(train)} trained, "
                   f"{result.metrics['tokens_per_s']:.0f} tokens/s)", flush=True)  # fmt: skip
-            found.append({"base_loss": before.heldout_loss, "loss": ours.heldout_loss, "drop_frac": drop,
-                          "heldout_rows": len(gate), "train_rows": len(train),
-                          "tokens_per_s": result.metrics["tokens_per_s"]})  # fmt: skip
+            found.append(
+                {
+                    "base_loss": before.heldout_loss,
+                    "loss": ours.heldout_loss,
+                    "drop_frac": drop,
+                    "heldout_rows": len(gate),
+                    "train_rows": len(train),
+                    "tokens": result.metrics["tokens"],
+                    "tokens_per_s": result.metrics["tokens_per_s"],
+                }
+            )
     return found
 
 
@@ -205,9 +220,7 @@ def main() -> None:
         found = run_loraloop(facts) if chosen.worker == "loraloop" else run_trl(facts, best=chosen.worker == "trl-best")
         print(json.dumps(found))
         return
-    result: dict[str, Any] = {"benchmark": "train", "at": datetime.now(UTC).isoformat(timespec="seconds")}
-    result["versions"] = {name: metadata.version(name) for name in ("torch", "transformers", "peft", "trl")}
-    result["machine"] = f"{os.cpu_count()} cores, {platform.machine()}"
+    result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for base in chosen.bases.split(","):
             home = Path(folder) / base
@@ -217,7 +230,7 @@ def main() -> None:
                 "speed": compare(rows, pairs, PEERS) if pairs else {},
                 "learnt": learnt(base, home, chosen.seeds),
             }
-    print(json.dumps(result))
+    record("train", result)
 
 
 if __name__ == "__main__":

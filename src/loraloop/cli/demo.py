@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 DEFAULT_FOLDER = ".loraloop-demo"
+_BRISK_GFLOPS = 130.0
+_LEAST_SHARE = 0.3
 _MARK = "demo-home"
 
 
@@ -33,6 +35,8 @@ class Script:
         questions: asked before and after every turn; the last one is corrected by a user before turn two.
         correction: what the user says the last answer should have been.
         held_back: topics of the corpus that arrive only before turn two.
+        tokens: trained on in each turn, at most, where training products run at 130 GFLOP/s or more; fewer on a
+            slower machine, so that the demo takes minutes everywhere.
     """
 
     base: str
@@ -41,6 +45,7 @@ class Script:
     questions: tuple[str, str, str]
     correction: str
     held_back: tuple[str, ...]
+    tokens: int
 
 
 SCRIPTS = {
@@ -65,6 +70,7 @@ SCRIPTS = {
             "politics",
             "psychology",
         ),
+        tokens=40_000,
     ),
     "gemma": Script(
         base="gemma",
@@ -73,6 +79,7 @@ SCRIPTS = {
         questions=("인공지능이 뭐야?", "너도 화가 날 때가 있어?", "오늘 저녁은 누가 차려?"),
         correction="오늘은 네가 요리사야! 나는 맛있는 메뉴를 골라 줄게.",
         held_back=("emotion", "food", "gossip", "history", "humor", "money", "movies", "politics", "psychology"),
+        tokens=16_000,
     ),
 }
 
@@ -121,8 +128,23 @@ class Demo:
             for path in self._folder.iterdir():
                 if path.name != "bases":
                     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        init_home(self._folder, base__model=self._script.base, language=self._script.language)
+        init_home(
+            self._folder,
+            base__model=self._script.base,
+            language=self._script.language,
+            train__max_tokens=self._affordable_tokens(),
+            train__eval_steps=40,
+        )
         (self._folder / _MARK).write_text("made by loraloop demo; removed by the next one\n")
+
+    def _affordable_tokens(self) -> int:
+        from ..lm.probe import probe
+
+        speed = probe(512).gflops
+        share = min(1.0, max(_LEAST_SHARE, speed / _BRISK_GFLOPS))
+        tokens = 100 * round(self._script.tokens * share / 100)
+        self._say(f"matrix products run at {speed:.0f} GFLOP/s here: at most {tokens:,} training tokens a turn")
+        return tokens
 
     def _base(self, home: Home) -> None:
         self._progress("convert", 0, 0)

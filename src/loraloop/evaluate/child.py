@@ -26,6 +26,7 @@ class _Asked:
     decoding: Any
     batch_size: int
     latency_items: int
+    scoring_threads: int
 
 
 def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     from ..lm.adapters import check_adapter, merged
     from ..lm.decode import Decoding
     from ..lm.loader import load_model, load_tokenizer
-    from ..lm.probe import DECODING_ROWS, probe
+    from ..lm.probe import DECODING_ROWS, available_cores, probe
     from ..lm.template import Template
 
     choice = probe(DECODING_ROWS, max_threads=spec.get("max_threads"), dtype=spec["dtype"])
@@ -51,6 +52,7 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
         decoding=Decoding(**spec["decoding"]),
         batch_size=spec["batch_size"],
         latency_items=spec["latency_items"],
+        scoring_threads=spec["threads"] or min(available_cores(), spec.get("max_threads") or available_cores()),
     )
     say("ready", dtype=choice.dtype, threads=torch.get_num_threads())
     found: dict[str, Any] = {}
@@ -90,15 +92,19 @@ def _subject(asked: _Asked, on_batch: Callable[[int], None]) -> Mapping[str, Any
 
 
 def _heldout_nll(asked: _Asked) -> list[float]:
+    import torch
+
     from ..lm.packed import PackedModel
 
     if not asked.heldout:
         return []
-    before = asked.model.config._attn_implementation
+    before, threads = asked.model.config._attn_implementation, torch.get_num_threads()
+    torch.set_num_threads(max(threads, asked.scoring_threads))
     try:
         return PackedModel(asked.model).row_nll(asked.heldout)
     finally:
-        asked.model.set_attn_implementation(before)  # generation needs the model's own attention
+        torch.set_num_threads(threads)  # generation is faster with fewer
+        asked.model.set_attn_implementation(before)  # and needs the model's own attention
 
 
 def _tell(say: Callable[..., None], begun: int, total: int, done: int) -> None:

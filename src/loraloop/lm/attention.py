@@ -7,12 +7,12 @@ tokens a row), so short groups use plain batched matrix products, which run 1.6x
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional as F
 
-from .packing import Group
+from .packing import Layout
 
 NAME = "loraloop_packed"
 SHORT_TOKENS = 384
@@ -66,21 +66,23 @@ def packed_attention(
     attention_mask: torch.Tensor | None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend within each row of a packed batch.
+    """Attend within each row of a packed batch, and from each row to the start all rows share.
 
     Args:
         query: (1, H, T, D); key, value: (1, K, T, D) with H a multiple of K (grouped queries).
-        attention_mask: ignored; the groups say which tokens belong together.
-        **kwargs: ``groups`` (from ``Packed``), ``scaling``, where the model has them ``sliding_window``, ``softcap``.
+        attention_mask: ignored; the layout says which tokens belong together.
+        **kwargs: ``layout`` (from ``Packed``), ``scaling``, where the model has them ``sliding_window``, ``softcap``.
 
     Returns:
         (1, T, H, D) and no weights.
     """
-    groups: tuple[Group, ...] = kwargs["groups"]
-    window, softcap = kwargs.get("sliding_window"), kwargs.get("softcap")
-    scaling = kwargs.get("scaling") or query.shape[-1] ** -0.5
+    layout: Layout = kwargs["layout"]
+    rule = _Rule(kwargs.get("scaling") or query.shape[-1] ** -0.5, kwargs.get("sliding_window"), kwargs.get("softcap"))
+    start = slice(0, layout.shared)
     outputs = []
-    for group in groups:
+    if layout.shared:
+        outputs.append(_attend(query[:, :, start], key[:, :, start], value[:, :, start], rule)[0])
+    for group in layout.groups:
         part = slice(group.begin, group.end)
         q, k, v = (
             _Gather.apply(x[0, :, part], group.gather_BL, group.scatter_N)  # type: ignore[no-untyped-call]
@@ -88,39 +90,58 @@ def packed_attention(
             .transpose(0, 1)
             for x in (query, key, value)
         )
-        banded = window is not None and window < group.longest
-        if softcap is None and not banded and (group.longest > SHORT_TOKENS or q.is_cuda):
-            out = F.scaled_dot_product_attention(
-                q, k, v, is_causal=True, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
+        if layout.shared:
+            k, v = (
+                torch.cat([x[:, :, start].expand(group.rows, -1, -1, -1), own], dim=2)
+                for x, own in ((key, k), (value, v))
             )
-        else:
-            out = _short_attention(q, k, v, scaling, _bias_LL(group.longest, window, str(q.device)), softcap=softcap)
+        out = _attend(q, k, v, rule)
         outputs.append(_Scatter.apply(out.transpose(0, 1).flatten(1, 2), group.scatter_N))  # type: ignore[no-untyped-call]
     joined_HTD = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
     return joined_HTD.transpose(0, 1).unsqueeze(0), None
 
 
+class _Rule(NamedTuple):
+    """What one layer's attention does to its scores."""
+
+    scaling: float
+    window: int | None
+    softcap: float | None
+
+
+def _attend(q_BHLD: torch.Tensor, k_BKCD: torch.Tensor, v_BKCD: torch.Tensor, rule: _Rule) -> torch.Tensor:
+    """Causal attention of the last L of C tokens. Returns (B, H, L, D)."""
+    own, context = q_BHLD.shape[2], k_BKCD.shape[2]
+    banded = rule.window is not None and rule.window < context
+    bias_LC = _bias_LL(context, rule.window, str(q_BHLD.device))[context - own :]
+    if rule.softcap is not None or banded or not (context > SHORT_TOKENS or q_BHLD.is_cuda):
+        return _short_attention(q_BHLD, k_BKCD, v_BKCD, bias_LC, rule)
+    return F.scaled_dot_product_attention(
+        q_BHLD,
+        k_BKCD,
+        v_BKCD,
+        attn_mask=None if own == context else bias_LC.to(q_BHLD.dtype),
+        is_causal=own == context,
+        scale=rule.scaling,
+        enable_gqa=q_BHLD.shape[1] != k_BKCD.shape[1],
+    )
+
+
 def _short_attention(
-    q_BHLD: torch.Tensor,
-    k_BKLD: torch.Tensor,
-    v_BKLD: torch.Tensor,
-    scaling: float,
-    bias_LL: torch.Tensor,
-    *,
-    softcap: Any,
+    q_BHLD: torch.Tensor, k_BKCD: torch.Tensor, v_BKCD: torch.Tensor, bias_LC: torch.Tensor, rule: _Rule
 ) -> torch.Tensor:
     """Plain attention: scores in the model's dtype, softmax in float32. Returns (B, H, L, D)."""
-    rows, heads, longest, dim = q_BHLD.shape
-    kv_heads = k_BKLD.shape[1]
-    shared = heads // kv_heads
-    q = (q_BHLD * scaling).reshape(rows * kv_heads, shared * longest, dim)
-    k = k_BKLD.reshape(rows * kv_heads, longest, dim)
-    v = v_BKLD.reshape(rows * kv_heads, longest, dim)
-    scores = torch.bmm(q, k.transpose(1, 2)).view(rows * kv_heads, shared, longest, longest)
-    if softcap is not None:
-        scores = softcap * torch.tanh(scores / softcap)
-    weights = torch.softmax(scores + bias_LL, dim=-1).to(v.dtype).view(rows * kv_heads, shared * longest, longest)
-    return torch.bmm(weights, v).view(rows, heads, longest, dim)
+    rows, heads, own, dim = q_BHLD.shape
+    kv_heads, context = k_BKCD.shape[1:3]
+    together = heads // kv_heads
+    q = (q_BHLD * rule.scaling).reshape(rows * kv_heads, together * own, dim)
+    k = k_BKCD.reshape(rows * kv_heads, context, dim)
+    v = v_BKCD.reshape(rows * kv_heads, context, dim)
+    scores = torch.bmm(q, k.transpose(1, 2)).view(rows * kv_heads, together, own, context)
+    if rule.softcap is not None:
+        scores = rule.softcap * torch.tanh(scores / rule.softcap)
+    weights = torch.softmax(scores + bias_LC, dim=-1).to(v.dtype).view(rows * kv_heads, together * own, context)
+    return torch.bmm(weights, v).view(rows, heads, own, dim)
 
 
 def register() -> None:

@@ -13,11 +13,12 @@ from torch.nn import functional as F
 from ..types import Sample
 from . import attention
 from .fused import FrozenHeadLoss, head_nll
-from .packing import Packed, batches, pack
+from .packing import IGNORED, Packed, batches, pack
 
 log = logging.getLogger(__name__)
 
 _PROBE_LENGTHS = (9, 5, 14)
+_PROBE_SHARED = 10
 
 
 class PackedModel:
@@ -46,8 +47,9 @@ class PackedModel:
             self._inner.set_attn_implementation(before)
             log.warning("%s cannot be packed; rows run one by one, slower", type(self._inner).__name__)
 
-    def loss_sum(self, packed: Packed) -> torch.Tensor:
+    def loss_sum(self, samples: Sequence[Sample]) -> torch.Tensor:
         """Sum over supervised positions of the negative log-likelihood in nats; differentiable."""
+        packed = self._pack(samples)
         if self.mode == "packed+head":
             hidden_SE = self._hidden(packed)
             total: torch.Tensor = FrozenHeadLoss.apply(hidden_SE, self._head().weight, packed.targets_S)  # type: ignore[no-untyped-call]
@@ -59,7 +61,7 @@ class PackedModel:
         """Negative log-likelihood in nats summed over each sample's supervised tokens, in the order given."""
         sums = [0.0] * len(samples)
         for batch in batches(samples, token_budget):
-            packed = pack([samples[row] for row in batch])
+            packed = self._pack([samples[row] for row in batch])
             if packed.targets_S.numel() == 0:
                 continue
             if self.mode == "packed+head":
@@ -71,9 +73,12 @@ class PackedModel:
                 sums[row] = total
         return sums
 
+    def _pack(self, samples: Sequence[Sample]) -> Packed:
+        return pack(samples, share=self.mode != "rows")
+
     def _hidden(self, packed: Packed) -> torch.Tensor:
         out = self._inner.base_model(
-            input_ids=packed.input_ids_1T, position_ids=packed.position_ids_1T, groups=packed.groups, use_cache=False
+            input_ids=packed.input_ids_1T, position_ids=packed.position_ids_1T, layout=packed.layout, use_cache=False
         )
         return out.last_hidden_state[0].index_select(0, packed.supervised_S)  # type: ignore[no-any-return]
 
@@ -87,7 +92,7 @@ class PackedModel:
         out = self._inner(
             input_ids=packed.input_ids_1T,
             position_ids=packed.position_ids_1T,
-            groups=packed.groups,
+            layout=packed.layout,
             use_cache=False,
             logits_to_keep=packed.supervised_S,
         )
@@ -105,14 +110,17 @@ class PackedModel:
         """The fastest mode whose logits equal those of plain rows within the dtype's rounding."""
         generator = torch.Generator().manual_seed(0)
         vocabulary = int(self._inner.get_input_embeddings().weight.shape[0])
-        rows = [torch.randint(0, vocabulary, (n,), generator=generator).tolist() for n in _PROBE_LENGTHS]
-        packed = pack([Sample(input_ids=tuple(row), labels=tuple(row)) for row in rows])
+        start, *rows = (
+            torch.randint(0, vocabulary, (n,), generator=generator).tolist() for n in (_PROBE_SHARED, *_PROBE_LENGTHS)
+        )
+        samples = [Sample((*start, *row), (*(IGNORED,) * (len(start) + 1), *row[1:])) for row in rows]
+        alone, packed = pack(samples, share=False), pack(samples)
         training = self._inner.training
         self._inner.eval()
         try:
             with torch.inference_mode():
                 self._inner.set_attn_implementation(plain)
-                expected_S = F.cross_entropy(self._logits_by_row(packed).float(), packed.targets_S, reduction="none")
+                expected_S = F.cross_entropy(self._logits_by_row(alone).float(), alone.targets_S, reduction="none")
                 self._inner.set_attn_implementation(attention.NAME)
                 for mode in ("packed+head", "packed"):
                     if self._agrees(mode, packed, expected_S):

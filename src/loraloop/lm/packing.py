@@ -1,8 +1,9 @@
 """Rows of unequal length in one sequence without padding, and the index maps attention needs.
 
-Rows are laid end to end, longest first. Attention alone works on small rectangles: rows of similar length form a
-group, each group is gathered to (rows, longest) and scattered back. Under a causal mask a padded tail is never seen
-by a real token, so no mask but the triangle is needed.
+Rows are laid end to end, longest first. A start that all rows share (a system prompt, the head of a chat template)
+is laid once, before them: under a causal mask its hidden states are the same in every row. Attention alone works on
+small rectangles: rows of similar length form a group, each group is gathered to (rows, longest) and scattered back.
+A padded tail is never seen by a real token, so no mask but the triangle is needed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 IGNORED = -100
 _SLACK_TOKENS = 12
 _SLACK_FRAC = 0.25
+_WORTH_SHARING = 3
+"""Shared tokens below which laying them once saves less than it costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,24 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """Which tokens of a packed batch attend to which.
+
+    Attributes:
+        shared: tokens at the beginning that every row starts with; 0 where each row stands alone.
+        groups: the rest of each row.
+    """
+
+    shared: int
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Packed:
     """A packed batch. T tokens, S supervised positions.
 
     Attributes:
-        input_ids_1T, position_ids_1T: what the model reads; positions restart at 0 in every row.
+        input_ids_1T, position_ids_1T: what the model reads; positions start anew in every row, after the shared start.
         supervised_S: positions whose next token is learnt; targets_S: that token; row_S: index of its row in the
             sequence ``pack`` was given.
     """
@@ -55,11 +71,11 @@ class Packed:
     supervised_S: torch.Tensor
     targets_S: torch.Tensor
     row_S: torch.Tensor
-    groups: tuple[Group, ...]
+    layout: Layout
 
     @property
     def tokens(self) -> int:
-        """Tokens in the batch, prompts and answers."""
+        """Tokens the model reads; fewer than the rows have where they share a start."""
         return self.input_ids_1T.shape[1]
 
 
@@ -79,40 +95,66 @@ def group_rows(lengths: Sequence[int]) -> list[list[int]]:
     return groups
 
 
-def pack(samples: Sequence[Sample]) -> Packed:
-    """Lay samples end to end, longest first. Needs at least one sample; a sample needs at least one token."""
+def shared_start(samples: Sequence[Sample]) -> int:
+    """Return how many first tokens all samples share before anything is learnt; 0 where sharing is not worth it.
+
+    Example:
+        >>> from loraloop.types import Sample
+        >>> prompt, hidden = tuple(range(10)), (IGNORED,) * 11
+        >>> shared_start([Sample((*prompt, 50, n), (*hidden, n)) for n in (60, 61)])
+        10
+    """
+    if len(samples) < 2:
+        return 0
+    # The token before the first learnt one predicts it, so it stays with its row.
+    firsts = (next((n for n, label in enumerate(s.labels) if label != IGNORED), len(s.labels)) for s in samples)
+    limit = min(firsts) - 1
+    first, *others = (sample.input_ids for sample in samples)
+    for place in range(limit):
+        if any(ids[place] != first[place] for ids in others):
+            limit = place
+            break
+    return limit if limit >= _WORTH_SHARING else 0
+
+
+def pack(samples: Sequence[Sample], *, share: bool = True) -> Packed:
+    """Lay samples end to end, longest first. Needs at least one sample; a sample needs at least one token.
+
+    Args:
+        share: lay a start that all samples share once.
+    """
     import torch
 
+    shared = shared_start(samples) if share else 0
     order = sorted(range(len(samples)), key=lambda row: (-len(samples[row].input_ids), row))
-    lengths = [len(samples[row].input_ids) for row in order]
-    ids: list[int] = []
-    positions: list[int] = []
+    ids: list[int] = list(samples[0].input_ids[:shared])
+    positions: list[int] = list(range(shared))
     supervised: list[int] = []
     targets: list[int] = []
     rows: list[int] = []
     for row in order:
         sample, start = samples[row], len(ids)
-        ids.extend(sample.input_ids)
-        positions.extend(range(len(sample.input_ids)))
-        for place, label in enumerate(sample.labels[1:]):
+        ids.extend(sample.input_ids[shared:])
+        positions.extend(range(shared, len(sample.input_ids)))
+        for place, label in enumerate(sample.labels[shared + 1 :]):
             if label != IGNORED:
                 supervised.append(start + place)
                 targets.append(label)
                 rows.append(row)
+    lengths = [len(samples[row].input_ids) - shared for row in order]
     return Packed(
         input_ids_1T=torch.tensor([ids]),
         position_ids_1T=torch.tensor([positions]),
         supervised_S=torch.tensor(supervised, dtype=torch.long),
         targets_S=torch.tensor(targets, dtype=torch.long),
         row_S=torch.tensor(rows, dtype=torch.long),
-        groups=tuple(_groups(lengths)),
+        layout=Layout(shared, tuple(_groups(lengths, begin=shared))),
     )
 
 
-def _groups(lengths: Sequence[int]) -> Iterator[Group]:
+def _groups(lengths: Sequence[int], begin: int) -> Iterator[Group]:
     import torch
 
-    begin = 0
     for members in group_rows(lengths):
         longest = lengths[members[0]]
         gather: list[int] = []

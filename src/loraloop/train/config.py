@@ -31,6 +31,8 @@ class LoRATrainingConfig(BaseModel):
     """Passes over the training rows, at most (early stopping may end sooner)."""
     min_steps: int = Field(default=40, ge=1)
     """Optimiser steps below which further passes are made, so that a few rows (a first correction) are learnt too."""
+    max_tokens: int = Field(default=0, ge=0)
+    """Tokens trained on at most, prompts included, whatever epochs and min_steps say; 0 is no limit."""
     warmup_steps: int = Field(default=20, ge=0)
     """Optimiser steps of rising learning rate, capped at a tenth of all steps."""
     output_dir: str = "./outputs/lora_adapters"

@@ -13,11 +13,11 @@ import torch
 
 from ..errors import TrainingCancelled, TrainingDiverged
 from ..lm.packed import PackedModel
-from ..lm.packing import batches, pack
+from ..lm.packing import batches
 from ..types import Sample
 from . import checkpoint
 from .config import LoRATrainingConfig
-from .order import IGNORED, all_steps, learning_rate_factor
+from .order import IGNORED, Plan, all_steps, learning_rate_factor
 
 Say = Callable[..., None]
 
@@ -85,13 +85,10 @@ class TrainingLoop:
         """
         resumed = self._resume()
         config = self._config
-        steps = all_steps(
-            [len(sample.input_ids) for sample in self._train],
-            config.batch_size * config.gradient_accumulation_steps,
-            config.seed,
-            config.epochs,
-            config.min_steps,
+        plan = Plan(
+            config.batch_size * config.gradient_accumulation_steps, config.epochs, config.min_steps, config.max_tokens
         )
+        steps = all_steps(self._train, plan, config.seed)
         stopped_early = False
         for step in range(self._progress.step, len(steps)):
             if self._cancelled():
@@ -115,7 +112,7 @@ class TrainingLoop:
         supervised = supervised_tokens(rows)
         total = 0.0
         for batch in batches(rows, self._config.token_budget):
-            loss = self._packed.loss_sum(pack([rows[n] for n in batch])) / max(1, supervised)
+            loss = self._packed.loss_sum([rows[n] for n in batch]) / max(1, supervised)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
         self._refuse_divergence(step, total)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..types import Sample
 
@@ -61,23 +63,61 @@ def steps_of_epoch(lengths: Sequence[int], rows_per_step: int, seed: int, epoch:
     return steps
 
 
-def all_steps(
-    lengths: Sequence[int], rows_per_step: int, seed: int, epochs: int, min_steps: int = 1
-) -> list[list[int]]:
-    """Return the rows of every optimiser step of a training.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long a training is.
 
-    Args:
-        lengths: tokens of each row.
+    Attributes:
+        rows_per_step: rows of one optimiser step.
         epochs: passes over the rows; as many more as it takes to reach ``min_steps`` steps.
+        max_tokens: tokens after which training ends whatever the rest says; 0 is no limit. The pass it falls into
+            takes rows at random, those first that stand more than once (corrections do).
+    """
+
+    rows_per_step: int
+    epochs: int
+    min_steps: int = 1
+    max_tokens: int = 0
+
+
+def all_steps(samples: Sequence[Sample], plan: Plan, seed: int) -> list[list[int]]:
+    """Return the rows of every optimiser step of a training; at least one step where there are samples.
 
     Example:
-        >>> len(all_steps([5] * 16, rows_per_step=8, seed=0, epochs=2, min_steps=9))
+        >>> from loraloop.types import Sample
+        >>> rows = [Sample((1, 2, n), (IGNORED, 2, n)) for n in range(16)]
+        >>> len(all_steps(rows, Plan(rows_per_step=8, epochs=2, min_steps=9), seed=0))
         10
+        >>> len(all_steps(rows, Plan(rows_per_step=8, epochs=2, max_tokens=3 * 24), seed=0))
+        3
     """
-    if not lengths:
+    if not samples:
         return []
-    passes = max(epochs, math.ceil(min_steps / math.ceil(len(lengths) / rows_per_step)))
-    return [rows for epoch in range(passes) for rows in steps_of_epoch(lengths, rows_per_step, seed, epoch)]
+    lengths = [len(sample.input_ids) for sample in samples]
+    passes = max(plan.epochs, math.ceil(plan.min_steps / math.ceil(len(samples) / plan.rows_per_step)))
+    steps: list[list[int]] = []
+    left = plan.max_tokens or sum(lengths) * passes
+    for epoch in range(passes):
+        rows = _affordable(samples, left, random.Random(f"rows-{seed}-{epoch}"))
+        left -= sum(lengths[row] for row in rows)
+        some = steps_of_epoch([lengths[row] for row in rows], plan.rows_per_step, seed, epoch)
+        steps.extend([rows[n] for n in step] for step in some)
+    return steps or [[0]]
+
+
+def _affordable(samples: Sequence[Sample], tokens: int, random_: random.Random) -> list[int]:
+    """The rows of one pass that fit into ``tokens``, in ascending order; all of them where they do."""
+    if sum(len(sample.input_ids) for sample in samples) <= tokens:
+        return list(range(len(samples)))
+    often = Counter(tuple(sample.input_ids) for sample in samples)
+    order = sorted(range(len(samples)), key=lambda row: (often[tuple(samples[row].input_ids)] == 1, random_.random()))
+    kept = []
+    for row in order:
+        tokens -= len(samples[row].input_ids)
+        if tokens < 0:
+            break
+        kept.append(row)
+    return sorted(kept)
 
 
 def learning_rate_factor(step: int, steps: int, warmup_steps: int) -> float:

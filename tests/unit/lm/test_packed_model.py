@@ -10,7 +10,7 @@ from loraloop.lm.adapters import attach
 from loraloop.lm.fused import fuse_lora
 from loraloop.lm.loader import load_model
 from loraloop.lm.packed import PackedModel
-from loraloop.lm.packing import IGNORED, pack
+from loraloop.lm.packing import IGNORED
 from loraloop.types import Sample
 
 ROWS = [
@@ -46,7 +46,7 @@ def test_packed_loss_and_gradients_equal_those_of_peft_row_by_row(tiny_base: Pat
     assert fuse_lora(fast) > 0
     packed = PackedModel(fast)
     assert packed.mode == "packed+head"
-    found = packed.loss_sum(pack(ROWS))
+    found = packed.loss_sum(ROWS)
     found.backward()
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
     gradients = {name: weight.grad for name, weight in fast.named_parameters() if weight.requires_grad}
@@ -79,4 +79,30 @@ def test_a_model_whose_head_may_not_be_fused_still_gives_its_own_loss(tiny_base:
     model.get_output_embeddings().weight.requires_grad_(True)
     packed = PackedModel(model)
     assert packed.mode == "packed"
-    assert packed.loss_sum(pack(ROWS)).item() == pytest.approx(expected, rel=1e-5)
+    assert packed.loss_sum(ROWS).item() == pytest.approx(expected, rel=1e-5)
+
+
+def shared_rows(longer_by: int = 0) -> list[Sample]:
+    """Rows that begin with the same 12 tokens, as a system prompt makes them."""
+    start = tuple(100 + n % 90 for n in range(12 + longer_by))
+    rows = []
+    for prompt, answer in ((4, 6), (9, 3), (2, 11)):
+        own = tuple(range(7 * prompt, 7 * prompt + prompt + answer))
+        rows.append(Sample((*start, *own), (IGNORED,) * (len(start) + prompt) + own[prompt:]))
+    return rows
+
+
+@pytest.mark.parametrize("longer_by", [0, 400], ids=["short", "long"])
+def test_a_start_that_rows_share_changes_neither_loss_nor_gradients(tiny_base: Path, longer_by: int) -> None:
+    """Reading a shared system prompt once gives the loss and the gradients of reading it with every row."""
+    apart, together = adapted(tiny_base), adapted(tiny_base)
+    rows = shared_rows(longer_by)
+    packed = [PackedModel(model) for model in (apart, together)]
+    one_by_one = sum((packed[0].loss_sum([row]) for row in rows), torch.zeros(()))
+    one_by_one.backward()
+    loss = packed[1].loss_sum(rows)
+    loss.backward()
+    assert loss.item() == pytest.approx(one_by_one.item(), rel=1e-5)
+    for one, other in zip(apart.parameters(), together.parameters(), strict=True):
+        if one.requires_grad:
+            torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-5)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loraloop.lm.packing import IGNORED, batches, group_rows, pack
+from loraloop.lm.packing import IGNORED, batches, group_rows, pack, shared_start
 from loraloop.types import Sample
 
 
@@ -19,9 +19,11 @@ def samples(draw: st.DrawFn) -> list[Sample]:
 
 @given(samples())
 def test_packing_keeps_every_token_and_every_target_once(rows: list[Sample]) -> None:
-    """No token is lost, padded or supervised twice, whatever the lengths."""
+    """No token is lost, padded or supervised twice, whatever the lengths; a shared start is laid once."""
     packed = pack(rows)
-    assert packed.tokens == sum(len(row.input_ids) for row in rows)
+    repeated = packed.layout.shared * (len(rows) - 1)
+    assert packed.tokens == sum(len(row.input_ids) for row in rows) - repeated
+    assert pack(rows, share=False).tokens == packed.tokens + repeated
     expected = sorted(label for row in rows for label in row.labels[1:] if label != IGNORED)
     assert sorted(packed.targets_S.tolist()) == expected
 
@@ -39,14 +41,31 @@ def test_every_target_is_predicted_from_the_token_before_it_in_its_own_row(rows:
 def test_groups_scatter_back_what_they_gather(rows: list[Sample]) -> None:
     """Gathering a slice to its rectangle and scattering it back gives the slice again."""
     packed = pack(rows)
-    reached = 0
-    for group in packed.groups:
+    reached = packed.layout.shared
+    for group in packed.layout.groups:
         assert group.begin == reached
         cells = group.gather_BL[group.scatter_N]
         assert cells.tolist() == list(range(group.end - group.begin))
         assert group.gather_BL.numel() == group.rows * group.longest
         reached = group.end
     assert reached == packed.tokens
+
+
+@given(samples())
+def test_only_what_every_row_starts_with_and_nobody_learns_is_shared(rows: list[Sample]) -> None:
+    """The shared start is the same tokens in every row, and no answer token or the one before it is among them."""
+    shared = shared_start(rows)
+    for row in rows:
+        assert row.input_ids[:shared] == rows[0].input_ids[:shared]
+        assert all(label == IGNORED for label in row.labels[: shared + 1])
+        assert shared < len(row.input_ids)
+
+
+def test_rows_that_differ_early_share_nothing() -> None:
+    """A start of a few tokens is not worth laying apart."""
+    rows = [Sample((1, 2, 3, n, 5, 6), (IGNORED,) * 5 + (6,)) for n in (10, 11)]
+    assert shared_start(rows) == 0
+    assert pack(rows).layout.shared == 0
 
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=40).map(lambda v: sorted(v, reverse=True)))

@@ -6,12 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loraloop.train.order import IGNORED, all_steps, learning_rate_factor, prompt_of, split_samples, steps_of_epoch
+from loraloop.train.order import (
+    IGNORED,
+    Plan,
+    all_steps,
+    learning_rate_factor,
+    prompt_of,
+    split_samples,
+    steps_of_epoch,
+)
 from loraloop.types import Sample
 
 rows = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=60).map(
     lambda pairs: [Sample((q, q, a), (IGNORED, IGNORED, a)) for q, a in pairs]
 )
+
+
+def different(count: int) -> list[Sample]:
+    """Rows of 3 to 5 tokens, no two alike."""
+    return [Sample((1, 2, *range(10 + n, 11 + n + n % 3)), (IGNORED,) * 2 + (3,) * (1 + n % 3)) for n in range(count)]
 
 
 @given(rows, st.floats(0.0, 0.9), st.integers(0, 5))
@@ -45,7 +58,29 @@ def test_the_learning_rate_rises_then_falls_within_its_bounds(steps: int, warmup
 @pytest.mark.parametrize(("rows", "min_steps", "steps"), [(16, 1, 4), (16, 40, 40), (3, 5, 5), (0, 40, 0)])
 def test_few_rows_are_passed_over_until_there_are_enough_steps(rows: int, min_steps: int, steps: int) -> None:
     """Passes are added until the least number of steps is reached, and every pass takes every row once."""
-    found = all_steps([5] * rows, rows_per_step=8, seed=0, epochs=2, min_steps=min_steps)
+    found = all_steps(different(rows), Plan(rows_per_step=8, epochs=2, min_steps=min_steps), seed=0)
     assert len(found) == steps
     seen = Counter(row for step in found for row in step)
     assert set(seen.values()) == ({len(found) // -(-rows // 8)} if rows else set())
+
+
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 400), st.integers(0, 3))
+def test_a_limit_of_tokens_is_never_passed(rows: int, epochs: int, limit: int, seed: int) -> None:
+    """Training ends at the limit, within a row of using it up, and is never empty."""
+    samples = different(rows)
+    found = all_steps(samples, Plan(rows_per_step=8, epochs=epochs, max_tokens=limit), seed)
+    spent = sum(len(samples[row].input_ids) for step in found for row in step)
+    whole = epochs * sum(len(sample.input_ids) for sample in samples)
+    assert spent <= max(limit, len(samples[0].input_ids))
+    assert spent >= min(whole, limit - max(len(sample.input_ids) for sample in samples) + 1)
+
+
+def test_what_stands_more_than_once_is_never_cut_first() -> None:
+    """Under a limit of half a pass, every copy of a correction is still trained on."""
+    samples = [*different(60), *[Sample((7, 7, 7), (IGNORED, 7, 7))] * 8]
+    limit = sum(len(sample.input_ids) for sample in samples) // 2
+    for seed in range(20):
+        seen = {
+            row for step in all_steps(samples, Plan(rows_per_step=8, epochs=1, max_tokens=limit), seed) for row in step
+        }
+        assert seen >= set(range(60, 68))
