@@ -233,7 +233,7 @@ class Loop:
 
     def _nothing_new(self, adapter: Adapter) -> Report:
         return Report(
-            id=f"rp-{adapter.digest[:16]}",
+            id=f"rp-{adapter.id.removeprefix('ad-')}",
             bot=self._bot,
             adapter_id=adapter.id,
             created_at=self._now(),

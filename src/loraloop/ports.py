@@ -158,6 +158,10 @@ class Store(Protocol):
     @property
     def events(self) -> EventStore: ...
 
+    def bots(self) -> list[str]:
+        """Every bot that has an adapter or a release, sorted."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -12,6 +12,7 @@ from ..lm.adapters import ALLOWED_FILES, adapter_digest, read_config
 from ..ports import ArtifactStore, Store
 from ..store.location import checked_name, inside
 from ..types import Adapter
+from .history import ALL
 from .retention import Stored
 
 
@@ -37,7 +38,7 @@ def adopt(name: str, adapter_dir: Path, artifacts: ArtifactStore, store: Store, 
         artifacts.publish(staged, digest)
     artifacts.verified(digest)
     known = store.adapters.get(f"ad-{digest[:16]}")
-    if known is not None:
+    if known is not None and known.bot == bot:
         return known
     base = str(read_config(folder).get("base_model_name_or_path") or "")
     if not base:
@@ -68,14 +69,18 @@ def adapter_of(store: Store, adapter_id: str) -> Adapter:
 
 
 def stored_adapters(adapter_dir: Path, artifacts: ArtifactStore, store: Store, bot: str) -> list[Stored]:
-    """Return every adapter on disk once, newest first: those of the store, then plain folders by age."""
+    """Return every adapter of a bot on disk once, newest first: those of the store, then plain folders by age.
+
+    A plain folder that another bot took its adapter from is that bot's.
+    """
     present = set(artifacts.digests())
     found: dict[str, Stored] = {}
     adopted: set[str] = set()
-    for adapter in store.adapters.list(bot):
+    for adapter in (adapter for any_bot in store.bots() for adapter in store.adapters.list(any_bot, ALL)):
         if adapter.digest in present:
-            found.setdefault(adapter.digest, Stored(adapter.name, adapter.digest))
             adopted.add(adapter.path)
+            if adapter.bot == bot:
+                found.setdefault(adapter.digest, Stored(adapter.name, adapter.digest))
     for name, path in _plain_folders(adapter_dir):
         if str(path.resolve()) not in adopted:
             found.setdefault(str(path), Stored(name, None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 from ..errors import UnknownThing
 from ..types import Release
 
+ALL = 1_000_000
+"""A limit that no history reaches."""
 BASE = "base"
 """Name of the base alone, as a target of a rollback."""
 RESTORES = "restores"
@@ -61,6 +63,14 @@ def before(live: Release, releases: Sequence[Release]) -> Release | None:
         return None
     earlier = by_id.get(effective.previous_id)
     return original(earlier, by_id) if earlier is not None else None
+
+
+def way_back(live: Release, releases: Sequence[Release]) -> Iterator[Release | None]:
+    """Yield what can be gone back to, nearest first: the release before, the one before that, ..., the base alone."""
+    at: Release | None = live
+    while at is not None:
+        at = before(at, releases)
+        yield at
 
 
 def named(target: str, releases: Sequence[Release]) -> Release | None:

@@ -19,15 +19,16 @@ from ..store.artifacts import LocalArtifacts
 from ..store.sql import open_store
 from ..thresholds import absolute_rules
 from ..types import Adapter, Decision, Release, plain
-from .adoption import adapter_of, adopt, forget, stored_adapters
+from .adoption import adopt, forget, stored_adapters
 from .config import DeploymentConfig
-from .history import before, folder_name, identity, metadata_of, named, next_release, original, return_to, told
+from .history import ALL, before, identity, named, next_release, original, told
+from .needs import needed
 from .production import Production
-from .retention import protected, removable
+from .recovery import recover
+from .retention import removable
+from .switch import Switch
 
 log = logging.getLogger(__name__)
-
-_ALL = 1_000_000
 
 
 class LoRADeploymentManager:
@@ -99,13 +100,14 @@ class LoRADeploymentManager:
             "method": method,
             "actor": actor,
             "created_at": now,
+            "status": "on_trial" if hours else "confirmed",
             "decision_id": decision.id,
             "trial_ends_at": now + timedelta(hours=hours) if hours else None,
             "serving": dict(serving or {}),
             "performance": plain(performance or {}),
         }
         release = next_release(next(iter(self._store.releases.history(self._bot, 1)), None), live, self._bot, facts)
-        return self._go_live(release, live, files)
+        return self._switch.go_live(release, live, files)
 
     def confirm(self, release_id: str | None = None, actor: str = "operator") -> Release:
         """End the trial of a release (the live one unless named): it stays.
@@ -127,23 +129,7 @@ class LoRADeploymentManager:
         Returns:
             What was done, in words; empty when nothing had to be.
         """
-        done: list[str] = []
-        live = self._store.releases.live(self._bot)
-        if live is not None and live.status == "on_trial" and live.trial_ends_at and self._now() > live.trial_ends_at:
-            back = self.rollback_adapter(actor="trial deadline")
-            went = f"went back to {back['target_adapter']}" if back["success"] else f"not gone back: {back['error']}"
-            unconfirmed = f"release {live.version} ({live.adapter_name}) was not confirmed by"
-            done.append(f"{unconfirmed} {live.trial_ends_at:%Y-%m-%d %H:%M} UTC; {went}")
-            live = self._store.releases.live(self._bot)
-        if live is not None and live.adapter_id is not None and not self._production.leads_to(folder_name(live)):
-            self._show(live, self._artifacts.verified(adapter_of(self._store, live.adapter_id).digest))
-            done.append("production/current leads to the live adapter again")
-        if (live is None or live.adapter_id is None) and self._production.current.is_symlink():
-            self._production.hide()
-            done.append("production/current was removed: the base alone is live")
-        for line in done:
-            log.warning("%s", line)
-        return done
+        return recover(self._switch, self._store, self._bot)
 
     # -- the older interface ------------------------------------------------------------------------------------------
 
@@ -199,20 +185,14 @@ class LoRADeploymentManager:
         try:
             if live is None:
                 raise DeployError("nothing was ever deployed, so there is nothing to go back from")
-            releases = self._store.releases.history(self._bot, _ALL)
+            releases = self._store.releases.history(self._bot, ALL)
             target = before(live, releases) if target_adapter is None else named(target_adapter, releases)
             if target == original(live, {release.id: release for release in releases}):
                 raise DeployError(f"{live.adapter_name} is what is live already", hint="name another: loraloop history")
-            files = None
-            if target is not None and target.adapter_id is not None:
-                files = self._artifacts.verified(adapter_of(self._store, target.adapter_id).digest)
-            release = return_to(target, live, releases[0], actor=actor, now=self._now())
-            release = self._go_live(release, live, files)
-            self._store.releases.set_status(live.id, "reverted")
+            release = self._switch.go_back(target, live, releases[0], actor)
         except LoraloopError as error:
             log.warning("roll back to %s failed: %s", target_adapter or "the previous release", error)
             return {"success": False, "target_adapter": target_adapter, "error": str(error), "hint": error.hint}
-        log.info("rolled back from release %s to %s as %s", live.id, release.adapter_name, release.id)
         return {
             "success": True,
             "target_adapter": release.adapter_name,
@@ -222,7 +202,7 @@ class LoRADeploymentManager:
         }
 
     def cleanup_old_adapters(self, keep_count: int | None = 5, *, dry_run: bool = False) -> dict[str, Any]:
-        """Remove old adapters and backups; never the live, previous, on-trial or pinned ones.
+        """Remove old adapters and backups; never the live, previous, on-trial or pinned ones of any bot of the home.
 
         Args:
             keep_count: newest adapters to keep besides; ``None`` is the setting.
@@ -231,9 +211,7 @@ class LoRADeploymentManager:
         keep = self.config.keep_adapters if keep_count is None else max(0, keep_count)
         live = self._store.releases.live(self._bot)
         stored = stored_adapters(self.adapter_dir, self._artifacts, self._store, self._bot)
-        releases = self._store.releases.history(self._bot, _ALL)
-        adapters = self._store.adapters.list(self._bot, _ALL)
-        safe = protected(live, releases, adapters, self.config.pinned, now=self._now())
+        safe = needed(self._store, self._artifacts, self._bot, self.config, now=self._now())
         gone = removable(stored, safe, keep)
         backups = 0
         if not dry_run:
@@ -252,7 +230,7 @@ class LoRADeploymentManager:
 
     def get_deployment_history(self, limit: int = 10) -> list[dict[str, Any]]:
         """Return the newest deployments first."""
-        releases = self._store.releases.history(self._bot, _ALL)
+        releases = self._store.releases.history(self._bot, ALL)
         names = {release.id: release.adapter_name for release in releases}
         return [told(release, names.get(release.previous_id or "")) for release in releases[:limit]]
 
@@ -280,20 +258,9 @@ class LoRADeploymentManager:
     def _store(self) -> Store:
         return self._given_store or open_store(self.production_dir.parent / "loraloop.db", self._clock)
 
-    def _go_live(self, release: Release, live: Release | None, files: Path | None) -> Release:
-        """Back up what serves, move the pointer, then let ``current`` follow; a crash leaves the old or the new."""
-        if live is not None and live.adapter_id is not None and self._production.current.is_dir():
-            self._production.back_up(live.adapter_name, self._production.current.resolve(), metadata_of(live))
-        published = self._store.releases.publish(release, live.version if live is not None else 0)
-        log.info("release %s (%s) is live, %s by %s", published.id, release.adapter_name, release.method, release.actor)
-        if files is None:
-            self._production.hide()
-        else:
-            self._show(published, files)
-        return published
-
-    def _show(self, release: Release, files: Path) -> None:
-        self._production.show(folder_name(release), files, metadata_of(release))
+    @cached_property
+    def _switch(self) -> Switch:
+        return Switch(self._store, self._artifacts, self._production, self._now)
 
     def _now(self) -> datetime:
         return self._clock.now() if self._clock else datetime.now(UTC)

@@ -44,13 +44,13 @@ def protected(
     *,
     now: datetime,
 ) -> set[str]:
-    """Return the names and digests that clean-up must leave: live, previous, on trial, pinned.
+    """Return the names and digests that clean-up must leave for one bot: live, previous, on trial, pinned.
 
     A release that was replaced before anybody confirmed it counts as on trial until its trial would have ended.
 
     Args:
         releases: of one bot, newest first.
-        adapters: of the same bot.
+        adapters: that this bot trained or released.
         pinned: names or ids.
     """
     on_trial = [release for release in releases if release.status == "on_trial"]
@@ -58,4 +58,4 @@ def protected(
     if live is not None:
         previous = before(live, releases)
         wanted |= {live.adapter_id, previous.adapter_id if previous else None}
-    return {a.digest for a in adapters if a.id in wanted or a.id in pinned} | set(pinned)
+    return {a.digest for a in adapters if a.id in wanted or a.id in pinned or a.name in pinned} | set(pinned)

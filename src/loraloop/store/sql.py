@@ -10,11 +10,12 @@ import sqlalchemy as sa
 
 from ..errors import StoreTooNew
 from ..ports import Clock
-from ..types import Adapter, Decision, Report
+from ..types import Decision, Report
+from . import tables
 from .conversations import Conversations
 from .database import Database
 from .events import Events
-from .values import Datasets, Releases, State, Values
+from .values import Adapters, Datasets, Releases, State, Values
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,7 @@ class SqlStore:
         self.events = events
         self.conversations = Conversations(database, events)
         self.datasets = Datasets(database, events)
-        self.adapters: Values[Adapter] = Values(
-            database, events, Adapter, "AdapterTrained", lambda a: {"adapter_id": a.id, "dataset_id": a.dataset_id}
-        )
+        self.adapters = Adapters(database, events)
         self.reports: Values[Report] = Values(
             database, events, Report, "AdapterEvaluated", lambda r: {"report_id": r.id, "adapter_id": r.adapter_id}
         )
@@ -43,6 +42,12 @@ class SqlStore:
         )
         self.releases = Releases(database, events)
         self.state = State(database)
+
+    def bots(self) -> list[str]:
+        """Return every bot that has an adapter or a release, sorted."""
+        named = sa.select(tables.records.c.bot).where(tables.records.c.kind == "Adapter")
+        with self._database.read() as connection:
+            return sorted(connection.execute(named.union(sa.select(tables.releases.c.bot))).scalars())
 
     def faults(self) -> list[str]:
         """Return what is wrong with the database, in words; empty when it is whole."""

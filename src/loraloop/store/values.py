@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from ..errors import DataError, StaleRelease, UnknownThing
-from ..types import CONSENTS_TO_LEARN, Dataset, DatasetRow, Record, Release
+from ..types import CONSENTS_TO_LEARN, Adapter, Dataset, DatasetRow, Record, Release
 from . import codec, tables
 from .database import Database
 from .events import Events
@@ -72,6 +73,23 @@ class Values(Generic[V]):
         query = sa.select(_R.c.body).where(_R.c.kind == self._kind.__name__, _R.c.id == value_id)
         body = connection.execute(query).scalar()
         return None if body is None else codec.decode(self._kind, body)
+
+
+class Adapters(Values[Adapter]):
+    """Adapters. Two bots may train the very same weights; each has a value of its own, with its dataset and name."""
+
+    def __init__(self, database: Database, events: Events) -> None:
+        super().__init__(
+            database, events, Adapter, "AdapterTrained", lambda a: {"adapter_id": a.id, "dataset_id": a.dataset_id}
+        )
+
+    def put(self, value: Adapter) -> Adapter:
+        """Store an adapter; one whose id another bot has already gets an id of its bot's own."""
+        stored = super().put(value)
+        if stored.bot == value.bot:
+            return stored
+        own = hashlib.sha256(f"{value.bot} {value.id}".encode()).hexdigest()[:16]
+        return super().put(replace(value, id=f"ad-{own}"))
 
 
 class Datasets(Values[Dataset]):

@@ -42,7 +42,7 @@ def live_bytes(manager: LoRADeploymentManager) -> bytes:
 def test_a_release_is_live_with_its_files(manager: LoRADeploymentManager, release: Callable[[int], Release]) -> None:
     """The first release is version 1, and ``current`` holds exactly its adapter's files and what they are."""
     first = release(1)
-    assert (first.version, first.previous_id, first.status) == (1, None, "on_trial")
+    assert (first.version, first.previous_id, first.status) == (1, None, "confirmed")
     current = manager.production_dir / "current"
     assert sorted(path.name for path in current.iterdir()) == ["adapter_config.json", WEIGHTS, "deployment.json",
                                                                "manifest.json"]  # fmt: skip

@@ -62,7 +62,7 @@ def test_the_release_before_stays_too() -> None:
 
 def test_before_anything_is_live_only_pins_protect() -> None:
     """With no release there is nothing to protect but pinned names and ids."""
-    assert protected(None, [], ADAPTERS, ["a1", "ad-2"], now=NOW) == {"d2", "a1", "ad-2"}
+    assert protected(None, [], ADAPTERS, ["a1", "ad-2"], now=NOW) == {"d1", "d2", "a1", "ad-2"}
     assert removable([Stored("a1", None)], {"a1"}, 0) == []
 
 

@@ -1,0 +1,79 @@
+"""Moves the live pointer to a release, and lets the production folder follow; the files are verified first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from ..ports import ArtifactStore, Store
+from ..types import Release
+from .adoption import adapter_of
+from .history import folder_name, metadata_of, return_to
+from .production import Production
+
+log = logging.getLogger(__name__)
+
+
+class Switch:
+    """The one place where what is live changes.
+
+    Args:
+        store: where the pointer is.
+        artifacts: where adapter files are.
+        production: the folder that shows what is live.
+        now: tells the time.
+    """
+
+    def __init__(
+        self, store: Store, artifacts: ArtifactStore, production: Production, now: Callable[[], datetime]
+    ) -> None:
+        self._store, self._artifacts, self.production, self.now = store, artifacts, production, now
+
+    def go_live(self, release: Release, live: Release | None, files: Path | None) -> Release:
+        """Back up what serves, move the pointer, then let ``current`` follow; a crash leaves the old or the new.
+
+        Args:
+            live: what serves until now.
+            files: the adapter's, verified; ``None`` where the base alone is to serve.
+
+        Raises:
+            StaleRelease: another release went live meanwhile.
+        """
+        if live is not None and live.adapter_id is not None and self.production.current.is_dir():
+            self.production.back_up(live.adapter_name, self.production.current.resolve(), metadata_of(live))
+        published = self._store.releases.publish(release, live.version if live is not None else 0)
+        log.info("release %s (%s) is live, %s by %s", published.id, release.adapter_name, release.method, release.actor)
+        if files is None:
+            self.production.hide()
+        else:
+            self._show(published, files)
+        return published
+
+    def go_back(self, target: Release | None, live: Release, newest: Release, actor: str) -> Release:
+        """Let an earlier release (``None``: the base alone) be live again.
+
+        Raises:
+            TamperedArtifact, UnknownThing: its files are not what they were; the live one still serves.
+            StaleRelease: another release went live meanwhile.
+        """
+        files = self._files_of(target) if target is not None and target.adapter_id is not None else None
+        release = self.go_live(return_to(target, live, newest, actor=actor, now=self.now()), live, files)
+        self._store.releases.set_status(live.id, "reverted")
+        log.info("rolled back from release %s to %s as %s", live.id, release.adapter_name, release.id)
+        return release
+
+    def show(self, live: Release) -> None:
+        """Let ``current`` lead to the files of what is live.
+
+        Raises:
+            TamperedArtifact, UnknownThing: they are not what they were.
+        """
+        self._show(live, self._files_of(live))
+
+    def _files_of(self, release: Release) -> Path:
+        return self._artifacts.verified(adapter_of(self._store, str(release.adapter_id)).digest)
+
+    def _show(self, release: Release, files: Path) -> None:
+        self.production.show(folder_name(release), files, metadata_of(release))
