@@ -34,7 +34,8 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
     site = Path(run(str(python), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])").strip())
-    run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--prefix", str(folder), str(wheel))
+    alone = ["--no-deps", "--ignore-installed"]  # or pip takes the package under test out of this environment
+    run(sys.executable, "-m", "pip", "install", "-q", *alone, "--prefix", str(folder), str(wheel))
     assert (site / "loraloop").is_dir()
     (site / "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     return python.parent
@@ -67,23 +68,24 @@ def test_the_wheel_holds_both_packages_their_data_and_the_licence(wheel: Path) -
     } == EXTRAS
 
 
-def test_an_installed_wheel_makes_a_home_and_imports_conversations(elsewhere: Path, tmp_path: Path) -> None:
+def test_an_installed_wheel_makes_a_home_and_imports_conversations(
+    elsewhere: Path, tmp_path: Path, tiny_base: Path
+) -> None:
     """Away from the checkout, the command and both packages work: suites load, the database is made, rows go in."""
     loraloop = str(elsewhere / "loraloop")
     assert metadata.version("loraloop") in run(loraloop, "--version", cwd=tmp_path)
     where = "import loraloop, training.lora_trainer_refactored as old; print(loraloop.__file__); print(old.__file__)"
     for line in run(str(elsewhere / "python"), "-c", where, cwd=tmp_path).splitlines():
         assert Path(line).is_relative_to(elsewhere.parent)
-    suites = (
-        "from loraloop.evaluate.suites import load_suite as s; print(len(s('ko_meals').items), len(s('en_chat').items))"
-    )
+    suites = "from loraloop.evaluate.suites import load_suite as s; print(len(s('ko_meals').items), "
+    suites += "len(s('en_small_talk').items))"
     korean, english = map(int, run(str(elsewhere / "python"), "-c", suites, cwd=tmp_path).split())
     assert korean >= 60
     assert english >= 20
     (tmp_path / "said.jsonl").write_text(
         json.dumps({"messages": [{"role": "user", "content": "hi there"}, {"role": "assistant", "content": "Hello!"}]})
     )
-    run(loraloop, "--home", "home", "init", "--base", "smollm2", cwd=tmp_path)
+    run(loraloop, "--home", "home", "init", "--base", str(tiny_base), cwd=tmp_path)
     told = json.loads(run(loraloop, "--home", "home", "import", "said.jsonl", "--json", cwd=tmp_path))
     assert told["new"] == 1
-    assert "healthy" in run(loraloop, "--home", "home", "doctor", "--json", cwd=tmp_path)
+    assert json.loads(run(loraloop, "--home", "home", "doctor", "--json", cwd=tmp_path))["whole"] is True
