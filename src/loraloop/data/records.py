@@ -5,7 +5,6 @@ Whoever hands them in vouches for approval and consent; they are redacted here b
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -29,13 +28,13 @@ def record_text(record: Mapping[str, Any], key: str) -> str:
 
 
 def record_score(record: Mapping[str, Any]) -> float | None:
-    """Return the quality score as a float, or ``None`` if it is no finite number."""
+    """Return the quality score as a float, or ``None`` if it is no number from 0 to 1: then it says nothing."""
     value = record.get("quality_score")
     try:
         score = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return None
-    return score if math.isfinite(score) else None
+    return score if 0 <= score <= 1 else None
 
 
 def record_time(record: Mapping[str, Any]) -> datetime:
