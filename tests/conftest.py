@@ -20,6 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
+
+if not os.environ.get("CI"):  # there Hypothesis has its own profile
+    settings.register_profile("unhurried", deadline=None)
+    settings.load_profile("unhurried")
 
 if TYPE_CHECKING:
     from loraloop.wiring import Home

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def turn(context: typer.Context, name: Name = None, actor: Actor = "operator", as_json: AsJson = False) -> None:
     """Run the loop once: collect, train, evaluate, gate, deploy. Exit code 1: not promoted."""
     session = session_of(context, as_json)
-    with session.opened() as home, turning(home), session.progress() as progress:
+    with session.opened() as home, session.progress() as progress:
         result = home.loop.turn(name, actor=actor, progress=progress)
     _tell_dataset(session, result.dataset)
     _tell_adapter(session, result.adapter)
@@ -241,7 +241,7 @@ def _tell_dataset(session: Session, dataset: Dataset) -> None:
 def _tell_adapter(session: Session, adapter: TrainedAdapter) -> None:
     facts = adapter.metrics
     loss = f"{facts['eval_loss']:.3f}" if facts.get("eval_loss") is not None else "-"
-    seconds = f"{facts.get('training_time', 0):.0f}"
+    seconds = f"{facts.get('training_seconds', 0):.0f}"
     tokens = f"{facts.get('tokens', 0):,}"
     session.say(t("adapter.made", name=adapter.name, id=adapter.id, tokens=tokens, seconds=seconds, loss=loss))
 

@@ -24,6 +24,9 @@ from .selection import select
 
 log = logging.getLogger(__name__)
 
+LEAST_REPEATS = 4
+"""Times a corrected row is trained however many of them there are, unless ``correction_weight`` is lower."""
+
 
 def dataset_id(bot: str, rows: Sequence[DatasetRow], correction_weight: int = 1) -> str:
     """Return ``ds-`` and 16 hex digits of the SHA-256 of a bot and its rows, in order.
@@ -190,7 +193,8 @@ class LoRADataManager:
     def samples(self, dataset: Dataset, template: TurnTemplate, split: Split, max_length: int) -> list[Sample]:
         """Return the samples of one split, read anew from the store and checked against the dataset.
 
-        A training row that a person corrected comes ``correction_weight`` times. Rows whose answer is too long get the
+        A training row that a person corrected comes ``correction_weight`` times, or as often as there are other rows
+        for each corrected one, if that is less (but ``LEAST_REPEATS`` times at least). Rows whose answer is too long get the
         drop reason ``answer_too_long``. Feedback that came after the dataset was made is left for the next one.
 
         Args:
@@ -202,8 +206,7 @@ class LoRADataManager:
         Raises:
             TamperedDataset: a row was changed or erased since the dataset was made, or the secret is another.
         """
-        weight = self._config().correction_weight if split == "train" else 1
-        found: list[Sample] = []
+        found: list[tuple[Sample, bool]] = []
         too_long: dict[str, str] = {}
         for row, said in self._verified(dataset, split):
             origin = (row.conversation_id, row.message_index)
@@ -211,7 +214,7 @@ class LoRADataManager:
             if sample is None:
                 too_long[f"{row.conversation_id}#{row.message_index}"] = "answer_too_long"
             else:
-                found.extend([sample] * (weight if said.is_correction else 1))
+                found.append((sample, said.is_correction))
         if too_long:
             conversations = self._need_store().conversations
             conversations.save_drops(self._bot, {**conversations.drops(self._bot), **too_long})
@@ -219,7 +222,14 @@ class LoRADataManager:
                 "%d %s rows have answers over %d tokens; raise max_length to learn from them",
                 len(too_long), split, max_length,
             )  # fmt: skip
-        return found
+        corrected = sum(is_correction for _, is_correction in found)
+        repeats = self._repeats(corrected, len(found) - corrected) if split == "train" else 1
+        return [sample for sample, is_correction in found for _ in range(repeats if is_correction else 1)]
+
+    def _repeats(self, corrected: int, others: int) -> int:
+        """How often each corrected row is trained: often enough to be learnt, never most of the training."""
+        weight = self._config().correction_weight
+        return min(weight, max(LEAST_REPEATS, others // max(1, corrected)))
 
     def _verified(self, dataset: Dataset, split: Split) -> Iterator[tuple[DatasetRow, CandidateRow]]:
         store = self._need_store()

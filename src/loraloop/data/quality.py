@@ -47,8 +47,9 @@ class DataQualityConfig(BaseModel):
     """Whether to refuse records and approvals for which only the calling code vouches."""
     exclude_distress: bool = True
     """Whether talks in which a child tells of harm, hunger or violence are kept out of training."""
-    correction_weight: int = Field(default=8, ge=1, le=100)
-    """How often an answer that a person corrected is trained where another is trained once."""
+    correction_weight: int = Field(default=24, ge=1, le=100)
+    """How often an answer that a person corrected is trained where another is trained once, at most: corrected answers
+    never make up more than half of a training unless they come four times each."""
 
 
 Check = Callable[[CandidateRow, DataQualityConfig], str | None]

@@ -26,35 +26,42 @@ class _Asked:
     decoding: Any
     batch_size: int
     latency_items: int
-    scoring_threads: int
+    threads: _Threads
+
+
+@dataclass(frozen=True, slots=True)
+class _Threads:
+    """CPU threads of each kind of work: scoring rows, answering many prompts, answering one."""
+
+    scoring: int
+    many: int
+    one: int
 
 
 def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     """Answer for each subject in turn, with its adapter merged as it will be served."""
-    import torch
-
     from ..lm.adapters import check_adapter, merged
     from ..lm.decode import Decoding
     from ..lm.loader import load_model, load_tokenizer
-    from ..lm.probe import DECODING_ROWS, available_cores, probe
+    from ..lm.probe import DECODING_ROWS, probe
     from ..lm.template import Template
 
     choice = probe(DECODING_ROWS, max_threads=spec.get("max_threads"), dtype=spec["dtype"])
-    if spec["threads"]:
-        torch.set_num_threads(spec["threads"])
     folder = Path(spec["base"])
     template = Template(load_tokenizer(folder), spec["system_prompt"])
+    model = load_model(folder, choice.dtype)
+    prompts = [template.prompt_ids([message(role, text) for role, text in turns]) for turns in spec["prompts"]]
     asked = _Asked(
-        model=load_model(folder, choice.dtype),
+        model=model,
         template=template,
-        prompts=[template.prompt_ids([message(role, text) for role, text in turns]) for turns in spec["prompts"]],
+        prompts=prompts,
         heldout=[Sample(**row) for row in spec["heldout"]],
         decoding=Decoding(**spec["decoding"]),
         batch_size=spec["batch_size"],
         latency_items=spec["latency_items"],
-        scoring_threads=spec["threads"] or min(available_cores(), spec.get("max_threads") or available_cores()),
+        threads=_threads(model, min(spec["batch_size"], max(1, len(prompts))), spec),
     )
-    say("ready", dtype=choice.dtype, threads=torch.get_num_threads())
+    say("ready", dtype=choice.dtype, threads=asked.threads.many)
     found: dict[str, Any] = {}
     total = len(spec["subjects"]) * len(asked.prompts)
     for number, subject in enumerate(spec["subjects"]):
@@ -67,10 +74,24 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     return found
 
 
+def _threads(model: Any, rows: int, spec: Mapping[str, Any]) -> _Threads:
+    from ..lm.probe import available_cores, race_threads
+
+    if fixed := spec["threads"]:
+        return _Threads(fixed, fixed, fixed)
+    most = spec.get("max_threads")
+    cores = min(available_cores(), most or available_cores())
+    return _Threads(cores, race_threads(model, rows, most), race_threads(model, 1, most))
+
+
 def _subject(asked: _Asked, on_batch: Callable[[int], None]) -> Mapping[str, Any]:
+    import torch
+
     from ..lm.decode import generate, timed_answer
 
+    torch.set_num_threads(asked.threads.scoring)
     nll = _heldout_nll(asked)
+    torch.set_num_threads(asked.threads.many)
     ids = generate(
         asked.model,
         asked.prompts,
@@ -79,6 +100,7 @@ def _subject(asked: _Asked, on_batch: Callable[[int], None]) -> Mapping[str, Any
         batch_size=asked.batch_size,
         on_batch=on_batch,
     )
+    torch.set_num_threads(asked.threads.one)
     timed = [
         timed_answer(asked.model, prompt, asked.template.stop_ids, asked.decoding)[1]
         for prompt in asked.prompts[: asked.latency_items]
@@ -92,19 +114,15 @@ def _subject(asked: _Asked, on_batch: Callable[[int], None]) -> Mapping[str, Any
 
 
 def _heldout_nll(asked: _Asked) -> list[float]:
-    import torch
-
     from ..lm.packed import PackedModel
 
     if not asked.heldout:
         return []
-    before, threads = asked.model.config._attn_implementation, torch.get_num_threads()
-    torch.set_num_threads(max(threads, asked.scoring_threads))
+    before = asked.model.config._attn_implementation
     try:
         return PackedModel(asked.model).row_nll(asked.heldout)
     finally:
-        torch.set_num_threads(threads)  # generation is faster with fewer
-        asked.model.set_attn_implementation(before)  # and needs the model's own attention
+        asked.model.set_attn_implementation(before)  # generation needs the model's own attention
 
 
 def _tell(say: Callable[..., None], begun: int, total: int, done: int) -> None:

@@ -18,8 +18,8 @@ class EvaluationConfig(BaseModel):
     """Randomness of answers; 0 always takes the likeliest token."""
     seed: int = 0
     """Of the drawing of answers; candidate, live adapter and base draw alike."""
-    batch_size: int = Field(default=16, ge=1)
-    """Questions answered at once."""
+    batch_size: int = Field(default=64, ge=1)
+    """Questions answered at once, at most; fewer where they are long."""
     latency_items: int = Field(default=3, ge=1)
     """Questions answered once more, one at a time, to measure the time of a single request."""
     max_heldout_rows: int = Field(default=400, ge=1)

@@ -10,6 +10,9 @@ from typing import Any
 
 from .loader import quiet_transformers
 
+MOST_CELLS = 16_384
+"""Tokens of one batch, prompts, answers and padding: what its keys and values need memory for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
@@ -43,19 +46,30 @@ def generate(
 
     Args:
         prompts: token ids; none may be empty.
+        batch_size: prompts answered at once, at most; fewer where they are long, so that memory stays bounded.
         on_batch: hears how many prompts are done.
     """
     answers: list[list[int]] = [[] for _ in prompts]
-    order = sorted(range(len(prompts)), key=lambda n: (len(prompts[n]), n))
     done = 0
-    for begin in range(0, len(order), batch_size):
-        members = order[begin : begin + batch_size]
+    for members in _batches([len(prompt) + decoding.max_new_tokens for prompt in prompts], batch_size):
         for n, ids in zip(members, _one_batch(model, [prompts[n] for n in members], stop_ids, decoding), strict=True):
             answers[n] = ids
         done += len(members)
         if on_batch is not None:
             on_batch(done)
     return answers
+
+
+def _batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+    """Yield indices, shortest first, at most ``batch_size`` and, padding counted, ``MOST_CELLS`` tokens at once."""
+    batch: list[int] = []
+    for n in sorted(range(len(lengths)), key=lambda n: (lengths[n], n)):
+        if batch and (len(batch) == batch_size or lengths[n] * (len(batch) + 1) > MOST_CELLS):
+            yield batch
+            batch = []
+        batch.append(n)
+    if batch:
+        yield batch
 
 
 def timed_answer(

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from typing import Any
 
-DTYPE_MARGIN = 1.1
+MARGIN = 1.1
 THREADS_MARGIN = 1.25
-DECODING_MARGIN = 1.5
 DECODING_ROWS = 16
 """Rows to probe with for decoding, in evaluation and in serving alike: both must come to the same dtype."""
 _MANY_ROWS = 256
+_RACE_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +46,55 @@ def probe(rows: int, width: int = 576, max_threads: int | None = None, dtype: st
             slower to be taken, for it also halves the memory that is read.
 
     Training products gain from every core, so there fewer threads must win by a quarter to be taken: a busy moment must
-    not change how sums are rounded from one run to the next. The torch thread count is left at the winner.
+    not change how sums are rounded from one run to the next. One product says little about decoding's many small steps;
+    ``race_threads`` measures those. The torch thread count is left at the winner.
     """
     import torch
 
-    limit = min(available_cores(), max_threads or available_cores())
     best: tuple[float, Choice] | None = None
-    for threads in sorted({1, 2, limit // 2, limit} - {0}):
-        if threads > limit:
-            continue
+    for threads in _candidates(max_threads):
         torch.set_num_threads(threads)
         for name in ("bfloat16", "float32") if dtype == "auto" else (dtype,):
             speed = _gflops(rows, width, getattr(torch, name))
-            weighted = speed * (DTYPE_MARGIN if name == "bfloat16" else 1.0)
-            if rows >= _MANY_ROWS and threads == limit:
+            weighted = speed * (MARGIN if name == "bfloat16" else 1.0)
+            if rows >= _MANY_ROWS and threads == _candidates(max_threads)[-1]:
                 weighted *= THREADS_MARGIN
-            if rows < _MANY_ROWS and threads == 1:
-                weighted *= DECODING_MARGIN
             if best is None or weighted > best[0]:
                 best = weighted, Choice(threads, name, speed)
     if best is None:
         raise ValueError("nothing to probe")
     torch.set_num_threads(best[1].threads)
     return best[1]
+
+
+def race_threads(model: Any, rows: int, max_threads: int | None = None) -> int:
+    """Time one decoding step of ``rows`` answers with each thread count, leave torch at the fastest and return it.
+
+    The model itself is timed, not one product: where threads wait badly for one another, hundreds of small steps lose
+    five times what the products in them gain. More threads must win by a tenth.
+    """
+    import torch
+
+    tokens_R1 = torch.zeros(rows, 1, dtype=torch.long)
+    best_s, best = float("inf"), 1
+    for threads in _candidates(max_threads):
+        torch.set_num_threads(threads)
+        spent = []
+        with torch.inference_mode():
+            for _ in range(_RACE_STEPS):
+                start = time.perf_counter()
+                model(input_ids=tokens_R1, use_cache=False)
+                spent.append(time.perf_counter() - start)
+        # the first step warms up
+        if (seconds := sorted(spent[1:])[len(spent) // 2 - 1] * (1.0 if threads == 1 else MARGIN)) < best_s:
+            best_s, best = seconds, threads
+    torch.set_num_threads(best)
+    return best
+
+
+def _candidates(max_threads: int | None) -> list[int]:
+    limit = min(available_cores(), max_threads or available_cores())
+    return sorted({1, 2, limit // 2, limit} & set(range(1, limit + 1)))
 
 
 def _gflops(rows: int, width: int, dtype: object) -> float:

@@ -41,7 +41,7 @@ class Speaker:
     ) -> None:
         from .adapters import check_adapter, merge_for_good
         from .loader import load_model, load_tokenizer
-        from .probe import DECODING_ROWS, probe
+        from .probe import DECODING_ROWS, probe, race_threads
         from .template import Template
 
         self._template = Template(load_tokenizer(folder), system_prompt)
@@ -51,6 +51,7 @@ class Speaker:
         if adapter is not None:
             check_adapter(adapter)
             merge_for_good(self._model, adapter)
+        race_threads(self._model, rows=1)
 
     def answer(self, messages: Sequence[Message]) -> Spoken:
         """Return the answer to a conversation that ends with a user's message."""

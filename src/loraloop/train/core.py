@@ -66,9 +66,13 @@ class LoRATrainerCore:
         config: frozen, or any object with ``.frozen()`` (read at each call); ``None`` is the recipe.
         artifacts: where adapters are published; ``None`` keeps them under ``config.output_dir``.
         cache: where a GGUF base is kept in dense form; ``None`` is ``output_dir/.bases``.
+
+    Attributes:
+        default_config: makes the config where none is given. folder_name: the name an adapter is kept under.
     """
 
     default_config: Callable[[], Any] = LoRATrainingConfig
+    folder_name: Callable[[str], str] = staticmethod(checked_name)
 
     def __init__(
         self,
@@ -105,7 +109,7 @@ class LoRATrainerCore:
         Raises:
             BadName, NotEnoughData, TrainingDiverged, TrainingCancelled, TrainingError, ModelError.
         """
-        checked_name(adapter_name, "adapter")
+        folder = self.folder_name(adapter_name)
         config = self._frozen()
         samples = valid_samples(training_data)
         if validation_data is None:
@@ -133,7 +137,7 @@ class LoRATrainerCore:
             train_loss=adapter.metrics["train_loss"],
             train_samples=len(train),
             eval_samples=len(validation),
-            adapter_path=str(inside(Path(config.output_dir), adapter_name)),
+            adapter_path=str(inside(Path(config.output_dir), folder)),
             trained_at=adapter.created_at.isoformat(),
             eval_loss=adapter.metrics["eval_loss"],
             adapter=adapter,
@@ -159,7 +163,7 @@ class LoRATrainerCore:
 
         config = self._frozen()
         return TrainingArguments(
-            output_dir=str(inside(Path(config.output_dir), checked_name(adapter_name, "adapter"))),
+            output_dir=str(inside(Path(config.output_dir), self.folder_name(adapter_name))),
             num_train_epochs=config.epochs,
             per_device_train_batch_size=config.batch_size,
             per_device_eval_batch_size=config.batch_size,
@@ -238,7 +242,7 @@ class LoRATrainerCore:
             shutil.rmtree(staged, ignore_errors=True)
             raise
         shutil.rmtree(work, ignore_errors=True)
-        artifacts.alias(Path(config.output_dir), name, digest)
+        artifacts.alias(Path(config.output_dir), self.folder_name(name), digest)
         now = self._clock.now() if self._clock else datetime.now(UTC)
         return Adapter(
             id=f"ad-{digest[:16]}",

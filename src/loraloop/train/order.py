@@ -45,19 +45,23 @@ def split_samples(samples: Sequence[Sample], validation_frac: float, seed: int) 
     return train, [samples[row] for row in sorted(held)]
 
 
-def steps_of_epoch(lengths: Sequence[int], rows_per_step: int, seed: int, epoch: int) -> list[list[int]]:
+def steps_of_epoch(samples: Sequence[Sample], rows_per_step: int, seed: int, epoch: int) -> list[list[int]]:
     """Return the rows of each optimiser step of one epoch; every row exactly once.
 
-    Rows are shuffled, then rows of similar length are put together within windows of a few steps (attention wastes
-    less), and the steps shuffled again.
+    Rows are shuffled, copies of one row (a correction) evenly over the epoch: in one step together they would count as
+    one lesson. Then rows of similar length are put together within windows of a few steps (attention wastes less), and
+    the steps shuffled again.
     """
     random_ = random.Random(f"order-{seed}-{epoch}")
-    rows = list(range(len(lengths)))
-    random_.shuffle(rows)
+    copies: dict[tuple[int, ...], list[int]] = {}
+    for row, sample in enumerate(samples):
+        copies.setdefault(tuple(sample.input_ids), []).append(row)
+    place = {row: (n + random_.random()) / len(alike) for alike in copies.values() for n, row in enumerate(alike)}
+    rows = sorted(place, key=lambda row: place[row])
     window = rows_per_step * _WINDOW_STEPS
     steps: list[list[int]] = []
     for begin in range(0, len(rows), window):
-        near = sorted(rows[begin : begin + window], key=lambda row: (lengths[row], row))
+        near = sorted(rows[begin : begin + window], key=lambda row: (len(samples[row].input_ids), row))
         steps.extend(near[n : n + rows_per_step] for n in range(0, len(near), rows_per_step))
     random_.shuffle(steps)
     return steps
@@ -100,7 +104,7 @@ def all_steps(samples: Sequence[Sample], plan: Plan, seed: int) -> list[list[int
     for epoch in range(passes):
         rows = _affordable(samples, left, random.Random(f"rows-{seed}-{epoch}"))
         left -= sum(lengths[row] for row in rows)
-        some = steps_of_epoch([lengths[row] for row in rows], plan.rows_per_step, seed, epoch)
+        some = steps_of_epoch([samples[row] for row in rows], plan.rows_per_step, seed, epoch)
         steps.extend([rows[n] for n in step] for step in some)
     return steps or [[0]]
 

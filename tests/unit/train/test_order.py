@@ -39,10 +39,21 @@ def test_no_prompt_stands_on_both_sides_of_a_split(samples: list[Sample], share:
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=200), st.integers(1, 16), st.integers(0, 3))
 def test_every_row_comes_once_an_epoch(lengths: list[int], rows_per_step: int, epoch: int) -> None:
     """An epoch visits each row exactly once, in an order the seed alone decides."""
-    steps = steps_of_epoch(lengths, rows_per_step, 7, epoch)
+    samples = [Sample((length,) * length, (length,) * length) for length in lengths]
+    steps = steps_of_epoch(samples, rows_per_step, 7, epoch)
     assert sorted(row for step in steps for row in step) == list(range(len(lengths)))
     assert all(1 <= len(step) <= rows_per_step for step in steps)
-    assert steps == steps_of_epoch(lengths, rows_per_step, 7, epoch)
+    assert steps == steps_of_epoch(samples, rows_per_step, 7, epoch)
+
+
+def test_copies_of_a_row_are_spread_over_the_epoch() -> None:
+    """Eight copies of a correction among 320 rows make at least three lessons, not one."""
+    samples = [*different(320), *[Sample((7, 7, 7), (IGNORED, 7, 7))] * 8]
+    for epoch in range(20):
+        steps = steps_of_epoch(samples, 8, 0, epoch)
+        together = [sum(row >= 320 for row in step) for step in steps]
+        assert sum(together) == 8
+        assert max(together) <= 3
 
 
 @given(st.integers(1, 500), st.integers(0, 500))
