@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from .errors import UnknownThing, WrongBase
-from .ports import ArtifactStore, Clock, Progress, Store
+from .ports import ArtifactStore, Clock, Progress, StateStore, Store
 from .store.location import checked_name
 from .types import Adapter, Dataset, Decision, Record, Release, Report, Sample, Split
 
@@ -71,6 +72,7 @@ class Parts:
         serving: what a release must remember beside the adapter.
         max_length: longest sample, in tokens.
         config_digest: of the training settings.
+        turning: held while the loop is turned, so that nothing else turns it meanwhile.
         name_adapter: ``(name, digest)``, gives a stored adapter a further name.
     """
 
@@ -84,6 +86,7 @@ class Parts:
     serving: Callable[[], Mapping[str, Any]]
     max_length: int
     config_digest: str
+    turning: Callable[[], AbstractContextManager[Any]]
     name_adapter: Callable[[str, str], Any]
 
 
@@ -96,6 +99,19 @@ class TurnResult(Record):
     report: Report
     decision: Decision
     release: Release | None
+
+
+def last_turn(state: StateStore, bot: str) -> tuple[int, datetime] | None:
+    """Return how many conversations there were when a bot's last whole turn began, and when it ended.
+
+    The schedule counts on from there; what its own runs learn from, it remembers itself.
+    """
+    kept = state.read(_turn_key(bot))
+    return (int(kept["rows"]), datetime.fromisoformat(kept["at"])) if kept else None
+
+
+def _turn_key(bot: str) -> str:
+    return f"turn:{bot}"
 
 
 class Loop:
@@ -123,15 +139,19 @@ class Loop:
             actor: who asked for it.
 
         Raises:
+            StoreBusy: this bot's loop is being turned already.
             LoraloopError: a step could not answer. What the steps before it made is kept and used by the next turn.
         """
         if name is not None:
             checked_name(name)  # before anything is made
-        dataset = self.collect()
-        adapter = self.train(dataset, name, progress=progress)
-        report = self.evaluate(adapter, progress=progress)
-        decision = self.gate(report, actor=actor)
-        release = self.deploy(decision, adapter, actor=actor)
+        with self._parts.turning():
+            rows = self._store.conversations.count(self._bot)
+            dataset = self.collect()
+            adapter = self.train(dataset, name, progress=progress)
+            report = self.evaluate(adapter, progress=progress)
+            decision = self.gate(report, actor=actor)
+            release = self.deploy(decision, adapter, actor=actor)
+            self._store.state.write(_turn_key(self._bot), {"rows": rows, "at": self._now().isoformat()})
         return TurnResult(dataset, adapter, report, decision, release)
 
     def collect(self) -> Dataset:
@@ -139,7 +159,15 @@ class Loop:
         return self._parts.data.build_dataset()
 
     def train(self, dataset: Dataset, name: str | None = None, *, progress: Progress | None = None) -> Adapter:
-        """Train on a dataset; an adapter of the same rows, base and settings is not trained twice."""
+        """Train on a dataset; an adapter of the same rows, base and settings is not trained twice.
+
+        Raises:
+            StoreBusy: this bot's loop is being turned already.
+        """
+        with self._parts.turning():
+            return self._train(dataset, name, progress)
+
+    def _train(self, dataset: Dataset, name: str | None, progress: Progress | None) -> Adapter:
         parts = self._parts
         name = self._next_name() if name is None else checked_name(name)
         known = self._trained_before(dataset)

@@ -1,43 +1,27 @@
-"""Whose turn it is: one process at a time turns a bot's loop, by hand or by its schedule."""
+"""Turning a home's loop: by hand, one at a time, and by its schedule."""
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
-
-from .errors import StoreBusy, StoreError
 
 if TYPE_CHECKING:
     from .schedule.scheduler import LoRAScheduler
     from .wiring import Home
 
 
-@contextmanager
-def turning(home: Home) -> Iterator[None]:
-    """Hold a bot's turn: two processes that train, decide and clean up at once would undo each other.
+def turning(home: Home) -> AbstractContextManager[None]:
+    """Hold a bot's turn over several steps, or over what must not happen during one.
 
     Raises:
-        StoreBusy: another process holds it. A process that dies lets go of it.
+        StoreBusy: its loop is being turned already.
     """
-    path = home.folder / f"turn-{home.bot}.lock"
-    try:
-        held = path.open("a")
-    except OSError as error:
-        raise StoreError(f"cannot write to {path}: {error.strerror}") from error
-    with held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreBusy(
-                f"another process turns the loop of bot {home.bot!r}", hint="wait for it to end, or stop it"
-            ) from None
-        yield
+    return home.turn_lock.held()
 
 
 def scheduled(home: Home) -> LoRAScheduler:
-    """Return the home's scheduler with the loop's steps as its callbacks."""
+    """Return the home's scheduler with the loop's steps as its callbacks; it holds the bot's turn over a whole run."""
     loop, scheduler = home.loop, home.scheduler
     made: dict[str, Any] = {}
 
@@ -47,13 +31,11 @@ def scheduled(home: Home) -> LoRAScheduler:
         return rows
 
     def train(name: str, rows: Sequence[Any]) -> Mapping[str, Any]:
-        with turning(home):
-            made["adapter"] = loop.train(made["dataset"], name)
+        made["adapter"] = loop.train(made["dataset"], name)
         return {"adapter_id": made["adapter"].id}
 
     def evaluate(name: str) -> Mapping[str, Any]:
-        with turning(home):
-            made["report"] = loop.evaluate(made["adapter"])
+        made["report"] = loop.evaluate(made["adapter"])
         return {"report_id": made["report"].id}
 
     def deploy(name: str, performance: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -11,13 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .controller import Loop, Parts
+from .controller import Loop, Parts, last_turn
 from .errors import StoreError, UnknownThing, UsageError
 from .lm.bases import Base, find_base
 from .settings import Settings, default_toml, load_settings
 from .store.artifacts import LocalArtifacts
 from .store.durable import write_durably
+from .store.secret import home_secret
 from .store.sql import SqlStore, open_store
+from .store.turn_lock import TurnLock
 
 if TYPE_CHECKING:
     from .data.manager import LoRADataManager
@@ -69,15 +70,12 @@ class Home:
     @cached_property
     def secret(self) -> bytes:
         """The key of pseudonyms and row digests: 32 random bytes in ``secret.key``, readable by the owner alone."""
-        path = self.folder / "secret.key"
-        try:
-            return bytes.fromhex(path.read_text(encoding="ascii"))
-        except FileNotFoundError:
-            return _new_secret(path)
-        except ValueError as error:
-            raise StoreError(
-                f"{path} is damaged", hint="restore it from a backup; without it nobody is known"
-            ) from error
+        return home_secret(self.folder / "secret.key")
+
+    @cached_property
+    def turn_lock(self) -> TurnLock:
+        """Held by whoever turns this bot's loop."""
+        return TurnLock(self.folder, self.bot)
 
     @cached_property
     def base(self) -> Base:
@@ -158,6 +156,8 @@ class Home:
             state=self.store.state,
             key=f"scheduler:{self.bot}",
             new_rows=lambda: self.store.conversations.count(self.bot),
+            last_turn=lambda: last_turn(self.store.state, self.bot),
+            turning=self.turn_lock.held,
         )
 
     @cached_property
@@ -170,12 +170,13 @@ class Home:
             trainer=self.trainer,
             evaluator=self.evaluator,
             deployer=self.deployer,
-            decide=partial(_decide, decide, self.settings.gate),
+            decide=partial(decide, config=self.settings.gate),
             base_id=lambda: self.base.id,
             template=lambda: self.template,
             serving=self.serving,
             max_length=self.settings.train.max_length,
             config_digest=self.settings.train.digest(),
+            turning=self.turn_lock.held,
             name_adapter=lambda name, digest: self.artifacts.alias(self.adapter_dir, name, digest),
         )
         return Loop(parts, self.store, self.artifacts, bot=self.bot)
@@ -242,17 +243,6 @@ class Home:
             system_prompt=str(serving["system_prompt"]),
             decoding=Decoding(**serving["decoding"]),
         )
-
-
-def _decide(decide: Any, config: Any, report: Any, *, actor: str, now: Any) -> Any:
-    return decide(report, config, actor=actor, now=now)
-
-
-def _new_secret(path: Path) -> bytes:
-    secret = secrets.token_bytes(32)
-    write_durably(path, secret.hex())
-    path.chmod(0o600)
-    return secret
 
 
 def init_home(folder: str | Path | None = None, **overrides: Any) -> Path:

@@ -11,6 +11,7 @@ from ..ports import StateStore
 from ..types import utc
 from .jobs import Job, job_from
 from .pipeline import Outcome
+from .triggers import Facts
 
 SCHEMA_VERSION = 1
 
@@ -20,9 +21,9 @@ class Memory:
     """Everything of one scheduler that outlives its process.
 
     Attributes:
-        last_training_time: when the last run that trained ended well.
-        last_run_at: when the last run ended, well or given up.
-        seen_rows: rows there were when the last good run began; what came since is new.
+        last_training_time: when the last run that trained ended well, or the last turn by hand.
+        last_run_at: when the last run ended, well or given up, or the last turn by hand.
+        seen_rows: rows there were when the last of those that went well began; what came since is new.
         jobs: runs that wait or are under way; one that was cut off by a crash is found here again.
         next_number: of the next job.
         last_outcome: how the last try ended.
@@ -70,6 +71,33 @@ class Memory:
             return after.changed(replace(job, not_before=again))
         left = tuple(one for one in self.jobs if one.number != job.number)
         return replace(after, jobs=left, last_run_at=self.last_run_at if skipped else now)
+
+    def after_turn(self, rows: int, at: datetime) -> Memory:
+        """Return the memory after the loop was turned without the scheduler: it learnt from the rows, too.
+
+        Args:
+            rows: there were when it began.
+            at: when it ended; one that is older than the last run changes nothing.
+        """
+        if self.last_run_at is not None and at <= self.last_run_at:
+            return self
+        return replace(self, seen_rows=rows, last_run_at=at, last_training_time=at)
+
+    def facts(self, now: datetime, rows: int | None, running: Job | None) -> Facts:
+        """Return what triggers look at.
+
+        Args:
+            rows: new ones; ``None`` where nothing counts them.
+            running: the job under way.
+        """
+        return Facts(
+            now=now,
+            last_run_at=self.last_run_at,
+            rows=rows,
+            running=running.name if running else None,
+            retrying=next((job.name for job in self.jobs if job.cause == "automatic"), None),
+            asked=tuple(job.name for job in self.jobs if job.cause == "manual"),
+        )
 
 
 class MemoryKeeper:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +22,7 @@ from .counting import new_row_count
 from .jobs import Job
 from .memory import Memory, MemoryKeeper, as_utc
 from .pipeline import Callbacks, Outcome, run_callbacks
-from .status import scheduler_status
+from .status import scheduler_status, to_say_at_start
 from .triggers import Facts, Reading, automatic, count_matters, manual
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class LoRAScheduler:
         key: under which the memory is kept.
         new_rows: counts all rows there are; those that came since the last good run are new. ``None`` takes what the
             ``data_collector`` callback gives as new.
+        last_turn: when the loop was last turned without this scheduler, and the rows there were; ``None`` before that.
+        turning: held around each run, so that nothing else turns the loop meanwhile.
         clock: tells the time; ``None`` for the system's.
 
     Attributes:
@@ -54,12 +57,14 @@ class LoRAScheduler:
         state: StateStore | None = None,
         key: str = "scheduler",
         new_rows: Callable[[], int] | None = None,
+        last_turn: Callable[[], tuple[int, datetime] | None] = lambda: None,
+        turning: Callable[[], AbstractContextManager[Any]] = nullcontext,
         clock: Clock | None = None,
     ) -> None:
         self.config = config if config is not None else SchedulerConfig()
         self._keeper, self._count_rows, self._clock = MemoryKeeper(state, key), new_rows, clock
         self._memory = self._keeper.load()
-        self._callbacks = Callbacks()
+        self._callbacks, self._last_turn, self._turning = Callbacks(), last_turn, turning
         self._wake = threading.Condition(threading.RLock())
         self._one_run = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -223,7 +228,8 @@ class LoRAScheduler:
         try:
             rows = self._count_rows() if self._count_rows is not None else 0
             required = config.min_samples_for_training if job.cause == "automatic" else 1
-            return run_callbacks(self._callbacks, job.name, required), None, rows
+            with self._turning():
+                return run_callbacks(self._callbacks, job.name, required), None, rows
         except Exception as error:
             again = None if isinstance(error, UsageError) else waiting.retry_at(job, self._now(), config)
             log.exception("run %s failed, %s", job.name, f"next try at {again:%H:%M:%S}" if again else "given up")
@@ -246,10 +252,12 @@ class LoRAScheduler:
             return self._memory.jobs[-1]
 
     def _held(self) -> Memory:
-        """The memory, with the last training time as a caller may have set it."""
+        """The memory, with the last training time as a caller may have set it, and the last turn by hand."""
         last = as_utc(self.last_training_time)
         if last != self._memory.last_training_time:
             self._memory = replace(self._memory, last_training_time=last, last_run_at=last)
+        if (turn := self._last_turn()) is not None:
+            self._hold(self._memory.after_turn(*turn))
         return self._memory
 
     def _keep(self, memory: Memory) -> None:
@@ -263,32 +271,20 @@ class LoRAScheduler:
         self.successful_runs, self.failed_runs = memory.successful_runs, memory.failed_runs
 
     def _facts(self, count: bool = True) -> Facts:
-        rows, seen = None, self._memory.seen_rows
+        with self._wake:
+            rows, seen = None, self._held().seen_rows
         if count:
             rows, seen = new_row_count(self._count_rows, self._callbacks.data_collector, seen)
         with self._wake:
-            memory, running = self._held(), self._running
-            self._memory = memory = replace(memory, seen_rows=min(seen, memory.seen_rows))
-        return Facts(
-            now=self._now(),
-            last_run_at=memory.last_run_at,
-            rows=rows,
-            running=running.name if running else None,
-            retrying=next((job.name for job in memory.jobs if job.cause == "automatic"), None),
-            asked=tuple(job.name for job in memory.jobs if job.cause == "manual"),
-        )
+            self._memory = memory = replace(self._memory, seen_rows=min(seen, self._memory.seen_rows))
+            return memory.facts(self._now(), rows, self._running)
 
     def _say_once(self) -> None:
         if self._warned:
             return
         self._warned = True
-        if not self._keeper.lasting:
-            log.warning("the scheduler forgets everything when this process ends; hand in state=open_store(...).state")
-        config = self._frozen()
-        if config.max_concurrent_training > 1:
-            log.warning("max_concurrent_training is %d; runs go one at a time", config.max_concurrent_training)
-        if not config.enable_auto_scheduling:
-            log.info("automatic runs are off (enable_auto_scheduling); manual triggers are served")
+        for level, text in to_say_at_start(self._frozen(), self._keeper.lasting):
+            log.log(level, "%s", text)
 
     def _frozen(self) -> SchedulerConfig:
         return self.config if isinstance(self.config, SchedulerConfig) else self.config.frozen()

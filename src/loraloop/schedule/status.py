@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from typing import Any
 
 from .config import SchedulerConfig
@@ -41,3 +43,18 @@ def scheduler_status(
         },
         "last_outcome": dict(memory.last_outcome) if memory.last_outcome else None,
     }
+
+
+def to_say_at_start(config: SchedulerConfig, lasting: bool) -> Iterator[tuple[int, str]]:
+    """Yield what whoever starts a scheduler should know, each with its log level.
+
+    Args:
+        lasting: whether its memory outlives the process.
+    """
+    if not lasting:
+        what = "the scheduler forgets everything when this process ends; hand in state=open_store(...).state"
+        yield logging.WARNING, what
+    if config.max_concurrent_training > 1:
+        yield logging.WARNING, f"max_concurrent_training is {config.max_concurrent_training}; runs go one at a time"
+    if not config.enable_auto_scheduling:
+        yield logging.INFO, "automatic runs are off (enable_auto_scheduling); manual triggers are served"
