@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from loraloop.schedule import config as schedule_config
-from loraloop.schedule.scheduler import LoRAScheduler
+from loraloop.schedule import scheduler
 
+from .names import callers_name
 from .translation import frozen_as
 
 __all__ = ["LoRAScheduler", "SchedulerConfig"]
@@ -47,3 +49,9 @@ class SchedulerConfig:
             log.info("max_concurrent_training=%d: one training at a time is done", self.max_concurrent_training)
             values["max_concurrent_training"] = 1
         return frozen_as(schedule_config.SchedulerConfig, values)
+
+
+class LoRAScheduler(scheduler.LoRAScheduler):
+    """The scheduler; callbacks get a caller's name as the caller gave it."""
+
+    check_name: Callable[[str], str] = staticmethod(callers_name)

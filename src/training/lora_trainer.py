@@ -19,7 +19,8 @@ from loraloop.errors import DeployError, UnknownThing
 from . import lora_trainer_core
 from .history import TrainingHistory, best_of, old_keys
 from .lora_trainer_refactored import NaviyamLoRATrainerRefactored, start_auto_lora_training
-from .trainer_config import config_from, setting
+from .names import folder_in
+from .trainer_config import config_from, schedule_part, setting
 
 __all__ = ["LoRATrainingConfig", "NaviyamLoRATrainer", "create_lora_trainer", "start_auto_lora_training"]
 
@@ -61,6 +62,7 @@ class NaviyamLoRATrainer(NaviyamLoRATrainerRefactored):
         self.adapter_performance: dict[str, dict[str, Any]] = kept["adapter_performance"]
         self.current_adapter_version: int = kept["current_adapter_version"]
         self.last_training_time: datetime | None = kept["last_training_time"]
+        self.scheduler.config = schedule_part(self.config, paused=self._daily_limit_reached)
 
     def start_auto_training(self) -> None:
         """Let training start by itself, unless ``auto_training_enabled`` is off."""
@@ -134,27 +136,27 @@ class NaviyamLoRATrainer(NaviyamLoRATrainerRefactored):
         """Samples of the good records of the last days."""
         return self._samples(None)
 
-    def _is_high_quality_data(self, data: Mapping[str, Any]) -> bool:
-        return self.data_manager.is_high_quality_data(data)
+    def _is_high_quality_data(self, d: Mapping[str, Any]) -> bool:
+        return self.data_manager.is_high_quality_data(d)
 
-    def _convert_to_training_sample(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _convert_to_training_sample(self, d: Mapping[str, Any]) -> dict[str, Any] | None:
         """One record as a sample; ``None`` where it has no text or too long an answer."""
-        samples = self.data_manager.convert_to_training_samples([data], self.model.tokenizer)
+        samples = self.data_manager.convert_to_training_samples([d], self.model.tokenizer)
         return samples[0] if samples else None
 
     def _should_trigger_training(self) -> bool:
         """Whether training would start by itself now."""
-        if self.is_training or self._daily_limit_reached():
+        if self.is_training:
             return False
         last, hours = self.last_training_time, setting(self.config, "training_interval_hours")
         if last is not None and datetime.now().astimezone() - last.astimezone() < timedelta(hours=hours):
             return False
         return self.scheduler.should_trigger_training()
 
-    def _evaluate_adapter_performance(self, adapter_name: str) -> dict[str, Any]:
+    def _evaluate_adapter_performance(self, name: str) -> dict[str, Any]:
         """The evaluator's performance with ``individual_scores, test_count, evaluation_timestamp``."""
         with self._cycle:
-            measured = self._evaluate(adapter_name)
+            measured = self._evaluate(name)
             performance = {
                 "individual_scores": [],
                 **measured,
@@ -162,46 +164,41 @@ class NaviyamLoRATrainer(NaviyamLoRATrainerRefactored):
                 "evaluation_timestamp": datetime.now().isoformat(),
             }
             if not performance.get("error"):
-                self.adapter_performance[adapter_name] = performance
+                self.adapter_performance[name] = performance
                 self._keep()
         return performance
 
-    def _should_deploy_new_adapter(self, adapter_name: str, performance: Mapping[str, Any]) -> bool:
+    def _should_deploy_new_adapter(self, name: str, performance: Mapping[str, Any]) -> bool:
         """Whether a performance meets the thresholds and is better than every other adapter's here.
 
         A performance of a score alone is judged by the score.
         """
         judged = {"test_cases_passed": 1, "total_test_cases": 1, **performance}
-        if not self.evaluator.should_deploy_adapter(adapter_name, judged, self._threshold()):
+        if not self.evaluator.should_deploy_adapter(name, judged, self._threshold()):
             return False
         others = {
-            name: one
-            for name, one in self.adapter_performance.items()
-            if name != adapter_name and one.get("valid", True)
+            other: one for other, one in self.adapter_performance.items() if other != name and one.get("valid", True)
         }
-        return self.evaluator.compare_adapters({**others, adapter_name: judged}) == adapter_name
+        return self.evaluator.compare_adapters({**others, name: judged}) == name
 
-    def _deploy_adapter(self, adapter_name: str) -> dict[str, Any]:
+    def _deploy_adapter(self, name: str) -> dict[str, Any]:
         """Deploy an adapter the caller decided on; recorded as forced where it was not measured or falls short.
 
         Raises:
             UnknownThing: (a ValueError) there is no such adapter. DeployError: it could not go live.
         """
-        performance = self.adapter_performance.get(adapter_name, {})
+        performance = self.adapter_performance.get(name, {})
         with self._cycle:
-            if not (self._adapters / adapter_name).is_dir():
-                raise UnknownThing(f"there is no adapter {adapter_name!r} in {self._adapters}", hint="train it first")
-            result = self._deploy(adapter_name, performance)
+            if not folder_in(self._adapters, name).is_dir():
+                raise UnknownThing(f"there is no adapter {name!r} in {self._adapters}", hint="train it first")
+            result = self._deploy(name, performance)
             if "reason" in result:
-                result = self.deployment_manager.deploy_adapter(adapter_name, performance, force_deploy=True)
+                result = self.deployment_manager.deploy_adapter(name, performance, force_deploy=True)
         if not result["success"]:
             raise DeployError(result["error"], hint=result["hint"])
         return result
 
     # -- what the scheduler calls --------------------------------------------------------------------------------------
-
-    def _scheduled_data(self) -> list[Mapping[str, Any]]:
-        return [] if self._daily_limit_reached() else super()._scheduled_data()
 
     def _scheduled_training(self, name: str, data: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         return self.train_lora_adapter(name, data)
@@ -210,6 +207,7 @@ class NaviyamLoRATrainer(NaviyamLoRATrainerRefactored):
         return self._evaluate_adapter_performance(name)
 
     def _daily_limit_reached(self) -> bool:
+        """Whether ``max_daily_trainings`` were done today; more are done only when somebody asks for them."""
         most = getattr(self.config, "max_daily_trainings", None)
         today = sum(one["timestamp"].date() == datetime.now().date() for one in self.training_history)
         return most is not None and today >= most

@@ -9,6 +9,7 @@ from typing import Any
 from loraloop.train import config as train_config
 from loraloop.train import core
 
+from . import names
 from .translation import frozen_as
 
 __all__ = ["LoRATrainerCore", "LoRATrainingConfig"]
@@ -48,6 +49,7 @@ class LoRATrainingConfig:
 
 
 class LoRATrainerCore(core.LoRATrainerCore):
-    """The trainer; where no config is given, the older defaults hold."""
+    """The trainer; where no config is given, the older defaults hold. Adapters are called as the caller does."""
 
     default_config: Callable[[], Any] = LoRATrainingConfig
+    folder_name: Callable[[str], str] = staticmethod(names.folder_name)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from .lora_deployment_manager import LoRADeploymentManager
 from .lora_evaluator import LoRAEvaluator
 from .lora_scheduler import LoRAScheduler
 from .lora_trainer_core import LoRATrainerCore
+from .names import folder_in
 from .seen_rows import SeenRows
 from .trainer_config import RefactoredLoRAConfig, config_from, quality_part, schedule_part, setting
 
@@ -181,10 +181,10 @@ class NaviyamLoRATrainerRefactored:
         """Return statistics of the records that would be trained on now."""
         return self.data_manager.get_data_statistics(self.data_manager.collect_training_data())
 
-    def compare_adapter_performance(self, adapter_names: Sequence[str]) -> str:
+    def compare_adapter_performance(self, names: Sequence[str]) -> str:
         """Evaluate each adapter and return the best one's name; empty where none gave a valid answer."""
         with self._cycle:
-            measured = {name: self._evaluate(name) for name in dict.fromkeys(adapter_names)}
+            measured = {name: self._evaluate(name) for name in dict.fromkeys(names)}
         valid = {name: performance for name, performance in measured.items() if performance.get("valid", False)}
         for name in measured.keys() - valid.keys():
             why = measured[name].get("error") or measured[name].get("reason")
@@ -233,8 +233,7 @@ class NaviyamLoRATrainerRefactored:
     def _deploy(self, name: str, performance: Mapping[str, Any]) -> dict[str, Any]:
         try:
             now = datetime.now(UTC)
-            found = adopt(name, self._adapters, self._artifacts, self._store, bot=_BOT, now=now)
-            adapter = replace(found, name=name)
+            adapter = adopt(name, self._adapters, self._artifacts, self._store, bot=_BOT, now=now, find=folder_in)
             decision = decide(adapter, performance, self._threshold(), actor=_ACTOR, now=now)
             self._store.decisions.put(decision)
             if not self.evaluator.should_deploy_adapter(name, performance, self._threshold()):
@@ -283,7 +282,8 @@ def create_lora_trainer(
     """Return a trainer.
 
     Args:
-        config: ``None``, a dict of settings, or a config object of either generation.
+        config: ``None``, a dict of settings, or a config object of either generation (``max_daily_trainings`` is
+            heeded by the oldest trainer alone).
         config_dict: the same under the older keyword.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -71,9 +71,28 @@ def quality_part(config: Any) -> Shared[Any]:
     return Shared(DataQualityConfig(), config, _shared(config, fields(DataQualityConfig)))
 
 
-def schedule_part(config: Any) -> Shared[schedule_config.SchedulerConfig]:
-    """Return what the scheduler reads of the trainer's config."""
-    return Shared(SchedulerConfig(), config, _shared(config, fields(SchedulerConfig)))
+def schedule_part(config: Any, paused: Callable[[], bool] = lambda: False) -> Shared[schedule_config.SchedulerConfig]:
+    """Return what the scheduler reads of the trainer's config.
+
+    Args:
+        paused: asked at each look; while it says so nothing starts by itself, and what is asked for by hand does.
+    """
+    return Pausable(SchedulerConfig(), config, _shared(config, fields(SchedulerConfig)), paused)
+
+
+class Pausable(Shared[schedule_config.SchedulerConfig]):
+    """The scheduler's part of a larger config, with automatic runs off for a while; see ``schedule_part``."""
+
+    __slots__ = ("_paused",)
+
+    def __init__(self, own: SchedulerConfig, owner: Any, names: Mapping[str, str], paused: Callable[[], bool]) -> None:
+        super().__init__(own, owner, names)
+        object.__setattr__(self, "_paused", paused)
+
+    def frozen(self) -> schedule_config.SchedulerConfig:
+        """The scheduler's frozen config, as the larger one and the pause say now."""
+        found = super().frozen()
+        return found.model_copy(update={"enable_auto_scheduling": False}) if self._paused() else found
 
 
 def _shared(config: Any, parts: Any) -> dict[str, str]:

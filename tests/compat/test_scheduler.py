@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from loraloop.testing.clock import MovedClock
 from training.lora_scheduler import LoRAScheduler, SchedulerConfig
 
 from .callers import GOOD, as_json, holds_as_config, reads_like_a_dict, takes, wait_for
@@ -221,6 +222,55 @@ def test_a_failed_run_is_counted_and_tried_again_where_that_is_wanted(
     assert status["statistics"]["success_rate"] == 0.0
     assert status["queue"]["pending_jobs"] == pending
     assert scheduler.last_training_time is None
+
+
+@pytest.mark.parametrize("most", [0, 3])
+def test_a_failed_run_is_tried_again_as_often_as_the_config_says(pipeline: Pipeline, most: int) -> None:
+    """After the first try come ``max_retry_count`` more under the same name, then none before the next interval."""
+    clock = MovedClock()
+    scheduler = LoRAScheduler(SchedulerConfig(max_retry_count=most), clock=clock)
+    scheduler.set_callbacks(pipeline.collect, pipeline.train, pipeline.evaluate, pipeline.deploy)
+    pipeline.fails = True
+    for _ in range(10):
+        scheduler.run_due()
+        clock.move(hours=1)
+        if scheduler.get_scheduler_status()["queue"]["pending_jobs"] == 0:
+            break
+    assert (scheduler.total_training_runs, scheduler.failed_runs, scheduler.successful_runs) == (1 + most, 1 + most, 0)
+    assert len({name for _, name, _ in pipeline.calls}) == 1
+    assert scheduler.run_due() is None
+    pipeline.fails = False
+    clock.move(hours=6)
+    scheduler.run_due()
+    assert scheduler.successful_runs == 1
+    rate = scheduler.get_scheduler_status()["statistics"]["success_rate"]
+    assert rate == pytest.approx(100 / (2 + most))
+
+
+def test_a_retry_that_succeeds_ends_the_trying(pipeline: Pipeline) -> None:
+    """The second try deploys the adapter under the name of the first, and nothing waits afterwards."""
+    clock = MovedClock()
+    scheduler = LoRAScheduler(clock=clock)
+    scheduler.set_callbacks(pipeline.collect, pipeline.train, pipeline.evaluate, pipeline.deploy)
+    pipeline.fails = True
+    scheduler.run_due()
+    pipeline.fails = False
+    clock.move(hours=1)
+    scheduler.run_due()
+    assert [call[0] for call in pipeline.calls] == ["train", "train", "evaluate", "deploy"]
+    assert len({call[1] for call in pipeline.calls}) == 1
+    assert scheduler.get_scheduler_status()["queue"]["pending_jobs"] == 0
+    assert scheduler.get_scheduler_status()["statistics"]["success_rate"] == 50.0
+
+
+def test_without_auto_scheduling_only_what_is_asked_for_runs(scheduler: LoRAScheduler, pipeline: Pipeline) -> None:
+    """A started scheduler whose ``enable_auto_scheduling`` is off trains nothing but manual runs."""
+    scheduler.config = SchedulerConfig(enable_auto_scheduling=False)
+    scheduler.start_auto_training()
+    assert scheduler.is_running is True
+    assert scheduler.manual_trigger_training("asked_for") is True
+    wait_for(lambda: scheduler.successful_runs == 1, 5)
+    assert [call[1] for call in pipeline.calls] == ["asked_for"] * 3
 
 
 def test_only_some_callbacks_may_be_set_and_one_replaced(pipeline: Pipeline) -> None:

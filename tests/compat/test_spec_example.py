@@ -10,6 +10,7 @@ import pytest
 from loraloop.testing.wrappers import Plain, Speaking
 from training.lora_data_manager import LoRADataManager
 from training.lora_deployment_manager import LoRADeploymentManager
+from training.lora_evaluator import LoRAEvaluator
 
 from .callers import GOOD, TRAINING_KEYS, Collector, Unchanged, make_records, reads_like_a_dict, wait_for
 
@@ -35,7 +36,7 @@ def test_existing_code_runs_word_for_word(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Every line runs, the result has its keys, the manual run is done, and the model handed in stays as it was."""
+    """Every line runs: trained, manually trained, gone back to what was live before; the model stays as it was."""
     monkeypatch.chdir(tmp_path)
     for name, folder in zip(("previous_adapter", "adapter1", "adapter2"), adapter_folders.values(), strict=True):
         shutil.copytree(folder, tmp_path / "outputs" / "lora_adapters" / name)
@@ -58,4 +59,11 @@ def test_existing_code_runs_word_for_word(
     assert (tmp_path / "outputs" / "lora_adapters" / "custom_adapter").exists()
     assert names["stats"]["count"] == 8
     assert names["best"] in ("adapter1", "adapter2")
+    told = [(one["adapter_name"], one["deployment_method"]) for one in LoRADeploymentManager().get_deployment_history()]
+    assert ("previous_adapter", "rollback") in told
+    live, kept = (tmp_path / "outputs" / folder / "adapter_model.safetensors" for folder in
+                  ("production_adapters/current", "lora_adapters/previous_adapter"))  # fmt: skip
+    assert live.read_bytes() == kept.read_bytes()
+    if not speaks:
+        assert isinstance(LoRAEvaluator(plain).generate_test_response("안녕하세요"), str)
     before.check()

@@ -1,5 +1,6 @@
 """``training.lora_trainer_core`` as its callers know it."""
 
+import copy
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ def training(plain: Plain, samples: list[dict[str, Any]], tmp_path_factory: pyte
     """One training of the default kind, watched while it ran."""
     folder = tmp_path_factory.mktemp("core")
     core = LoRATrainerCore(plain, LoRATrainingConfig(output_dir=str(folder / "adapters")))
-    before, told = Unchanged(plain), {}
+    before, rows, told = Unchanged(plain), copy.deepcopy(samples), {}
     idle = core.get_training_status()
     thread = threading.Thread(target=lambda: told.update(result=core.train_lora_adapter("test_adapter", samples)))
     thread.start()
@@ -29,6 +30,7 @@ def training(plain: Plain, samples: list[dict[str, Any]], tmp_path_factory: pyte
     busy = core.get_training_status()
     thread.join()
     before.check()
+    assert samples == rows
     return {"result": told["result"], "idle": idle, "busy": busy, "after": core.get_training_status()}
 
 

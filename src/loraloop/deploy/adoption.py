@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,14 +16,36 @@ from ..types import Adapter
 from .history import ALL
 from .retention import Stored
 
+Find = Callable[[Path, str], Path]
 
-def adopt(name: str, adapter_dir: Path, artifacts: ArtifactStore, store: Store, *, bot: str, now: datetime) -> Adapter:
+
+def folder_of(adapter_dir: Path, name: str) -> Path:
+    """Return the folder in which an adapter is kept, whether or not it is there.
+
+    Raises:
+        BadName: the name could lead elsewhere.
+    """
+    return inside(adapter_dir, checked_name(name))
+
+
+def adopt(
+    name: str,
+    adapter_dir: Path,
+    artifacts: ArtifactStore,
+    store: Store,
+    *,
+    bot: str,
+    now: datetime,
+    find: Find = folder_of,
+) -> Adapter:
     """Return the adapter of a name as a stored, verified value; a plain folder is copied into the store first.
+
+    It bears the name asked for, also where the very same weights are known under another.
 
     Raises:
         BadName: the name could lead elsewhere. UnknownThing: nothing has it. ArtifactError: its files are unsafe.
     """
-    folder = inside(adapter_dir, checked_name(name)).resolve()
+    folder = find(adapter_dir, name).resolve()
     if not folder.is_dir():
         raise UnknownThing(f"there is no adapter {name!r} in {adapter_dir}", hint="train it first")
     digest = adapter_digest(folder)
@@ -39,7 +62,7 @@ def adopt(name: str, adapter_dir: Path, artifacts: ArtifactStore, store: Store, 
     artifacts.verified(digest)
     known = store.adapters.get(f"ad-{digest[:16]}")
     if known is not None and known.bot == bot:
-        return known
+        return replace(known, name=name)
     base = str(read_config(folder).get("base_model_name_or_path") or "")
     if not base:
         raise ArtifactError(f"adapter {name!r} does not say for which base it was made")

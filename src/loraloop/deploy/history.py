@@ -74,16 +74,21 @@ def way_back(live: Release, releases: Sequence[Release]) -> Iterator[Release | N
 
 
 def named(target: str, releases: Sequence[Release]) -> Release | None:
-    """Return the newest release a person means: its id or version, or its adapter's name or id; ``None`` is the base.
+    """Return the newest release a person means: its adapter's name or id, or its id or version; ``None`` is the base.
+
+    An adapter's name goes before everything else it could mean; capitals in it make no difference.
 
     Raises:
         UnknownThing: none was ever released.
     """
+    newest_first = sorted(releases, key=lambda release: -release.version)
+    called = [one for one in newest_first if one.adapter_id and one.adapter_name.lower() == target.lower()]
+    meant = [one for one in newest_first if target in (one.id, str(one.version), one.adapter_id)]
+    found = next(iter(called or meant), None)
+    if found is not None:
+        return original(found, {release.id: release for release in releases})
     if target == BASE:
         return None
-    for release in sorted(releases, key=lambda release: -release.version):
-        if target in (release.id, str(release.version), release.adapter_name, release.adapter_id):
-            return original(release, {r.id: r for r in releases})
     raise UnknownThing(f"{target!r} was never released", hint="see loraloop history")
 
 

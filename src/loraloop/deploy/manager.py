@@ -19,7 +19,7 @@ from ..store.artifacts import LocalArtifacts
 from ..store.sql import open_store
 from ..thresholds import absolute_rules
 from ..types import Adapter, Decision, Release, plain
-from .adoption import adopt, forget, stored_adapters
+from .adoption import Find, adopt, folder_of, forget, stored_adapters
 from .config import DeploymentConfig
 from .history import ALL, before, identity, named, next_release, original, told
 from .needs import needed
@@ -43,7 +43,12 @@ class LoRADeploymentManager:
         bot: whose releases.
         config: ``None`` for no trial period, as older callers know it.
         clock: tells the time; ``None`` for the system's.
+
+    Attributes:
+        find: ``(adapter_dir, name)``, tells in which folder an adapter is kept.
     """
+
+    find: Find = staticmethod(folder_of)
 
     def __init__(
         self,
@@ -150,7 +155,9 @@ class LoRADeploymentManager:
             return {"success": False, **told, "reason": "; ".join(failed)}
         try:
             now = self._now()
-            adapter = adopt(adapter_name, self.adapter_dir, self._artifacts, self._store, bot=self._bot, now=now)
+            adapter = adopt(
+                adapter_name, self.adapter_dir, self._artifacts, self._store, bot=self._bot, now=now, find=self.find
+            )
             decision = Decision(
                 id=identity("dc", adapter.id, now.isoformat()),
                 bot=self._bot,

@@ -42,7 +42,7 @@ class Switch:
             StaleRelease: another release went live meanwhile.
         """
         if live is not None and live.adapter_id is not None and self.production.current.is_dir():
-            self.production.back_up(live.adapter_name, self.production.current.resolve(), metadata_of(live))
+            self.production.back_up(folder_name(live), self.production.current.resolve(), metadata_of(live))
         published = self._store.releases.publish(release, live.version if live is not None else 0)
         log.info("release %s (%s) is live, %s by %s", published.id, release.adapter_name, release.method, release.actor)
         if files is None:

@@ -48,7 +48,10 @@ class LoRAScheduler:
         is_running: whether the thread that looks at the triggers runs.
         last_training_time: when the last good run ended; aware UTC. A naive time set by a caller is local time.
         total_training_runs, successful_runs, failed_runs: tries so far; a refused adapter is no failure.
+        check_name: returns a name that may name an adapter, raises on others.
     """
+
+    check_name: Callable[[str], str] = staticmethod(checked_name)
 
     def __init__(
         self,
@@ -137,7 +140,7 @@ class LoRAScheduler:
         Raises:
             BadName: the name could not name an adapter.
         """
-        name = checked_name(adapter_name) if adapter_name is not None else self._name("manual")
+        name = self._name("manual") if adapter_name is None else self.check_name(adapter_name)
         with self._wake:
             if not self.is_running:
                 log.warning("the scheduler is not running; %s will not be trained", name)

@@ -1,5 +1,6 @@
 """Which release comes next, came before, or is meant."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -64,6 +65,16 @@ def test_a_target_is_the_newest_that_bears_the_name() -> None:
     assert named(BASE, releases) is None
     with pytest.raises(UnknownThing, match="never released"):
         named("a9", releases)
+
+
+def test_an_adapters_name_goes_before_whatever_else_it_could_mean() -> None:
+    """Adapters named like a version or like the base are meant by their names, in any spelling."""
+    releases = after(after(after([], 1), 2), 3)
+    named_oddly = [replace(one, adapter_name=name) for one, name in zip(releases, ("V1", BASE, "3"), strict=True)]
+    for target, version in (("3", 1), (BASE, 2), ("v1", 3), ("2", 2)):
+        found = named(target, named_oddly)
+        assert found is not None
+        assert found.version == version
 
 
 def test_the_folder_of_a_release_sorts_by_version() -> None:
