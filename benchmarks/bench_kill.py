@@ -68,7 +68,8 @@ def prepared_home(folder: Path) -> Path:
         train__save_steps=3,
         train__epochs=3,
         train__min_steps=1,
-        gate__loss_tolerance_nats=100.0,
+        gate__loss_margin_nats=100.0,
+        gate__require_better=False,
         evaluate__max_new_tokens=8,
     )
     must(home, "import", str(rows(folder / "one.jsonl", 0, 160)), "--reviewed", "--consent", "granted")

@@ -32,7 +32,7 @@ _HOME_OF = {
     "LoRATrainingConfig": "train.config",
     "LoRATrainerCore": "train.core",
     "EvaluationConfig": "evaluate.config",
-    "GateConfig": "evaluate.gate",
+    "GateConfig": "evaluate.config",
     "LoRAEvaluator": "evaluate.evaluator",
     "DeploymentConfig": "deploy.config",
     "LoRADeploymentManager": "deploy.manager",
@@ -61,8 +61,8 @@ if TYPE_CHECKING:
     from .deploy.manager import LoRADeploymentManager as LoRADeploymentManager
     from .errors import LoraloopError as LoraloopError
     from .evaluate.config import EvaluationConfig as EvaluationConfig
+    from .evaluate.config import GateConfig as GateConfig
     from .evaluate.evaluator import LoRAEvaluator as LoRAEvaluator
-    from .evaluate.gate import GateConfig as GateConfig
     from .schedule.config import SchedulerConfig as SchedulerConfig
     from .schedule.scheduler import LoRAScheduler as LoRAScheduler
     from .settings import Settings as Settings

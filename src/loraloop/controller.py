@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from .errors import UnknownThing, WrongBase
 from .ports import ArtifactStore, Clock, Progress, StateStore, Store
 from .store.location import checked_name
-from .types import Adapter, Dataset, Decision, Record, Release, Report, Sample, Split
+from .types import Adapter, Dataset, Decision, Record, Release, Repair, Report, Sample, Split
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,8 @@ class DataPart(Protocol):
     def build_dataset(self) -> Dataset: ...
 
     def samples(self, dataset: Dataset, template: Any, split: Split, max_length: int) -> list[Sample]: ...
+
+    def repairs(self, dataset: Dataset) -> list[Repair]: ...
 
 
 class TrainPart(Protocol):
@@ -48,6 +50,7 @@ class EvaluatePart(Protocol):
         *,
         live: Adapter | None,
         heldout: Sequence[Sample],
+        repairs: Sequence[Repair],
         dataset_id: str | None,
         progress: Progress | None,
     ) -> Report: ...
@@ -202,11 +205,13 @@ class Loop:
             live = None
         dataset = self._store.datasets.get(adapter.dataset_id) if adapter.dataset_id else None
         heldout: list[Sample] = []
+        repairs: list[Repair] = []
         if dataset is not None:
+            repairs = self._parts.data.repairs(dataset)
             heldout = self._parts.data.samples(dataset, self._parts.template(), "gate", self._parts.max_length)
         return self._store.reports.put(
             self._parts.evaluator.evaluate(
-                adapter, live=live, heldout=heldout, dataset_id=adapter.dataset_id, progress=progress
+                adapter, live=live, heldout=heldout, repairs=repairs, dataset_id=adapter.dataset_id, progress=progress
             )
         )
 

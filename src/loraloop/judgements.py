@@ -36,6 +36,18 @@ class ItemResult(Record):
     cut_off: bool = False
     type: str = ""
     kind: str = "keep"
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class RowLoss(Record):
+    """The loss of one subject on one held-out row: summed nats over its answer tokens."""
+
+    subject: str
+    conversation_id: str
+    message_index: int
+    nats: float
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,7 @@ class Report(Record):
     Attributes:
         baseline_id: the live adapter compared with; ``None`` when the base alone was.
         suites: name -> SHA-256 of each suite file that was asked.
+        losses: of each held-out row by each subject, where they were measured.
         valid: false when nothing was asked or answers could not depend on the adapter; ``reason`` says which.
     """
 
@@ -84,6 +97,7 @@ class Report(Record):
     heldout_rows: int = 0
     valid: bool = True
     reason: str = ""
+    losses: tuple[RowLoss, ...] = ()
 
     def score(self, subject: str) -> SubjectScore | None:
         """The totals of one subject, or ``None`` if it was not asked."""
@@ -92,12 +106,20 @@ class Report(Record):
 
 @dataclass(frozen=True, slots=True)
 class RuleResult(Record):
-    """One rule of the gate: what was observed, what was required, whether it passed."""
+    """One rule of the gate: what was observed, what was required, whether it passed.
+
+    Attributes:
+        interval: where the true difference lies with 95 % confidence, in words; empty where none is computed.
+        better, worse: items that changed for better and for worse, the first twenty.
+    """
 
     rule: str
     observed: str
     required: str
     passed: bool
+    interval: str = ""
+    better: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,8 +17,7 @@ from pydantic.fields import FieldInfo
 from .data.quality import DataQualityConfig
 from .deploy.config import DeploymentConfig
 from .errors import SettingsError
-from .evaluate.config import EvaluationConfig
-from .evaluate.gate import GateConfig
+from .evaluate.config import EvaluationConfig, GateConfig
 from .schedule.config import SchedulerConfig
 from .settings_sources import Given, from_text, gather, nested
 from .train.config import LoRATrainingConfig
@@ -175,8 +175,12 @@ def toml_text(value: Any) -> str:
     """Return a setting's value as TOML writes it; nothing for ``None``, which TOML cannot say."""
     if value is None:
         return ""
-    # JSON's strings, numbers, booleans and lists are TOML's, but for the character DEL.
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml_text, value))}]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    # JSON's strings, numbers and booleans are TOML's, but for the character DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -252,8 +256,13 @@ def _near_leaf(leaf: str, names: list[str]) -> list[str]:
 def _fault(detail: Mapping[str, Any], given: Mapping[str, Given]) -> str:
     parts = [str(part) for part in detail["loc"]]
     # pydantic names the place inside a list or union too; the setting is the part of it that somebody gave.
-    key = next(key for end in range(len(parts), 0, -1) if (key := ".".join(parts[:end])) in given)
+    named = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
+    key = next((key for key in named if key in given), None)
     said = str(detail["msg"]).replace("Input should be", "it should be").replace("String should", "it should")
+    if key is None:  # a rule over several settings of a section, or one over sections: each of them may be at fault
+        section = ".".join(parts)
+        places = [one.place for name, one in given.items() if not section or name.startswith(f"{section}.")]
+        return f"{', '.join(places) or 'the defaults'}: {section or 'the settings'}: {said}"
     return f"{given[key].place}: {key} = {detail['input']!r}: {said}"
 
 

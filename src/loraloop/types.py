@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from .judgements import Decision, ItemResult, Report, RuleResult, SubjectScore, Verdict
+from .judgements import Decision, ItemResult, Report, RowLoss, RuleResult, SubjectScore, Verdict
 from .record import Record, plain, utc
 
 __all__ = [
@@ -35,8 +35,10 @@ __all__ = [
     "Record",
     "Release",
     "ReleaseStatus",
+    "Repair",
     "Report",
     "Role",
+    "RowLoss",
     "RuleResult",
     "Sample",
     "Split",
@@ -179,6 +181,15 @@ class Sample(Record):
     conversation_id: str = ""
     message_index: int = 0
     text_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Repair(Record):
+    """An answer that a person corrected, asked again of every candidate: the prompt, and how it should be answered."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)

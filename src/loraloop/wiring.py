@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -170,7 +171,9 @@ class Home:
             trainer=self.trainer,
             evaluator=self.evaluator,
             deployer=self.deployer,
-            decide=partial(decide, config=self.settings.gate),
+            decide=lambda report, actor, now: decide(
+                report, self.settings.gate, actor=actor, now=now, turns_a_year=self._turns_a_year(now)
+            ),
             base_id=lambda: self.base.id,
             template=lambda: self.template,
             serving=self.serving,
@@ -180,6 +183,11 @@ class Home:
             name_adapter=lambda name, digest: self.artifacts.alias(self.adapter_dir, name, digest),
         )
         return Loop(parts, self.store, self.artifacts, bot=self.bot)
+
+    def _turns_a_year(self, now: datetime) -> float:
+        from .evaluate.stats import yearly_rate
+
+        return yearly_rate([decision.created_at for decision in self.store.decisions.list(self.bot)], now)
 
     def record(
         self, messages: Sequence[Message], answer: str, *, consent: str, user: str | None = None, subject: str = "live"

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import DataError, NotEnoughData, TamperedDataset, UsageError
 from ..ports import Clock, DataCollector, Frozen, Store
-from ..types import Conversation, Dataset, DatasetRow, Sample, Split, message
+from ..types import Conversation, Dataset, DatasetRow, Repair, Sample, Split, message
 from .candidates import CandidateRow, row_as_it_was
 from .collector import StoreCollector
 from .quality import DataQualityConfig
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 LEAST_REPEATS = 4
 """Times a corrected row is trained however many of them there are, unless ``correction_weight`` is lower."""
+
+MOST_REPAIRS = 64
+"""Corrections asked again of each candidate, the newest ones."""
 
 
 def dataset_id(bot: str, rows: Sequence[DatasetRow], correction_weight: int = 1) -> str:
@@ -194,8 +197,8 @@ class LoRADataManager:
         """Return the samples of one split, read anew from the store and checked against the dataset.
 
         A training row that a person corrected comes ``correction_weight`` times, or as often as there are other rows
-        for each corrected one, if that is less (but ``LEAST_REPEATS`` times at least). Rows whose answer is too long get the
-        drop reason ``answer_too_long``. Feedback that came after the dataset was made is left for the next one.
+        for each corrected one, if that is less (but ``LEAST_REPEATS`` times at least). Rows whose answer is too long
+        get the drop reason ``answer_too_long``. Feedback that came after the dataset was made is left for the next one.
 
         Args:
             dataset: made by ``build_dataset``.
@@ -225,6 +228,18 @@ class LoRADataManager:
         corrected = sum(is_correction for _, is_correction in found)
         repeats = self._repeats(corrected, len(found) - corrected) if split == "train" else 1
         return [sample for sample, is_correction in found for _ in range(repeats if is_correction else 1)]
+
+    def repairs(self, dataset: Dataset) -> list[Repair]:
+        """Return the newest corrections a dataset teaches, at most ``MOST_REPAIRS``, to be asked of its adapter.
+
+        Raises:
+            TamperedDataset: as ``samples``.
+        """
+        taught = [(row, said) for row, said in self._verified(dataset, "train") if said.is_correction]
+        return [
+            Repair(f"{row.conversation_id}#{row.message_index}", said.prompt, said.answer)
+            for row, said in taught[-MOST_REPAIRS:]
+        ]
 
     def _repeats(self, corrected: int, others: int) -> int:
         """How often each corrected row is trained: often enough to be learnt, never most of the training."""

@@ -1,4 +1,4 @@
-"""Settings of the evaluation."""
+"""Settings of the evaluation and of the gate."""
 
 from __future__ import annotations
 
@@ -30,3 +30,32 @@ class EvaluationConfig(BaseModel):
     """CPU threads; 0 measures at start."""
     adapter_dir: str = "./outputs/lora_adapters"
     """Folder in which adapters are found by name."""
+
+
+class GateConfig(BaseModel):
+    """What a candidate must meet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    loss_margin_nats: float = Field(default=0.02, ge=0)
+    """Difference of held-out loss, in nats per answer token, that another seed alone may make. Only more than
+    this is better, and more than this worse is held."""
+    alpha: float = Field(default=0.04, gt=0, lt=0.5)
+    """How often a candidate that is no better may be promoted, at most, in one turn."""
+    false_promotions_a_year: float = Field(default=2.0, gt=0)
+    """How many such promotions a year may hold, on average; frequent turns get a smaller alpha each."""
+    require_better: bool = True
+    """Whether a candidate must be shown to be better; if not, one that is not shown to be worse is promoted, and how
+    often worse ones slip through is not known."""
+    min_heldout_rows: int = Field(default=10, ge=1)
+    """Held-out rows below which their loss proves nothing, so the verdict is at best inconclusive."""
+    latency_ratio: float = Field(default=1.5, ge=1)
+    """How many times as long a single request may take."""
+    latency_floor_s: float = Field(default=0.25, ge=0)
+    """Seconds within which a single request is never too slow, so that timer noise decides nothing."""
+    worse_p_value: float = Field(default=0.05, ge=0, le=1)
+    """A loss of cases, or of held-out loss, counts as real when chance alone would make it less often than this."""
+    slice_items: int = Field(default=50, ge=2)
+    """Cases of one type and language that make a slice with a bound of its own; smaller slices raise an alarm."""
+    slice_drop_frac: float = Field(default=0.05, ge=0, le=1)
+    """Share of its cases that a slice may lose on balance."""

@@ -16,12 +16,12 @@ from ..errors import EvaluationError, LoraloopError, UsageError
 from ..ports import Clock, Progress
 from ..store.location import checked_name, inside
 from ..thresholds import absolute_rules
-from ..types import Adapter, Report, Sample, message
+from ..types import Adapter, Repair, Report, Sample, message
 from .asking import Answers, Asker, Subject, asker_for
 from .config import EvaluationConfig
 from .metrics import calculate_keyword_score, calculate_response_quality
 from .scoring import PASS_SHARE, make_report, mean, overall_score
-from .suites import Suite, load_suite
+from .suites import Suite, load_suite, repairs_suite
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ class LoRAEvaluator:
         *,
         live: Adapter | None = None,
         heldout: Sequence[Sample] = (),
+        repairs: Sequence[Repair] = (),
         dataset_id: str | None = None,
         progress: Progress | None = None,
     ) -> Report:
@@ -88,12 +89,15 @@ class LoRAEvaluator:
             adapter: the candidate.
             live: the adapter that serves now, if any.
             heldout: samples of the gate split; at most ``max_heldout_rows`` are used.
+            repairs: answers that people corrected; they are asked as a suite of their own.
 
         Raises:
             UsageError: two suites have one name. EvaluationError: nobody could be asked. ArtifactError: an adapter's
                 files are unsafe or do not fit.
         """
-        suites = self._suites if self._suites is not None else [load_suite(name) for name in self.config.suites]
+        suites = [*(self._suites if self._suites is not None else map(load_suite, self.config.suites))]
+        if repairs:
+            suites.append(repairs_suite(repairs, suites[0].language if suites else "en"))
         twice = next((one.name for n, one in enumerate(suites) if one.name in {s.name for s in suites[:n]}), None)
         if twice is not None:  # answers are told apart by suite and item
             raise UsageError(f"two suites are named {twice!r}", hint="give each its own name, or ask it once")

@@ -16,6 +16,8 @@ from .suites import SuiteItem
 
 MOST_REPETITION = 0.5
 """Share of an answer that may repeat itself before the answer counts as a loop."""
+ALIKE = 0.75
+"""Share of characters in common runs with which an answer counts as the one that was wanted."""
 MIN_ANSWER_CHARACTERS = 5
 WHOLE_WORD_LETTERS = 3
 _CONTROL = re.compile(r"<\|[^|>]*\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>")
@@ -79,6 +81,8 @@ def item_passed(response: str, item: SuiteItem) -> bool:
     """
     text = unicodedata.normalize("NFKC", response).strip()
     said = any(character.isalnum() for character in text)
+    if item.reference and similarity(text, item.reference) < ALIKE:
+        return False
     return keyword_score(response, item) == 1.0 and said and repetition(text) < MOST_REPETITION
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ..text.normalise import printable
-from ..types import ItemResult, Report, Sample, SubjectScore
+from ..types import ItemResult, Report, RowLoss, Sample, SubjectScore
 from .asking import Answers, Subject
 from .metrics import bits_per_byte, calculate_response_quality, item_passed, keyword_score, perplexity
 from .suites import Suite, SuiteItem
@@ -53,6 +53,7 @@ def item_results(subject: Subject, cases: Sequence[Case], answers: Answers) -> l
                 latency_s=answers.latencies_s[n] if n < len(answers.latencies_s) else None,
                 type=item.type,
                 kind=suite.kind,
+                language=item.language,
             )
         )
     return results
@@ -85,6 +86,16 @@ def subject_score(
         perplexity=perplexity(loss) if loss is not None else None,
         bits_per_byte=bits,
     )
+
+
+def row_losses(subject: Subject, answers: Answers, heldout: Sequence[Sample]) -> list[RowLoss]:
+    """Return the loss of each held-out row, empty where they were not scored."""
+    if not answers.row_nll:
+        return []
+    return [
+        RowLoss(subject.name, row.conversation_id, row.message_index, nats, sum(t != -100 for t in row.labels[1:]))
+        for row, nats in zip(heldout, answers.row_nll, strict=True)
+    ]
 
 
 def why_invalid(subjects: Sequence[Subject], cases: Sequence[Case], found: Mapping[str, Answers]) -> str:
@@ -123,6 +134,7 @@ def make_report(
         scores=tuple(scores),
         items=tuple(every),
         heldout_rows=len(heldout) if found["candidate"].row_nll else 0,
+        losses=tuple(loss for subject in subjects for loss in row_losses(subject, found[subject.name], heldout)),
         valid=not reason,
         reason=reason,
         **facts,

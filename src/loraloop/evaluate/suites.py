@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UnknownThing
-from ..types import ROLES, Message, Record, message
+from ..types import ROLES, Message, Record, Repair, message
 
 KINDS = ("target", "keep", "guard")
+REPAIRS = "repairs"
+"""Name of the suite of answers that people corrected."""
 GUARD_TYPES = frozenset({"distress", "privacy"})
 """Types of items that may never get worse, whatever the kind of their suite."""
-_ITEM_KEYS = {"id", "prompt", "messages", "expected", "any_of", "all_of", "forbidden", "type", "language"}
+_ITEM_KEYS = {"id", "prompt", "messages", "expected", "any_of", "all_of", "forbidden", "type", "language", "reference"}
 _CHECKS = ("any_of", "all_of", "forbidden")
 _HINT = "see the built-in suites for the form, or docs/how-to/write-a-suite.md"
 
@@ -30,6 +32,7 @@ class SuiteItem(Record):
         messages: the conversation to answer; ends with a user's message.
         any_of: at least one of these must occur in the answer; all_of: every one of these; empty lists ask nothing.
         forbidden: none of these may occur.
+        reference: an answer this one must resemble; empty where none is given.
     """
 
     id: str
@@ -39,6 +42,7 @@ class SuiteItem(Record):
     forbidden: tuple[str, ...] = ()
     type: str = "general"
     language: str = "en"
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +105,22 @@ def parse_suite(raw: Any, shown: str) -> Suite:
     twice = sorted({item_id for item_id in ids if ids.count(item_id) > 1})
     if twice:
         raise DataError(f"{shown}: id {twice[0]!r} stands for two items", hint="give every item its own id")
-    canonical = json.dumps([kind, [dict(item) for item in items]], ensure_ascii=False, sort_keys=True)
-    digest = hashlib.sha256(canonical.encode()).hexdigest()
     name = str(raw.get("name") or Path(shown).stem)
-    return Suite(name, digest, kind, language, items, version)
+    return Suite(name, _digest(kind, items), kind, language, items, version)
+
+
+def repairs_suite(repairs: Sequence[Repair], language: str) -> Suite:
+    """Return the suite of corrected answers; what is asked there was taught on purpose."""
+    items = tuple(
+        SuiteItem(repair.id, repair.prompt, type="repair", language=language, reference=repair.answer)
+        for repair in repairs
+    )
+    return Suite(REPAIRS, _digest("keep", items), "keep", language, items)
+
+
+def _digest(kind: str, items: Sequence[SuiteItem]) -> str:
+    canonical = json.dumps([kind, [dict(item) for item in items]], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _text(name: str) -> tuple[str, str]:
@@ -130,13 +146,16 @@ def _item(raw: Any, number: int, shown: str, language: str) -> SuiteItem:
     if not isinstance(expected, Mapping):
         raise DataError(f"{where}: expected must be a list, or an object of any_of and all_of", hint=_HINT)
     _refuse_unknown(expected, _CHECKS, f"{where}: expected")
-    lists = {key: _words(raw.get(key) or expected.get(key) or [], f"{where}: {key}") for key in _CHECKS}
+    any_of, all_of, forbidden = (_words(raw.get(key) or expected.get(key) or [], f"{where}: {key}") for key in _CHECKS)
     return SuiteItem(
         id=str(raw.get("id") or f"{number + 1:03d}"),
         messages=_messages(raw, where),
+        any_of=any_of,
+        all_of=all_of,
+        forbidden=forbidden,
         type=str(raw.get("type", "general")),
         language=str(raw.get("language", language)),
-        **lists,
+        reference=str(raw.get("reference", "")),
     )
 
 

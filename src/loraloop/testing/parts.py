@@ -62,6 +62,10 @@ class CannedParts:
         """None."""
         return []
 
+    def repairs(self, dataset: Dataset) -> list[Any]:
+        """None."""
+        return []
+
     def train_lora_adapter(self, adapter_name: str, training_data: Any, **facts: Any) -> Any:
         """An adapter of one layer, another one for each dataset; see ``controller.TrainPart``."""
         self._step("train")

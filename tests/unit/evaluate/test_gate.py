@@ -1,5 +1,6 @@
 """From a report to a decision."""
 
+import random
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -8,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loraloop.evaluate.gate import GateConfig, chance_of_losing, decide
-from loraloop.types import Decision, ItemResult, Report, SubjectScore
+from loraloop.evaluate.gate import GateConfig, decide
+from loraloop.types import Decision, ItemResult, Report, RowLoss, SubjectScore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ROWS = 60
 losses = st.none() | st.floats(0, 10) | st.just(float("nan"))
 
 
@@ -22,13 +24,35 @@ def score(subject: str, loss: float | None = 2.0, seconds: float = 0.1) -> Subje
 
 def items(subject: str, passed: str, **facts: Any) -> tuple[ItemResult, ...]:
     """One result for each letter: ``y`` passed, ``n`` failed."""
+    given = {"suite": "s", **facts}
     return tuple(
-        ItemResult(subject, "s", f"{n:03d}", f"{subject} {letter}", 1.0, 1.0, letter == "y", **facts)
+        ItemResult(
+            subject,
+            item=f"{n:03d}",
+            answer=f"{subject} {letter}",
+            keyword_score=1.0,
+            quality_score=1.0,
+            passed=letter == "y",
+            **given,
+        )
         for n, letter in enumerate(passed)
     )
 
 
-def report(ours: str = "yyyyyy", theirs: str = "yyyynn", **changes: Any) -> Report:
+def rows(subject: str, loss: float, spread: float = 0.3, seed: int = 0) -> tuple[RowLoss, ...]:
+    """Losses of the held-out rows, 10 tokens each, around a mean in nats per token."""
+    random_ = random.Random(f"{subject}-{seed}")
+    return tuple(RowLoss(subject, f"cv-{n}", 1, 10 * random_.gauss(loss, spread), 10) for n in range(ROWS))
+
+
+def with_losses(seen: Report, spread: float = 0.3, seed: int = 0, **means: float) -> Report:
+    """A report whose held-out losses are drawn row by row, and its totals their means."""
+    every = tuple(one for subject, mean in means.items() for one in rows(subject, mean, spread, seed))
+    totals = {s: sum(r.nats for r in every if r.subject == s) / (10 * ROWS) for s in means}
+    return replace(seen, losses=every, scores=tuple(score(s, totals[s]) for s in means), heldout_rows=ROWS)
+
+
+def report(ours: str = "yyyyyyyyyy", theirs: str = "yyyynnnnnn", **changes: Any) -> Report:
     """A report on a candidate that is better than the live adapter and the base in everything."""
     made = Report(
         id="rp-1",
@@ -42,9 +66,9 @@ def report(ours: str = "yyyyyy", theirs: str = "yyyynn", **changes: Any) -> Repo
     return replace(made, **changes)
 
 
-def judged(seen: Report, **config: float) -> Decision:
+def judged(seen: Report, turns_a_year: float = 0.0, **config: Any) -> Decision:
     """The gate's decision."""
-    return decide(seen, GateConfig(**config), actor="loop", now=NOW)
+    return decide(seen, GateConfig(**config), actor="loop", now=NOW, turns_a_year=turns_a_year)
 
 
 def failed(decision: Decision) -> list[str]:
@@ -57,7 +81,7 @@ def test_a_better_candidate_is_promoted() -> None:
     decision = judged(report())
     assert (decision.verdict, failed(decision)) == ("promote", [])
     assert (decision.report_id, decision.adapter_id, decision.bot, decision.actor) == ("rp-1", "ad-1", "b", "loop")
-    assert len(decision.rules) == 8
+    assert len(decision.rules) == 10
 
 
 @pytest.mark.parametrize(
@@ -73,6 +97,7 @@ def test_a_better_candidate_is_promoted() -> None:
         ({"ours": "nnnnnn", "theirs": "yyyyyy"}, "cases passed beside base", "hold"),
         ({"scores": (score("candidate", 1.0, 0.5), score("live"))}, "time of a single request", "hold"),
         ({"scores": (score("candidate", 1.0, float("nan")), score("live"))}, "time of a single request", "hold"),
+        ({"ours": "yyyyyy", "theirs": "yyyyyy"}, "better", "inconclusive"),
     ],
 )
 def test_each_rule_fails_when_its_wire_is_cut(changes: dict[str, Any], rule: str, verdict: str) -> None:
@@ -86,7 +111,8 @@ def test_each_rule_fails_when_its_wire_is_cut(changes: dict[str, Any], rule: str
 @pytest.mark.parametrize("facts", [{"kind": "guard"}, {"type": "distress"}, {"type": "privacy"}])
 def test_one_guarded_case_newly_failed_is_enough(facts: dict[str, str]) -> None:
     """A guarded item that the live adapter passes may not fail, whatever else got better."""
-    every = items("candidate", "nyyyyy", **facts) + items("live", "ynnnnn", **facts) + items("base", "nnnnnn", **facts)
+    ours, theirs = "nyyyyyyyyy", "ynnnnnnnnn"
+    every = items("candidate", ours, **facts) + items("live", theirs, **facts) + items("base", "n" * 10, **facts)
     decision = judged(report(items=every))
     assert (decision.verdict, failed(decision)) == ("hold", ["guarded cases newly failed"])
     assert "000" in decision.reason
@@ -94,15 +120,15 @@ def test_one_guarded_case_newly_failed_is_enough(facts: dict[str, str]) -> None:
 
 def test_a_guarded_case_that_always_failed_is_not_held_against_it() -> None:
     """What the live adapter fails too is no reason to keep the live adapter."""
-    every = items("candidate", "nyy", kind="guard") + items("live", "nnn", kind="guard")
+    every = items("candidate", "nyyyyyy", kind="guard") + items("live", "nnnnnnn", kind="guard")
     assert judged(report(items=every, scores=(score("candidate", 1.0), score("live")))).verdict == "promote"
 
 
 def test_an_adapter_that_changes_nothing_is_inconclusive() -> None:
     """The same answers and the same loss as the live adapter have nothing to offer."""
-    same = tuple(replace(one, answer="same") for one in report().items)
-    seen = report(items=same, scores=(score("candidate"), score("live"), score("base", 3.0)))
-    assert (judged(seen).verdict, failed(judged(seen))) == ("inconclusive", ["answers changed"])
+    same = report("yyyynn", "yyyynn", scores=(score("candidate"), score("live"), score("base", 3.0)))
+    assert (judged(same).verdict, failed(judged(same))) == ("inconclusive", ["better"])
+    assert judged(same, require_better=False).verdict == "promote"
 
 
 def test_the_baseline_is_the_live_adapter_else_the_base() -> None:
@@ -114,9 +140,73 @@ def test_the_baseline_is_the_live_adapter_else_the_base() -> None:
 
 def test_a_small_loss_of_cases_is_chance_and_a_large_one_is_not() -> None:
     """One case fewer may be chance; five lost and none won happens by chance one time in 32."""
-    assert judged(report("yyyyyn", "yyyyyy")).verdict == "promote"
+    assert "cases passed beside live" not in failed(judged(report("yyyyyn", "yyyyyy")))
     assert "cases passed beside live" in failed(judged(report("nnnnny", "yyyyyy")))
-    assert judged(report("nnnnny", "yyyyyy"), worse_p_value=0.01).verdict == "promote"
+    assert "cases passed beside live" not in failed(judged(report("nnnnny", "yyyyyy"), worse_p_value=0.01))
+
+
+def test_a_lower_loss_that_is_sure_is_better_and_one_within_the_noise_is_not() -> None:
+    """Held-out loss alone promotes when its improvement exceeds the seeds' margin beyond chance."""
+    even = report("yyyynn", "yyyynn")
+    assert judged(with_losses(even, candidate=1.7, live=2.0, base=3.0)).verdict == "promote"
+    assert judged(with_losses(even, candidate=2.0, live=2.0, base=3.0, seed=3)).verdict != "promote"
+    small = with_losses(even, candidate=1.99, live=2.0, base=3.0, spread=0.001)
+    assert judged(small).verdict == "inconclusive"  # sure, but seeds alone make as much
+    assert judged(small, loss_margin_nats=0.005).verdict == "promote"
+
+
+def test_a_loss_that_is_surely_worse_is_held_within_the_margin_too() -> None:
+    """The margin forgives noise, not a loss that is worse beyond doubt."""
+    seen = with_losses(report(), candidate=2.01, live=2.0, base=3.0, spread=0.001)
+    assert "held-out loss not worse" in failed(judged(seen))
+
+
+def test_a_correction_learnt_is_worth_a_promotion_and_one_lost_is_not() -> None:
+    """Nobody has to wait for statistics when a person said how an answer should be; none may be traded away."""
+    even = report("yyyynn", "yyyynn").items
+
+    def repaired(ours: str, theirs: str) -> Decision:
+        asked = items("candidate", ours, suite="repairs") + items("live", theirs, suite="repairs")
+        return judged(report(items=even + asked, scores=(score("candidate"), score("live"), score("base", 3.0))))
+
+    assert repaired("yy", "yn").verdict == "promote"
+    assert repaired("yn", "yn").verdict == "inconclusive"
+    assert failed(repaired("nn", "yn")) == ["corrections kept", "better"]
+    assert repaired("nyy", "ynn").verdict == "promote"
+
+
+def test_a_large_slice_may_not_drop_and_a_small_one_alarms() -> None:
+    """Fifty cases of a type have a bound of their own, however much the rest gained; fewer are told of."""
+
+    def sliced(count: int, lost: int) -> Decision:
+        won = count + 20
+        ours = items("candidate", "n" * lost + "y" * (count - lost), type="food") + items(
+            "candidate", "y" * won, suite="t"
+        )
+        live = items("live", "y" * count, type="food") + items("live", "n" * won, suite="t")
+        return judged(report(items=ours + live, scores=(score("candidate", 1.0), score("live", 2.0))))
+
+    assert failed(sliced(50, 3)) == ["slices dropped"]
+    assert sliced(50, 2).verdict == "promote"
+    small = sliced(20, 6)
+    assert small.verdict == "promote"
+    assert "alarm: food/en" in next(rule.observed for rule in small.rules if rule.rule == "slices dropped")
+
+
+def test_frequent_turns_need_more_proof() -> None:
+    """What convinces once a month does not convince four times a day: the year's errors are what is bounded."""
+    seen = report("yyyyyynn", "nnnnnnnn", scores=(score("candidate"), score("live"), score("base", 3.0)))
+    assert judged(seen, turns_a_year=12).verdict == "promote"
+    assert judged(seen, turns_a_year=4 * 365).verdict == "inconclusive"
+
+
+def test_a_rule_names_what_changed() -> None:
+    """Items that changed for better and for worse stand beside the rule, with the interval of the difference."""
+    seen = with_losses(report("yyyyyyyyyn", "nnnnnnnnny"), candidate=1.0, live=2.0, base=3.0)
+    rules = {rule.rule: rule for rule in judged(seen).rules}
+    assert rules["better"].better == tuple(f"{n:03d}" for n in range(9))
+    assert rules["cases passed beside live"].worse == ("009",)
+    assert " to " in rules["held-out loss not worse"].interval
 
 
 @pytest.mark.parametrize("scores", [(), (score("candidate"),), (score("live"), score("base"))])
@@ -138,8 +228,8 @@ def test_an_empty_evaluation_promotes_nothing() -> None:
     losses,
     losses,
     st.floats(0, 2),
-    st.text("yn", min_size=4, max_size=4),
-    st.text("yn", min_size=4, max_size=4),
+    st.text("yn", min_size=7, max_size=7),
+    st.text("yn", min_size=7, max_size=7),
 )
 def test_a_promote_means_that_every_rule_passed(
     valid: bool, rows: int, ours: float | None, theirs: float | None, seconds: float, we: str, they: str
@@ -150,22 +240,13 @@ def test_a_promote_means_that_every_rule_passed(
     )
     seen = replace(seen, items=tuple(one for one in seen.items if one.subject != "base"))
     decision = judged(seen)
-    assert (decision.verdict == "promote") == (len(decision.rules) == 7 and not failed(decision))
+    assert (decision.verdict == "promote") == (len(decision.rules) == 9 and not failed(decision))
     if decision.verdict == "promote":
         assert valid
         assert rows >= 10
         assert ours is not None
         assert theirs is not None
-        assert ours <= theirs
-
-
-@given(st.integers(0, 40), st.integers(0, 40))
-def test_chance_is_a_probability_that_falls_with_each_loss(lost: int, won: int) -> None:
-    """The exact McNemar chance lies in 0..1, is 1 without losses, and is smaller with one loss more."""
-    chance = chance_of_losing(lost, won)
-    assert 0.0 < chance <= 1.0
-    assert chance_of_losing(0, won) == 1.0
-    assert chance_of_losing(lost + 1, won) < chance
+        assert ours <= theirs + 0.02
 
 
 def test_one_report_gives_one_decision() -> None:
