@@ -82,11 +82,14 @@ def from_text(text: str, wants: Any) -> Any:
     if wants is str:
         return text
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        if "tuple" in str(wants) and "str" not in str(wants).split(" | "):
-            return [word.strip() for word in text.split(",") if word.strip()]
-        return text
+        read = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        read = {}
+    if list(read) == ["value"]:  # a text of several lines could say more than its one value
+        return read["value"]
+    if "tuple" in str(wants) and "str" not in str(wants).split(" | "):
+        return [word.strip() for word in text.split(",") if word.strip()]
+    return text
 
 
 def _from_file(path: Path) -> dict[str, Given]:
@@ -95,7 +98,7 @@ def _from_file(path: Path) -> dict[str, Given]:
         tree = tomllib.loads(text)
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number without end, lists in lists in lists
         raise SettingsError(f"{path} is no TOML: {error}", hint="correct that line, or remove the file") from error
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error

@@ -110,6 +110,21 @@ def test_a_chat_is_recorded_and_a_correction_noted(a_home: Path) -> None:
     assert "correction has no text" in done.stderr
 
 
+def test_a_chat_in_json_prints_one_object_a_line_for_each_answer(a_home: Path) -> None:
+    """With --json each answer is one line on standard output; greetings, judgements and mistakes stay beside it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "loraloop", "--home", str(a_home), "--lang", "en", "chat", "--json"],
+        input="/good\nhello there friend\n/good\nand you?\n",
+        capture_output=True, text=True, check=False, env={"PYTHONPATH": "src", "PATH": "/usr/bin:/bin"},
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [set(answer) for answer in answers] == [{"id", "answer", "seconds", "release"}] * 2
+    assert answers[0]["id"] != answers[1]["id"]
+    assert f"noted for {answers[0]['id']}" in done.stderr
+
+
 def test_the_log_names_ids_and_never_what_was_said(command: Command, a_home: Path, tmp_path: Path) -> None:
     """Neither questions nor answers nor corrections reach loraloop.log."""
     secret = "xylophonequartz"

@@ -18,7 +18,7 @@ SHOWN_BAD_LINES = 20
 def init(
     context: typer.Context,
     base: Annotated[
-        str, typer.Option("--base", help="Base model: smollm2, gemma, a folder, a .gguf, a hub id.")
+        str, typer.Option("--base", help="Base model: smollm2, gemma, a folder, a .gguf, package:NAME, a hub id.")
     ] = "smollm2",
     language: Annotated[str, typer.Option("--language", help="Language of the bot's users: en or ko.")] = "",
     system_prompt: Annotated[str, typer.Option("--system-prompt", help="Put before every conversation.")] = "",

@@ -64,16 +64,17 @@ class Session:
     def say(self, text: str) -> None:
         """Print a line of the answer, unless it is JSON."""
         if not self.as_json:
-            print(text)
+            print(text, flush=True)
 
     def note(self, text: str) -> None:
         """Print a line beside the answer."""
         print(text, file=sys.stderr)
 
-    def answer(self, value: Mapping[str, Any]) -> None:
-        """Print the whole answer as JSON, if that was asked for."""
+    def answer(self, value: Mapping[str, Any], *, in_one_line: bool = False) -> None:
+        """Print the whole answer as JSON, if that was asked for; at once, for whoever reads along."""
         if self.as_json:
-            print(json.dumps(plain(value), ensure_ascii=False, indent=2, default=str))
+            indent = None if in_one_line else 2
+            print(json.dumps(plain(value), ensure_ascii=False, indent=indent, default=str), flush=True)
 
     def table(self, rows: list[tuple[str, ...]], head: tuple[str, ...] = ()) -> None:
         """Print rows as a table that fits the terminal, unless the answer is JSON."""

@@ -15,6 +15,8 @@ from .messages import korean, t
 from .options import AsJson, session_of
 
 if TYPE_CHECKING:
+    from ..lm.speaker import Spoken
+    from ..types import Conversation
     from ..wiring import Home
     from .session import Session
 
@@ -41,7 +43,7 @@ def ask(
         kept = home.record(asked, spoken.text, consent=consent, user=user, subject=subject)
     session.say(spoken.text)
     session.note(f"{kept.id} {t('chat.speed', seconds=f'{spoken.seconds:.1f}')}")
-    session.answer({"id": kept.id, "answer": spoken.text, "seconds": spoken.seconds, "release": kept.release_id})
+    session.answer(_told(kept, spoken))
 
 
 def feedback(
@@ -68,9 +70,10 @@ def feedback(
 def chat(
     context: typer.Context, subject: Subject = "live", consent: Consent = "unknown",
     user: Annotated[str | None, typer.Option("--user", help="Who talks; only a pseudonym is kept.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each answer.")] = False,
 ) -> None:  # fmt: skip
     """Talk with the bot in the terminal; every answer can be judged and corrected."""
-    session = session_of(context)
+    session = session_of(context, as_json)
     with session.opened() as home:
         speaker = home.speaker(subject)
         session.note(t("chat.hello", name=subject))
@@ -78,7 +81,7 @@ def chat(
             session.note(t("chat.consent"))
         said: list[Message] = []
         last = ""
-        for line in _lines():
+        for line in _lines("> " if sys.stdin.isatty() and not as_json else ""):
             word, _, rest = line.partition(" ")
             if word == "/quit":
                 return
@@ -94,15 +97,20 @@ def chat(
                 continue
             said.append(message("user", line))
             spoken = speaker.answer(said)
-            last = home.record(said, spoken.text, consent=consent, user=user, subject=subject).id
+            kept = home.record(said, spoken.text, consent=consent, user=user, subject=subject)
             said.append(message("assistant", spoken.text))
-            print(spoken.text, flush=True)
+            last = kept.id
+            session.say(spoken.text)
             session.note(f"{last} {t('chat.speed', seconds=f'{spoken.seconds:.1f}')}")
+            session.answer(_told(kept, spoken), in_one_line=True)
 
 
-def _lines() -> Iterator[str]:
+def _told(kept: Conversation, spoken: Spoken) -> dict[str, object]:
+    return {"id": kept.id, "answer": spoken.text, "seconds": spoken.seconds, "release": kept.release_id}
+
+
+def _lines(prompt: str) -> Iterator[str]:
     """What is typed, line by line, until the end of the input; empty lines are skipped."""
-    prompt = "> " if sys.stdin.isatty() else ""
     while True:
         try:
             line = input(prompt).strip()
@@ -118,11 +126,12 @@ def _judge(home: Home, session: Session, id: str, kind: str, *, text: str, actor
 
     given = give_feedback(home.store, id, kind, text=text, actor=actor)
     reason = why_not_learnt(home.store, id, given.message_index, home.settings.data)
+    tell = session.note if session.as_json else session.say
     if reason is None:
-        session.say(t("feedback.done", id=id))
+        tell(t("feedback.done", id=id))
     else:
         words = REASONS[reason][int(korean())] if reason in REASONS else reason
-        session.say(t("feedback.noted", id=id, reason=words))
+        tell(t("feedback.noted", id=id, reason=words))
     return {"id": id, "kind": kind, "message_index": given.message_index, "not_learnt_because": reason}
 
 

@@ -12,7 +12,7 @@ class SchedulerConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    training_interval_hours: float = Field(default=6, ge=0)
+    training_interval_hours: float = Field(default=6, ge=0, le=876_000)
     """Hours between automatic runs, from the end of one to the start of the next."""
     min_samples_for_training: int = Field(default=50, ge=1)
     """New rows an automatic run needs."""
@@ -26,13 +26,13 @@ class SchedulerConfig(BaseModel):
     """How often a failed run is tried again before the next interval."""
     strategy: Literal["all", "any", "interval", "rows"] = "all"
     """What starts an automatic run: interval and rows ("all"), either ("any"), or one of them alone."""
-    min_pause_hours: float = Field(default=1.0, ge=0)
+    min_pause_hours: float = Field(default=1.0, ge=0, le=876_000)
     """Least hours between automatic runs where rows alone may start one (strategies "any" and "rows")."""
-    retry_delay_s: float = Field(default=60.0, ge=0)
+    retry_delay_s: float = Field(default=60.0, ge=0, le=999_999)
     """Seconds before the first retry; doubled before each further one."""
-    retry_delay_max_s: float = Field(default=3600.0, ge=0)
+    retry_delay_max_s: float = Field(default=3600.0, ge=0, le=999_999)
     """Longest delay before a retry, in seconds."""
-    check_interval_s: float = Field(default=60.0, gt=0)
+    check_interval_s: float = Field(default=60.0, gt=0, le=999_999)
     """Seconds between looks at the triggers; a manual trigger never waits for it."""
-    stop_timeout_s: float = Field(default=10.0, ge=0)
+    stop_timeout_s: float = Field(default=10.0, ge=0, le=999_999)
     """Longest wait for a run under way when the scheduler is stopped, in seconds."""
