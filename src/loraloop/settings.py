@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from .settings_sources import Given, from_text, gather, nested
 from .train.config import LoRATrainingConfig
 
 FILE = "loraloop.toml"
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # what Python makes of bytes that are no UTF-8
 _FORM = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
@@ -151,11 +153,12 @@ def default_toml(overrides: Mapping[str, Any] | None = None) -> str:
     """Return a settings file: the overrides set, everything else named in comments with its default and meaning.
 
     Raises:
-        SettingsError: an override names no setting.
+        SettingsError: an override names no setting, or holds what is no text.
     """
     given = {key.replace("__", "."): value for key, value in (overrides or {}).items()}
     fields = dict(_fields(Settings))
     faults = [_unknown(key) for key in given if key not in fields]
+    faults += [f"{key} is not UTF-8" for key, value in given.items() if _SURROGATE.search(toml_text(value))]
     if faults:
         raise SettingsError("\n".join(faults))
     lines = ["# Settings of this home. What is commented out has its default; loraloop config explain says more.", ""]

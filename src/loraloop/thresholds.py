@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,17 +16,16 @@ MIN_PASS_SHARE = 0.5
 def absolute_rules(
     performance: Mapping[str, Any], threshold: float = MIN_OVERALL_SCORE
 ) -> tuple[RuleResult, RuleResult, RuleResult, RuleResult]:
-    """Return the older interface's fixed rules on a performance; a failed or invalid evaluation passes none.
+    """Return the older interface's fixed rules on a performance; a failed or invalid evaluation passes not all.
 
     Args:
-        performance: ``overall_score, avg_response_time, test_cases_passed, total_test_cases`` (missing ones are 0).
+        performance: ``overall_score, avg_response_time, test_cases_passed, total_test_cases`` (missing ones are 0;
+            what is no number passes nothing).
         threshold: least overall score, 0..1.
     """
-    overall = float(performance.get("overall_score") or 0.0)
-    seconds = float(performance.get("avg_response_time") or 0.0)
-    total = int(performance.get("total_test_cases") or 0)
-    passed = int(performance.get("test_cases_passed") or 0)
-    share = passed / total if total else 0.0
+    names = ("overall_score", "avg_response_time", "total_test_cases", "test_cases_passed")
+    overall, seconds, total, passed = (_number(performance.get(name)) for name in names)
+    share = passed / total if total > 0 else 0.0
     broken = str(performance.get("error") or "")
     if not broken and not performance.get("valid", True):
         broken = str(performance.get("reason") or "invalid")
@@ -35,3 +35,10 @@ def absolute_rules(
         RuleResult("average response", f"{seconds:.2f} s", f"at most {MAX_RESPONSE_S:g} s", seconds <= MAX_RESPONSE_S),
         RuleResult("cases passed", f"{share:.0%}", f"at least {MIN_PASS_SHARE:.0%}", share >= MIN_PASS_SHARE),
     )
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value or 0.0)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan

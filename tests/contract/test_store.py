@@ -235,6 +235,16 @@ def test_values_come_back_as_they_were(store: SqlStore) -> None:
     assert store.events.tail("b", 1)[0]["actor"] == "kim"
 
 
+def test_bots_with_the_same_weights_have_a_value_each(store: SqlStore) -> None:
+    """Each bot's adapter is its own though the digest is one; every bot with an adapter or a release is known."""
+    assert store.bots() == []
+    same = [store.adapters.put(replace(adapter(1), bot=bot, name=bot)) for bot in "cb"]
+    assert [(one.bot, one.name, one.digest) for one in same] == [(bot, bot, adapter(1).digest) for bot in "cb"]
+    assert store.adapters.put(replace(adapter(1), bot="b")) == same[1] == store.adapters.list("b")[0]
+    store.releases.publish(release(1, bot="a"), 0)
+    assert store.bots() == ["a", "b", "c"]
+
+
 def test_the_first_value_of_an_id_stays(store: SqlStore) -> None:
     """Storing an id again gives the first value back and tells nothing."""
     store.adapters.put(adapter(1))

@@ -156,6 +156,12 @@ def test_a_setting_that_is_none_is_not_written(tmp_path: Path) -> None:
         default_toml({"base__modle": "x"})
 
 
+def test_what_is_no_text_is_not_written() -> None:
+    """Bytes that are no UTF-8, as a terminal in another encoding gives them, are refused by the setting's name."""
+    with pytest.raises(SettingsError, match=r"base\.system_prompt is not UTF-8"):
+        default_toml({"base__system_prompt": b"caf\xe9".decode("utf-8", "surrogateescape")})
+
+
 @STRICT
 @given(st.fixed_dictionaries({}, optional=VALID))
 def test_what_init_writes_reads_back(tmp_path: Path, chosen: dict[str, Any]) -> None:

@@ -69,8 +69,10 @@ class LocalArtifacts:
                 os.replace(final, self._staging / f"damaged-{digest[:16]}-{time.time_ns()}")
             os.replace(staged, final)
             fsync_path(self._objects)
-        except OSError as error:
+        except (ArtifactError, OSError) as error:
             shutil.rmtree(staged, ignore_errors=True)
+            if isinstance(error, ArtifactError):
+                raise
             raise StoreError(f"cannot publish an artifact: {error.strerror}") from error
         return final
 
@@ -100,28 +102,32 @@ class LocalArtifacts:
 
     def remove(self, digest: str) -> None:
         """Remove an object; it disappears in one step."""
-        folder = self._folder(digest)
-        with suppress(FileNotFoundError):
-            gone = self.staging() / "removed"
-            os.replace(folder, gone)
-            shutil.rmtree(gone.parent, ignore_errors=True)
+        folder, gone = self._folder(digest), self.staging()
+        try:
+            with suppress(FileNotFoundError):
+                os.replace(folder, gone / "removed")
+        except OSError as error:
+            raise StoreError(f"cannot remove artifact {digest[:16]}: {error.strerror}") from error
+        finally:
+            shutil.rmtree(gone, ignore_errors=True)
 
     def sweep_staging(self) -> int:
         """Remove what processes that are gone left in staging; returns how many folders."""
         swept = 0
         for path in self._staging.iterdir() if self._staging.is_dir() else ():
             owner = path.name.split("-", 1)[0]
-            old = time.time() - path.stat().st_mtime > _STALE_S
-            if (owner.isdigit() and not _alive(int(owner))) or old:
-                shutil.rmtree(path, ignore_errors=True)
-                swept += 1
+            with suppress(FileNotFoundError):  # another process sweeps too
+                old = time.time() - path.stat().st_mtime > _STALE_S
+                if (owner.isdigit() and not _alive(int(owner))) or old:
+                    shutil.rmtree(path, ignore_errors=True)
+                    swept += 1
         return swept
 
     def alias(self, folder: Path, name: str, digest: str) -> Path:
         """Let ``folder/name`` lead to an object; a real folder in the way is moved aside, never deleted."""
         link = inside(folder, checked_name(name))
         if link.is_dir() and not link.is_symlink():
-            link.rename(link.with_name(f"{name}.before-{time.strftime('%Y%m%d-%H%M%S')}"))
+            _move_aside(link)
         replace_link(link, self._folder(digest))
         return link
 
@@ -137,7 +143,7 @@ class LocalArtifacts:
         for path in sorted(staged.iterdir()):
             if path.is_symlink() or not path.is_file():
                 raise ArtifactError(f"{path.name} is a link, folder or device; only plain files are published")
-            if path.suffix in _CODE:
+            if path.suffix.lower() in _CODE:
                 raise ArtifactError(f"{path.name} could run code when loaded; it is not published")
             if path.name != MANIFEST:
                 files[path.name] = {"sha256": file_digest(path), "size_bytes": path.stat().st_size}
@@ -179,6 +185,14 @@ class LocalArtifacts:
             elif path.stat().st_size != expected.get("size_bytes") or file_digest(path) != expected.get("sha256"):
                 faults.append(f"{name} was changed")
         return faults
+
+
+def _move_aside(folder: Path) -> None:
+    aside = folder.with_name(f"{folder.name}.before-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09d}")
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise StoreError(f"cannot move {folder} aside: {error.strerror}") from error
 
 
 def _alive(pid: int) -> bool:

@@ -40,6 +40,6 @@ def inside(root: Path, name: str) -> Path:
         BadName: the path leads outside.
     """
     path = root / name
-    if path.parent.resolve() != root.resolve() or path.name != name:
+    if name in (".", "..") or "\x00" in name or path.parent.resolve() != root.resolve() or path.name != name:
         raise BadName(f"{name!r} leads outside {root.name}")
     return path

@@ -1,0 +1,23 @@
+"""An empty store on SQLite, its clock moved by hand."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loraloop.store.sql import SqlStore, open_store
+from loraloop.testing.clock import MovedClock
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    """Stands still."""
+    return MovedClock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: MovedClock) -> Iterator[SqlStore]:
+    """Empty and open."""
+    opened = open_store(tmp_path / "loraloop.db", clock)
+    yield opened
+    opened.close()
