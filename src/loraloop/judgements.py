@@ -23,6 +23,7 @@ class ItemResult(Record):
         type: of the item (``"greeting"``, ``"distress"``, ...).
         kind: of its suite (``"target"``, ``"keep"``, ``"guard"``).
         keyword_score, quality_score: 0..1.
+        question: the last message asked; empty where a user wrote it (then ``item`` names the conversation).
     """
 
     subject: str
@@ -37,6 +38,7 @@ class ItemResult(Record):
     type: str = ""
     kind: str = "keep"
     language: str = "en"
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ def test_a_new_user_gets_from_nothing_to_an_answer_and_back(
     assert command(home, "deploy", "one").code == 7  # not decided yet
     report = command(home, "evaluate", "one", "--json")
     assert {score["subject"] for score in report.json["scores"]} == {"candidate", "base"}
+    assert command(home, "gate", "plan", "--json").json["cases"] == len({i["item"] for i in report.json["items"]})
     assert command(home, "gate", "one").code in (0, 1)
     assert command(home, "deploy", "one", "--force").code == 2  # a reason is asked for
     released = command(home, "deploy", "one", "--force", "--reason", "a test", "--json")

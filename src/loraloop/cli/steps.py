@@ -1,4 +1,4 @@
-"""Commands that move the loop: turn, train, evaluate, gate, deploy, confirm, rollback, cleanup, run, demo."""
+"""Commands that move the loop: turn, train, evaluate, deploy, confirm, rollback, cleanup, run, demo."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import typer
 
 from ..errors import DeployError, UsageError
 from ..turning import scheduled, turning
-from . import exit_codes
 from .messages import t
 from .options import Actor, Adapter, AsJson, Folder, Name, session_of
+from .telling import exit_by, tell_adapter, tell_dataset, tell_decision, tell_release, tell_report, without_rows
 
 if TYPE_CHECKING:
     from ..types import Adapter as TrainedAdapter
-    from ..types import Dataset, Decision, Release, Report
-    from .session import Session
+    from ..types import Decision
 
 
 def turn(context: typer.Context, name: Name = None, actor: Actor = "operator", as_json: AsJson = False) -> None:
@@ -24,14 +23,14 @@ def turn(context: typer.Context, name: Name = None, actor: Actor = "operator", a
     session = session_of(context, as_json)
     with session.opened() as home, session.progress() as progress:
         result = home.loop.turn(name, actor=actor, progress=progress)
-    _tell_dataset(session, result.dataset)
-    _tell_adapter(session, result.adapter)
-    _tell_report(session, result.report)
-    _tell_decision(session, result.decision)
-    _tell_release(session, result.release)
+    tell_dataset(session, result.dataset)
+    tell_adapter(session, result.adapter)
+    tell_report(session, result.report)
+    tell_decision(session, result.decision)
+    tell_release(session, result.release)
     parts = ("dataset", "adapter", "report", "decision", "release")
-    session.answer({part: _without_rows(getattr(result, part)) for part in parts})
-    _exit_by(result.decision)
+    session.answer({part: without_rows(getattr(result, part)) for part in parts})
+    exit_by(result.decision)
 
 
 def train(context: typer.Context, name: Name = None, as_json: AsJson = False) -> None:
@@ -40,9 +39,9 @@ def train(context: typer.Context, name: Name = None, as_json: AsJson = False) ->
     with session.opened() as home, turning(home), session.progress() as progress:
         dataset = home.loop.collect()
         adapter = home.loop.train(dataset, name, progress=progress)
-    _tell_dataset(session, dataset)
-    _tell_adapter(session, adapter)
-    session.answer({"dataset": _without_rows(dataset), "adapter": dict(adapter)})
+    tell_dataset(session, dataset)
+    tell_adapter(session, adapter)
+    session.answer({"dataset": without_rows(dataset), "adapter": dict(adapter)})
 
 
 def evaluate(context: typer.Context, adapter: Adapter, as_json: AsJson = False) -> None:
@@ -50,27 +49,8 @@ def evaluate(context: typer.Context, adapter: Adapter, as_json: AsJson = False) 
     session = session_of(context, as_json)
     with session.opened() as home, session.progress() as progress:
         report = home.loop.evaluate(home.loop.find_adapter(adapter), progress=progress)
-    _tell_report(session, report)
+    tell_report(session, report)
     session.answer(report)
-
-
-def gate(context: typer.Context, adapter: Adapter, actor: Actor = "operator", as_json: AsJson = False) -> None:
-    """Decide on an adapter by its newest report. Exit code 1: not promoted."""
-    session = session_of(context, as_json)
-    with session.opened() as home:
-        found = home.loop.find_adapter(adapter)
-        reports = [report for report in home.store.reports.list(home.bot) if report.adapter_id == found.id]
-        if not reports:
-            raise UsageError(f"{found.name} was not evaluated yet", hint=f"loraloop evaluate {found.name}")
-        live = home.loop.live_adapter()
-        if live is not None and live.id not in (found.id, reports[0].baseline_id):
-            raise UsageError(
-                f"since {found.name} was evaluated, {live.name} went live", hint=f"loraloop evaluate {found.name}"
-            )
-        decision = home.loop.gate(reports[0], actor=actor)
-    _tell_decision(session, decision)
-    session.answer(decision)
-    _exit_by(decision)
 
 
 def deploy(
@@ -91,7 +71,7 @@ def deploy(
         release = home.deployer.release(
             decision, found, serving=home.serving(), actor=actor, method="force" if force else "auto"
         )
-    _tell_release(session, release)
+    tell_release(session, release)
     session.answer(release)
 
 
@@ -217,59 +197,7 @@ def demo(
     session.answer(play.demo(base, keep, as_json))
 
 
-# -- telling ----------------------------------------------------------------------------------------------------------
-
-
-def _exit_by(decision: Decision) -> None:
-    if decision.verdict != "promote":
-        raise typer.Exit(exit_codes.NO)
-
-
-def _without_rows(value: Any) -> Any:
-    """A value as plain data, a dataset by its counts: rows are thousands of ids."""
-    if value is None or "rows" not in value:
-        return value
-    counts = {name: len(value.split(name)) for name in ("train", "validation", "gate")}
-    return {**{key: value[key] for key in value if key != "rows"}, "rows": counts}
-
-
-def _tell_dataset(session: Session, dataset: Dataset) -> None:
-    counts = {name: len(dataset.split(name)) for name in ("train", "validation", "gate")}
-    session.say(t("dataset.made", id=dataset.id, **counts))
-
-
-def _tell_adapter(session: Session, adapter: TrainedAdapter) -> None:
-    facts = adapter.metrics
-    loss = f"{facts['eval_loss']:.3f}" if facts.get("eval_loss") is not None else "-"
-    seconds = f"{facts.get('training_seconds', 0):.0f}"
-    tokens = f"{facts.get('tokens', 0):,}"
-    session.say(t("adapter.made", name=adapter.name, id=adapter.id, tokens=tokens, seconds=seconds, loss=loss))
-
-
-def _tell_report(session: Session, report: Report) -> None:
-    from .demo_tables import score_lines
-
-    for line in score_lines(report):
-        session.say(line)
-
-
-def _tell_decision(session: Session, decision: Decision) -> None:
-    for rule in decision.rules:
-        session.say(f"  {t('passed') if rule.passed else t('failed')} {rule.rule}: {rule.observed} "
-                    f"({t('required')}: {rule.required})")  # fmt: skip
-    session.say(t(f"verdict.{decision.verdict}", reason=decision.reason))
-
-
-def _tell_release(session: Session, release: Release | None) -> None:
-    if release is None:
-        session.say(t("release.kept"))
-        return
-    session.say(t("release.live", version=release.version, name=release.adapter_name, id=release.id))
-    if release.status == "on_trial" and release.trial_ends_at is not None:
-        session.say(t("release.trial", until=f"{release.trial_ends_at:%Y-%m-%d %H:%M}"))
-
-
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (turn, train, evaluate, gate, deploy, confirm, rollback, cleanup, run, demo):
+    for command in (turn, train, evaluate, deploy, confirm, rollback, cleanup, run, demo):
         app.command()(command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..types import ItemResult, Report
+from ..types import ItemResult, Record, Report
 from .stats import Estimate, mcnemar_p, paired_estimate, paired_share_interval
 from .suites import REPAIRS
 
@@ -107,3 +107,31 @@ def _loss(report: Report, subject: str) -> Estimate | None:
         [ours[key].tokens for key in keys],
         [key[0] or str(key) for key in keys],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Record):
+    """One question answered differently by the candidate and the other subject."""
+
+    item: str
+    question: str
+    before: str
+    after: str
+    better: bool
+
+
+def changed_answers(report: Report, subject: str, most: int = 3) -> list[Change]:
+    """Return the answers that changed most, at most ``most`` for the better and as many for the worse, best first.
+
+    A case newly passed or failed weighs most, then its keyword score, then how well formed the answer is.
+    """
+    weighed = []
+    for ours, theirs in _pairs(report.items, subject):
+        passed = int(ours.passed) - int(theirs.passed)
+        gain = 4 * passed + 2 * (ours.keyword_score - theirs.keyword_score) + ours.quality_score - theirs.quality_score
+        if ours.answer != theirs.answer and gain:
+            weighed.append((gain, Change(ours.item, ours.question, theirs.answer, ours.answer, gain > 0)))
+    weighed.sort(key=lambda pair: -pair[0])
+    better = [change for _, change in weighed if change.better]
+    worse = [change for _, change in weighed if not change.better]
+    return [*better[:most], *worse[-most:]]

@@ -38,8 +38,8 @@ class GateConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     loss_margin_nats: float = Field(default=0.02, ge=0)
-    """Difference of held-out loss, in nats per answer token, that another seed alone may make. Only more than
-    this is better, and more than this worse is held."""
+    """Difference of held-out loss, in nats per answer token, that another seed alone makes (its standard deviation).
+    Only more than this is better, and more than this worse is held."""
     alpha: float = Field(default=0.04, gt=0, lt=0.5)
     """How often a candidate that is no better may be promoted, at most, in one turn."""
     false_promotions_a_year: float = Field(default=2.0, gt=0)
@@ -58,4 +58,4 @@ class GateConfig(BaseModel):
     slice_items: int = Field(default=50, ge=2)
     """Cases of one type and language that make a slice with a bound of its own; smaller slices raise an alarm."""
     slice_drop_frac: float = Field(default=0.05, ge=0, le=1)
-    """Share of its cases that a slice may lose on balance."""
+    """Share of its cases that a slice may lose on balance, even beyond chance."""

@@ -84,17 +84,17 @@ def repairs_rule(seen: Comparison) -> RuleResult:
 
 
 def slices_rule(seen: Comparison, least: int, drop_frac: float, p_value: float) -> RuleResult:
-    """No large slice of cases drops beyond its bound; a small one that surely drops raises an alarm, no more."""
-    dropped, alarms = [], []
+    """No large slice of cases drops beyond its bound and chance; a small one that does raises an alarm, no more."""
+    dropped: list[str] = []
+    alarms: list[str] = []
     for (kind, language), cases in sorted(seen.slices.items()):
         fewer = len(cases.lost) - len(cases.won)
         told = f"{kind}/{language} lost {fewer} of {cases.asked}"
-        if cases.asked >= least and fewer > drop_frac * cases.asked:
-            dropped.append(told)
-        elif cases.asked < least and cases.p_worse < p_value:
-            alarms.append(f"alarm: {told}")
-    observed = "; ".join(dropped + alarms) or f"none of {len(seen.slices)}"
-    return RuleResult("slices dropped", observed, f"none of {least} cases or more by over {drop_frac:.0%}", not dropped)
+        if fewer > drop_frac * cases.asked and cases.p_worse < p_value:
+            (dropped if cases.asked >= least else alarms).append(told)
+    observed = "; ".join(dropped + [f"alarm: {told}" for told in alarms]) or f"none of {len(seen.slices)}"
+    required = f"none of {least} cases or more by over {drop_frac:.0%} and beyond chance (p {p_value:g})"
+    return RuleResult("slices dropped", observed, required, not dropped)
 
 
 def latency_rule(candidate: SubjectScore, baseline: SubjectScore, ratio: float, floor_s: float) -> RuleResult:

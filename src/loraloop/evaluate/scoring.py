@@ -13,7 +13,7 @@ from ..text.normalise import printable
 from ..types import ItemResult, Report, RowLoss, Sample, SubjectScore
 from .asking import Answers, Subject
 from .metrics import bits_per_byte, calculate_response_quality, item_passed, keyword_score, perplexity
-from .suites import Suite, SuiteItem
+from .suites import REPAIRS, Suite, SuiteItem
 
 KEYWORD_SHARE = 0.6
 """Weight of the keyword score in the overall score; the rest is response quality."""
@@ -54,6 +54,7 @@ def item_results(subject: Subject, cases: Sequence[Case], answers: Answers) -> l
                 type=item.type,
                 kind=suite.kind,
                 language=item.language,
+                question="" if suite.name == REPAIRS else item.messages[-1].text,
             )
         )
     return results

@@ -147,14 +147,19 @@ def holm(p_values: Mapping[Key, float], alpha: float) -> frozenset[Key]:
     return frozenset(rejected)
 
 
-def detectable_effect(standard_error: float, alpha: float, power: float) -> float:
+def detectable_effect(standard_error: float, alpha: float, power: float, margin: float = 0.0) -> float:
     """Return the smallest true improvement that a one-sided test at ``alpha`` sees with probability ``power``.
+
+    Args:
+        standard_error: of the difference on these rows.
+        margin: what the improvement must exceed, and how much it varies from seed to seed (standard deviation).
 
     Example:
         >>> round(detectable_effect(0.04, alpha=0.05, power=0.8), 3)
         0.099
     """
-    return float(ndtri(power) - ndtri(alpha)) * standard_error
+    drawn = math.hypot(standard_error, margin)
+    return margin - float(ndtri(alpha)) * standard_error + float(ndtri(power)) * drawn
 
 
 def turn_alpha(turns_a_year: float, false_promotions_a_year: float, most: float) -> float:

@@ -186,8 +186,8 @@ def test_a_large_slice_may_not_drop_and_a_small_one_alarms() -> None:
         live = items("live", "y" * count, type="food") + items("live", "n" * won, suite="t")
         return judged(report(items=ours + live, scores=(score("candidate", 1.0), score("live", 2.0))))
 
-    assert failed(sliced(50, 3)) == ["slices dropped"]
-    assert sliced(50, 2).verdict == "promote"
+    assert failed(sliced(50, 6)) == ["slices dropped"]
+    assert sliced(50, 4).verdict == "promote"  # p 0.06
     small = sliced(20, 6)
     assert small.verdict == "promote"
     assert "alarm: food/en" in next(rule.observed for rule in small.rules if rule.rule == "slices dropped")

@@ -1,0 +1,92 @@
+"""What commands say about the values they made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from . import exit_codes
+from .messages import t
+
+if TYPE_CHECKING:
+    from ..types import Adapter as TrainedAdapter
+    from ..types import Dataset, Decision, Release, Report
+    from .session import Session
+
+
+def exit_by(decision: Decision) -> None:
+    """End with exit code 1 unless the verdict is promote."""
+    if decision.verdict != "promote":
+        raise typer.Exit(exit_codes.NO)
+
+
+def without_rows(value: Any) -> Any:
+    """A value as plain data, a dataset by its counts: rows are thousands of ids."""
+    if value is None or "rows" not in value:
+        return value
+    counts = {name: len(value.split(name)) for name in ("train", "validation", "gate")}
+    return {**{key: value[key] for key in value if key != "rows"}, "rows": counts}
+
+
+def tell_dataset(session: Session, dataset: Dataset) -> None:
+    """One line on a dataset."""
+    counts = {name: len(dataset.split(name)) for name in ("train", "validation", "gate")}
+    session.say(t("dataset.made", id=dataset.id, **counts))
+
+
+def tell_adapter(session: Session, adapter: TrainedAdapter) -> None:
+    """One line on an adapter."""
+    facts = adapter.metrics
+    loss = f"{facts['eval_loss']:.3f}" if facts.get("eval_loss") is not None else "-"
+    seconds = f"{facts.get('training_seconds', 0):.0f}"
+    tokens = f"{facts.get('tokens', 0):,}"
+    session.say(t("adapter.made", name=adapter.name, id=adapter.id, tokens=tokens, seconds=seconds, loss=loss))
+
+
+def tell_report(session: Session, report: Report) -> None:
+    """A line for each subject, and the answers that changed most."""
+    from .demo_tables import score_lines
+
+    for line in score_lines(report):
+        session.say(line)
+    tell_changes(session, report)
+
+
+def tell_changes(session: Session, report: Report) -> None:
+    """The answers that changed most, before and after, beside the live adapter or else the base."""
+    from ..evaluate.comparison import changed_answers
+
+    subject = "live" if report.score("live") is not None else "base"
+    changes = changed_answers(report, subject)
+    if changes:
+        session.table(
+            [
+                ("+" if one.better else "-", one.question or one.item, shortened(one.before), shortened(one.after))
+                for one in changes
+            ],
+            ("", t("head.question"), t(f"subject.{subject}"), t("subject.candidate")),
+        )
+
+
+def shortened(text: str, most: int = 160) -> str:
+    """A text that is not longer than a table's cell bears."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def tell_decision(session: Session, decision: Decision) -> None:
+    """A line for each rule, and the verdict."""
+    for rule in decision.rules:
+        session.say(f"  {t('passed') if rule.passed else t('failed')} {rule.rule}: {rule.observed} "
+                    f"({t('required')}: {rule.required})")  # fmt: skip
+    session.say(t(f"verdict.{decision.verdict}", reason=decision.reason))
+
+
+def tell_release(session: Session, release: Release | None) -> None:
+    """What is live now."""
+    if release is None:
+        session.say(t("release.kept"))
+        return
+    session.say(t("release.live", version=release.version, name=release.adapter_name, id=release.id))
+    if release.status == "on_trial" and release.trial_ends_at is not None:
+        session.say(t("release.trial", until=f"{release.trial_ends_at:%Y-%m-%d %H:%M}"))
