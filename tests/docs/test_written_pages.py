@@ -75,6 +75,8 @@ def fault(words: list[str], group: Any) -> str:
             if takes and not given:
                 rest.pop(0)
         elif hasattr(group, "commands"):
+            if word not in group.commands and getattr(group, "unless_named", "") in group.commands:
+                return fault([word, *rest], group.commands[group.unless_named])
             return fault(rest, group.commands[word]) if word in group.commands else f"no command {word}"
         else:
             arguments.append(word)

@@ -14,9 +14,11 @@ from .telling import exit_by, tell_decision
 class _DecideUnlessNamed(TyperGroup):
     """``loraloop gate NAME`` decides on the adapter NAME; a name that is a command's is that command."""
 
+    unless_named = "decide"
+
     def resolve_command(self, ctx, args):  # type: ignore[no-untyped-def]
         """See click."""
-        return super().resolve_command(ctx, args if args and args[0] in self.commands else ["decide", *args])
+        return super().resolve_command(ctx, args if args and args[0] in self.commands else [self.unless_named, *args])
 
 
 gate = typer.Typer(
