@@ -43,7 +43,12 @@ def test_a_new_user_gets_from_nothing_to_an_answer_and_back(
     report = command(home, "evaluate", "one", "--json")
     assert {score["subject"] for score in report.json["scores"]} == {"candidate", "base"}
     assert command(home, "gate", "plan", "--json").json["cases"] == len({i["item"] for i in report.json["items"]})
-    assert command(home, "gate", "one").code in (0, 1)
+    assert "not measured" in command(home, "gate", "one").out
+    measured = command(home, "gate", "calibrate", "--runs", "1", "--json").json
+    assert (measured["runs"], measured["resampled"]) == (1, 200)
+    judged = command(home, "gate", "one")
+    assert judged.code in (0, 1)
+    assert f"of 1 pairs of equals {measured['promoted']} promoted" in judged.out
     assert command(home, "deploy", "one", "--force").code == 2  # a reason is asked for
     released = command(home, "deploy", "one", "--force", "--reason", "a test", "--json")
     assert released.json["status"] == "on_trial"

@@ -134,6 +134,7 @@ class Demo:
             language=self._script.language,
             train__max_tokens=self._affordable_tokens(),
             train__eval_steps=40,
+            base__max_new_tokens=40,
         )
         (self._folder / _MARK).write_text("made by loraloop demo; removed by the next one\n")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 from typer.core import TyperGroup
 
+from ..calibration import last_calibration
 from ..errors import UsageError
 from .messages import t
 from .options import Actor, Adapter, AsJson, session_of
-from .telling import exit_by, tell_decision
+from .telling import calibration_line, exit_by, tell_decision
 
 
 class _DecideUnlessNamed(TyperGroup):
@@ -41,7 +44,8 @@ def decide(context: typer.Context, adapter: Adapter, actor: Actor = "operator", 
                 f"since {found.name} was evaluated, {live.name} went live", hint=f"loraloop evaluate {found.name}"
             )
         decision = home.loop.gate(reports[0], actor=actor)
-    tell_decision(session, decision)
+        measured = last_calibration(home)
+    tell_decision(session, decision, measured)
     session.answer(decision)
     exit_by(decision)
 
@@ -70,6 +74,26 @@ def plan(context: typer.Context, as_json: AsJson = False) -> None:
         (t("plan.half"), unknown if found.rows_for_half is None else f"{found.rows_for_half:,}"),
         (t("plan.cases"), f"{found.wins_without_loss} / {found.cases}"),
     ])  # fmt: skip
+    session.answer(found)
+
+
+@gate.command()
+def calibrate(
+    context: typer.Context,
+    runs: Annotated[int, typer.Option("--runs", min=1, max=50, help="Trainings with other seeds.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how often the gate errs here: the newest dataset taught again with other seeds, equals judged.
+
+    Each run takes as long as a turn. The result is kept and shown beside every verdict.
+    """
+    from ..calibration import calibrate as measure
+
+    session = session_of(context, as_json)
+    with session.opened() as home, session.progress() as progress:
+        found = measure(home, runs, progress)
+    session.say(calibration_line(found))
+    session.say(t("calibration.margin", nats=f"{found.seed_nats:.4f}"))
     session.answer(found)
 
 

@@ -61,6 +61,18 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "plan.effect": ("seen 4 times in 5: loss better by, nats a token", "5번 중 4번 알아보는 개선 (nats/토큰)"),
     "plan.half": ("rows that would see half of that", "그 절반을 알아보는 데 필요한 행"),
     "plan.cases": ("cases won with none lost that are enough / asked", "잃은 것 없이 이겨야 할 문항 / 전체"),
+    "calibration.told": (
+        "measured here on {at}: of {runs} pairs of equals {promoted} promoted; judged anew {resampled} times, {frac}",
+        "{at}에 잰 값: 같은 품질 {runs}쌍 가운데 {promoted}쌍 배포 판정; 다시 뽑아 {resampled}번 판정하면 {frac}",
+    ),
+    "calibration.none": (
+        "how often this gate errs here was not measured: loraloop gate calibrate",
+        "이 판정이 여기서 얼마나 틀리는지 재지 않았음: loraloop gate calibrate",
+    ),
+    "calibration.margin": (
+        "another seed alone changes the held-out loss by {nats} nats; gate.loss_margin_nats should not be less",
+        "시드만 바꿔도 손실이 {nats} nats 달라짐; gate.loss_margin_nats는 그보다 작지 않아야 함",
+    ),
     "verdict.promote": ("verdict: promote", "판정: 배포해도 좋음"),
     "verdict.hold": ("verdict: hold ({reason})", "판정: 보류 ({reason})"),
     "verdict.inconclusive": ("verdict: inconclusive ({reason})", "판정: 판단할 수 없음 ({reason})"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..calibration import last_calibration
 from ..errors import DeployError, UsageError
 from ..turning import scheduled, turning
 from .messages import t
@@ -23,10 +24,11 @@ def turn(context: typer.Context, name: Name = None, actor: Actor = "operator", a
     session = session_of(context, as_json)
     with session.opened() as home, session.progress() as progress:
         result = home.loop.turn(name, actor=actor, progress=progress)
+        measured = last_calibration(home)
     tell_dataset(session, result.dataset)
     tell_adapter(session, result.adapter)
     tell_report(session, result.report)
-    tell_decision(session, result.decision)
+    tell_decision(session, result.decision, measured)
     tell_release(session, result.release)
     parts = ("dataset", "adapter", "report", "decision", "release")
     session.answer({part: without_rows(getattr(result, part)) for part in parts})

@@ -10,6 +10,7 @@ from . import exit_codes
 from .messages import t
 
 if TYPE_CHECKING:
+    from ..calibration import Calibration
     from ..types import Adapter as TrainedAdapter
     from ..types import Dataset, Decision, Release, Report
     from .session import Session
@@ -74,12 +75,21 @@ def shortened(text: str, most: int = 160) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def tell_decision(session: Session, decision: Decision) -> None:
-    """A line for each rule, and the verdict."""
+def tell_decision(session: Session, decision: Decision, measured: Calibration | None) -> None:
+    """A line for each rule, the verdict, and how often such verdicts err here, as far as it was measured."""
     for rule in decision.rules:
         session.say(f"  {t('passed') if rule.passed else t('failed')} {rule.rule}: {rule.observed} "
                     f"({t('required')}: {rule.required})")  # fmt: skip
     session.say(t(f"verdict.{decision.verdict}", reason=decision.reason))
+    session.say(calibration_line(measured) if measured else t("calibration.none"))
+
+
+def calibration_line(found: Calibration) -> str:
+    """What was measured, in one line; a zero with its number of trials."""
+    return t(
+        "calibration.told", promoted=found.promoted, runs=found.runs, frac=f"{found.resampled_frac:.1%}",
+        resampled=f"{found.resampled:,}", at=found.at[:10],
+    )  # fmt: skip
 
 
 def tell_release(session: Session, release: Release | None) -> None:
