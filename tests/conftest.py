@@ -15,6 +15,7 @@ os.environ.update(
 for name in [name for name in os.environ if name.startswith("LORALOOP_")]:
     del os.environ[name]  # settings of the person who runs the tests must not reach them
 
+import gc
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
     is_fast = config.option.markexpr == "not real"
     if is_fast and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_collection_finish() -> None:
+    """What the imported libraries made stays to the end, so it is not looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
