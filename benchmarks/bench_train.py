@@ -209,7 +209,7 @@ def main() -> None:
     """Run the benchmark and print one JSON line at the end."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--pairs", type=int, default=5)
-    options.add_argument("--rows", type=int, default=128)
+    options.add_argument("--rows", type=int, default=64)
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--bases", default="smollm2,gemma")
     options.add_argument("--worker", choices=PEERS)

@@ -39,7 +39,7 @@ def test_draws_differ_and_repeat_with_their_seed() -> None:
     means = [compare(one, "live").totals[0] or 0.0 for one in resampled(report(), 300, seed=1)]
     again = [compare(one, "live").totals[0] or 0.0 for one in resampled(report(), 300, seed=1)]
     assert means == again
-    assert len(set(means)) > 200
+    assert len(set(means)) > 100
     own = sum(r.nats for r in report().losses if r.subject == "candidate") / (30 * 14)
     assert sum(means) / 300 == pytest.approx(own, rel=0.05)
 
