@@ -23,6 +23,7 @@ class ItemResult(Record):
         type: of the item (``"greeting"``, ``"distress"``, ...).
         kind: of its suite (``"target"``, ``"keep"``, ``"guard"``).
         keyword_score, quality_score: 0..1.
+        asked: SHA-256 of who was asked what and how; the same digest means the same answer, so nobody need ask again.
         question: the last message asked; empty where a user wrote it (then ``item`` names the conversation).
     """
 
@@ -39,6 +40,7 @@ class ItemResult(Record):
     kind: str = "keep"
     language: str = "en"
     question: str = ""
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .lm.template import Template
     from .schedule.scheduler import LoRAScheduler
     from .train.core import LoRATrainerCore
-    from .types import Conversation, Message
+    from .types import Conversation, Decision, Message, Report
 
 DEFAULT_HOME = "./.loraloop"
 SETTINGS_FILE = "loraloop.toml"
@@ -116,6 +116,7 @@ class Home:
     def evaluator(self) -> LoRAEvaluator:
         """The evaluator, with the suites of the settings or of the bot's language."""
         from .evaluate.evaluator import LoRAEvaluator
+        from .evaluate.past import known_answers
 
         chosen = self.settings.evaluate
         update: dict[str, Any] = {
@@ -130,6 +131,7 @@ class Home:
             cache=self.folder / "bases",
             system_prompt=self.settings.base.system_prompt,
             bot=self.bot,
+            recall=lambda: known_answers(self.store.reports, self.bot),
         )
 
     @cached_property
@@ -164,16 +166,12 @@ class Home:
     @cached_property
     def loop(self) -> Loop:
         """The loop over these parts."""
-        from .evaluate.gate import decide
-
         parts = Parts(
             data=self.data,
             trainer=self.trainer,
             evaluator=self.evaluator,
             deployer=self.deployer,
-            decide=lambda report, actor, now: decide(
-                report, self.settings.gate, actor=actor, now=now, turns_a_year=self._turns_a_year(now)
-            ),
+            decide=self._decide,
             base_id=lambda: self.base.id,
             template=lambda: self.template,
             serving=self.serving,
@@ -184,10 +182,12 @@ class Home:
         )
         return Loop(parts, self.store, self.artifacts, bot=self.bot)
 
-    def _turns_a_year(self, now: datetime) -> float:
-        from .evaluate.stats import yearly_rate
+    def _decide(self, report: Report, *, actor: str, now: datetime) -> Decision:
+        from .evaluate.gate import decide
+        from .evaluate.past import turns_a_year
 
-        return yearly_rate([decision.created_at for decision in self.store.decisions.list(self.bot)], now)
+        pace = turns_a_year(self.store.decisions, self.bot, now)
+        return decide(report, self.settings.gate, actor=actor, now=now, turns_a_year=pace)
 
     def record(
         self, messages: Sequence[Message], answer: str, *, consent: str, user: str | None = None, subject: str = "live"

@@ -1,5 +1,6 @@
 """LoRAEvaluator on a tiny real model: the adapter is really loaded, and an evaluation that cannot tell says so."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,29 @@ def test_three_subjects_are_asked_side_by_side(
     assert losses["base"] == pytest.approx(expected, rel=1e-4)
     by_subject = {s: [i.answer for i in report.items if i.subject == s] for s in ("candidate", "base")}
     assert by_subject["candidate"] != by_subject["base"]
+
+
+def test_an_answer_given_before_is_not_asked_for_again(
+    tiny_base: Path, tmp_path: Path, adapters: tuple[Adapter, Adapter]
+) -> None:
+    """A second report takes what live adapter and base said from the first, and asks the new candidate alone."""
+    weak, strong = adapters
+    first = evaluator(str(tiny_base), tmp_path).evaluate(weak, heldout=HELD)
+    # What was said before is replaced, to see where it comes from.
+    marked = {item.asked: replace(item, answer=f"remembered {item.subject}", cut_off=False) for item in first.items}
+    assert len(marked) == 4
+    judge = evaluator(str(tiny_base), tmp_path)
+    again = LoRAEvaluator(str(tiny_base), judge.config, suites=[SUITE], recall=lambda: marked)
+    report = again.evaluate(strong, live=weak, heldout=HELD)
+    said = {
+        subject: {i.answer for i in report.items if i.subject == subject} for subject in ("candidate", "live", "base")
+    }
+    assert said["live"] == {"remembered candidate"}
+    assert said["base"] == {"remembered base"}
+    assert not any("remembered" in answer for answer in said["candidate"])
+    longer = judge.config.model_copy(update={"max_new_tokens": 9})
+    other = LoRAEvaluator(str(tiny_base), longer, suites=[SUITE], recall=lambda: marked)
+    assert not any("remembered" in i.answer for i in other.evaluate(strong, live=weak).items)  # another way of asking
 
 
 def test_used_alone_with_a_live_object_the_adapter_is_really_loaded(

@@ -55,16 +55,16 @@ def plan(context: typer.Context, as_json: AsJson = False) -> None:
     """Say what difference the gate can see with the rows and cases at hand, and how often it would err."""
     from datetime import UTC, datetime
 
+    from ..evaluate.past import turns_a_year
     from ..evaluate.planning import plan_gate
-    from ..evaluate.stats import yearly_rate
 
     session = session_of(context, as_json)
     with session.opened() as home:
         reports = [report for report in home.store.reports.list(home.bot) if report.valid and report.scores]
         if not reports:
             raise UsageError("nothing was evaluated yet, so nobody knows how much answers vary", hint="loraloop turn")
-        moments = [decision.created_at for decision in home.store.decisions.list(home.bot)]
-        found = plan_gate(reports[0], home.settings.gate, yearly_rate(moments, datetime.now(UTC)))
+        pace = turns_a_year(home.store.decisions, home.bot, datetime.now(UTC))
+        found = plan_gate(reports[0], home.settings.gate, pace)
     unknown = t("status.none")
     session.table([
         (t("plan.error"), f"{found.alpha:.2%}"),

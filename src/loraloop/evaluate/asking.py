@@ -48,6 +48,10 @@ class Answers:
     cut_off: Sequence[bool] = ()
 
 
+Known = Mapping[str, Mapping[int, tuple[str, bool]]]
+"""Answers that need not be given again: by subject and number of the prompt, the text and whether it was cut off."""
+
+
 class Asker(Protocol):
     """Puts the same prompts and rows to every subject."""
 
@@ -60,8 +64,10 @@ class Asker(Protocol):
         prompts: Sequence[Sequence[Message]],
         heldout: Sequence[Sample],
         progress: Progress | None,
+        *,
+        known: Known,
     ) -> dict[str, Answers]:
-        """Return the answers of each subject by its name."""
+        """Return the answers of each subject by its name; those ``known`` may be taken as they are."""
         ...
 
 
@@ -87,6 +93,8 @@ class ChildAsker:
         prompts: Sequence[Sequence[Message]],
         heldout: Sequence[Sample],
         progress: Progress | None,
+        *,
+        known: Known,
     ) -> dict[str, Answers]:
         """See ``Asker.ask``.
 
@@ -98,7 +106,14 @@ class ChildAsker:
             spec = {
                 "base": str(self._folder(stack)),
                 "system_prompt": self._system_prompt,
-                "subjects": [{"name": s.name, "folder": str(s.folder) if s.folder else None} for s in subjects],
+                "subjects": [
+                    {
+                        "name": s.name,
+                        "folder": str(s.folder) if s.folder else None,
+                        "known": [[number, *answer] for number, answer in known.get(s.name, {}).items()],
+                    }
+                    for s in subjects
+                ],
                 "prompts": [[(m.role, m.text) for m in prompt] for prompt in prompts],
                 "heldout": [dict(sample) for sample in heldout],
                 "decoding": {
@@ -156,8 +171,10 @@ class WrapperAsker:
         prompts: Sequence[Sequence[Message]],
         heldout: Sequence[Sample],
         progress: Progress | None,
+        *,
+        known: Known,
     ) -> dict[str, Answers]:
-        """See ``Asker.ask``."""
+        """See ``Asker.ask``; everything is asked, for only the wrapper knows what its answers depend on."""
         import torch
 
         from ..lm.adapters import check_adapter, merged

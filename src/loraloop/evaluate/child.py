@@ -63,14 +63,16 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     )
     say("ready", dtype=choice.dtype, threads=asked.threads.many)
     found: dict[str, Any] = {}
-    total = len(spec["subjects"]) * len(asked.prompts)
-    for number, subject in enumerate(spec["subjects"]):
+    total = sum(len(prompts) - len(subject["known"]) for subject in spec["subjects"])
+    begun = 0
+    for subject in spec["subjects"]:
         adapter = Path(subject["folder"]) if subject["folder"] else None
         if adapter is not None:
             check_adapter(adapter)
-        begun = number * len(asked.prompts)
+        known = {number: (text, cut_off) for number, text, cut_off in subject["known"]}
         with merged(asked.model, adapter):
-            found[subject["name"]] = _subject(asked, partial(_tell, say, begun, total))
+            found[subject["name"]] = _subject(asked, known, partial(_tell, say, begun, total))
+        begun += len(prompts) - len(known)
     return found
 
 
@@ -84,7 +86,9 @@ def _threads(model: Any, rows: int, spec: Mapping[str, Any]) -> _Threads:
     return _Threads(cores, race_threads(model, rows, most), race_threads(model, 1, most))
 
 
-def _subject(asked: _Asked, on_batch: Callable[[int], None]) -> Mapping[str, Any]:
+def _subject(
+    asked: _Asked, known: Mapping[int, tuple[str, bool]], on_batch: Callable[[int], None]
+) -> Mapping[str, Any]:
     import torch
 
     from ..lm.decode import generate, timed_answer
@@ -92,9 +96,10 @@ def _subject(asked: _Asked, on_batch: Callable[[int], None]) -> Mapping[str, Any
     torch.set_num_threads(asked.threads.scoring)
     nll = _heldout_nll(asked)
     torch.set_num_threads(asked.threads.many)
+    wanted = [number for number in range(len(asked.prompts)) if number not in known]
     ids = generate(
         asked.model,
-        asked.prompts,
+        [asked.prompts[number] for number in wanted],
         asked.template.stop_ids,
         asked.decoding,
         batch_size=asked.batch_size,
@@ -105,9 +110,14 @@ def _subject(asked: _Asked, on_batch: Callable[[int], None]) -> Mapping[str, Any
         timed_answer(asked.model, prompt, asked.template.stop_ids, asked.decoding)[1]
         for prompt in asked.prompts[: asked.latency_items]
     ]
+    given = {
+        number: (asked.template.answer_text(row), len(row) >= asked.decoding.max_new_tokens)
+        for number, row in zip(wanted, ids, strict=True)
+    }
+    answers = [given[number] if number in given else known[number] for number in range(len(asked.prompts))]
     return {
-        "answers": [asked.template.answer_text(row) for row in ids],
-        "cut_off": [len(row) >= asked.decoding.max_new_tokens for row in ids],
+        "answers": [text for text, _ in answers],
+        "cut_off": [cut_off for _, cut_off in answers],
         "latencies_s": timed,
         "row_nll": nll,
     }

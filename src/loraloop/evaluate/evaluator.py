@@ -5,8 +5,10 @@ Not covered here: whether the adapter may serve (``gate.py``), where it is store
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -16,12 +18,12 @@ from ..errors import EvaluationError, LoraloopError, UsageError
 from ..ports import Clock, Progress
 from ..store.location import checked_name, inside
 from ..thresholds import absolute_rules
-from ..types import Adapter, Repair, Report, Sample, message
-from .asking import Answers, Asker, Subject, asker_for
+from ..types import Adapter, ItemResult, Repair, Report, Sample, message
+from .asking import Answers, Asker, Known, Subject, asker_for
 from .config import EvaluationConfig
 from .metrics import calculate_keyword_score, calculate_response_quality
 from .scoring import PASS_SHARE, make_report, mean, overall_score
-from .suites import Suite, load_suite, repairs_suite
+from .suites import Suite, SuiteItem, load_suite, repairs_suite
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class LoRAEvaluator:
         suites: suites to ask; ``None`` loads ``config.suites``.
         cache: where a GGUF base is kept in dense form; ``None`` is ``adapter_dir/.bases``.
         system_prompt: put before each prompt that has none.
+        recall: returns answers given before by their ``asked``; those are not asked for again. ``None`` asks always.
 
     Attributes:
         test_cases: what ``evaluate_adapter_performance`` asks: dicts of ``input``, ``expected_keywords``, ``type``;
@@ -63,13 +66,14 @@ class LoRAEvaluator:
         system_prompt: str = "",
         bot: str = "default",
         clock: Clock | None = None,
+        recall: Callable[[], Mapping[str, ItemResult]] | None = None,
     ) -> None:
         self.model = model
         self.config = config or EvaluationConfig()
         self.test_cases: list[dict[str, Any]] = default_test_cases()
         self._suites = suites
         self._cache = cache or Path(self.config.adapter_dir) / ".bases"
-        self._system_prompt, self._bot, self._clock = system_prompt, bot, clock
+        self._system_prompt, self._bot, self._clock, self._recall = system_prompt, bot, clock, recall
 
     # -- reports ------------------------------------------------------------------------------------------------------
 
@@ -108,8 +112,11 @@ class LoRAEvaluator:
             subjects.append(Subject("live", live.id, Path(live.path)))
         subjects.append(Subject("base", adapter.base_id, None))
         started = perf_counter()
-        log.info("evaluating %s: %d items, %d held-out rows", adapter.id, len(cases), len(rows))
-        found = self._asker().ask(subjects, [item.messages for _, item in cases], rows, progress)
+        asked = {s.name: [self._asked(s, adapter.base_id, item) for _, item in cases] for s in subjects}
+        known = self._known(asked)
+        log.info("evaluating %s: %d items, %d held-out rows; %d answers are known",
+                 adapter.id, len(cases), len(rows), sum(map(len, known.values())))  # fmt: skip
+        found = self._asker().ask(subjects, [item.messages for _, item in cases], rows, progress, known=known)
         facts = {
             "bot": self._bot,
             "adapter_id": adapter.id,
@@ -117,7 +124,7 @@ class LoRAEvaluator:
             "dataset_id": dataset_id,
             "suites": {suite.name: suite.digest for suite in suites},
         }
-        report = make_report(facts, subjects, cases, found, heldout=rows, now=self._now())
+        report = make_report(facts, subjects, cases, found, heldout=rows, now=self._now(), asked=asked)
         log.info("evaluated %s as %s in %.1f s", adapter.id, report.id, perf_counter() - started)
         return report
 
@@ -201,7 +208,23 @@ class LoRAEvaluator:
         }
 
     def _heard(self, subjects: Sequence[Subject], prompts: Sequence[str]) -> dict[str, Answers]:
-        return self._asker().ask(subjects, [(message("user", text),) for text in prompts], (), None)
+        return self._asker().ask(subjects, [(message("user", text),) for text in prompts], (), None, known={})
+
+    def _asked(self, subject: Subject, base_id: str, item: SuiteItem) -> str:
+        """Who is asked what and how, as one digest; empty where the same question need not give the same answer."""
+        config = self.config
+        if config.temperature > 0 or not subject.id:
+            return ""
+        how = [config.max_new_tokens, config.dtype, self._system_prompt]
+        what = [(turn.role, turn.text) for turn in item.messages]
+        return hashlib.sha256(json.dumps([subject.id, base_id, how, what]).encode()).hexdigest()
+
+    def _known(self, asked: Mapping[str, Sequence[str]]) -> Known:
+        given = self._recall() if self._recall is not None else {}
+        return {
+            subject: {n: (given[key].answer, given[key].cut_off) for n, key in enumerate(keys) if key and key in given}
+            for subject, keys in asked.items()
+        }
 
     def _asker(self) -> Asker:
         return asker_for(self.model, self.config, self._cache, self._system_prompt)

@@ -34,8 +34,10 @@ def overall_score(keyword: float, quality: float) -> float:
     return KEYWORD_SHARE * keyword + (1 - KEYWORD_SHARE) * quality
 
 
-def item_results(subject: Subject, cases: Sequence[Case], answers: Answers) -> list[ItemResult]:
-    """Score each answer of one subject."""
+def item_results(
+    subject: Subject, cases: Sequence[Case], answers: Answers, asked: Sequence[str] = ()
+) -> list[ItemResult]:
+    """Score each answer of one subject; ``asked`` says who was asked what, case by case."""
     results = []
     texts = map(printable, answers.texts)
     for n, ((suite, item), answer) in enumerate(zip(cases, texts, strict=True)):
@@ -54,6 +56,7 @@ def item_results(subject: Subject, cases: Sequence[Case], answers: Answers) -> l
                 type=item.type,
                 kind=suite.kind,
                 language=item.language,
+                asked=asked[n] if asked else "",
                 question="" if suite.name == REPAIRS else item.messages[-1].text,
             )
         )
@@ -118,13 +121,15 @@ def make_report(
     *,
     heldout: Sequence[Sample],
     now: datetime,
+    asked: Mapping[str, Sequence[str]] | None = None,
 ) -> Report:
     """Put everything seen into one report; its id is ``rp-`` and 16 hex digits of the digest of what it says.
 
     Args:
         facts: ``bot``, ``adapter_id``, ``baseline_id``, ``dataset_id`` and ``suites``.
     """
-    items = {subject.name: item_results(subject, cases, found[subject.name]) for subject in subjects}
+    digests = asked or {}
+    items = {s.name: item_results(s, cases, found[s.name], digests.get(s.name, ())) for s in subjects}
     scores = [subject_score(s, items[s.name], found[s.name], heldout) for s in subjects]
     reason = why_invalid(subjects, cases, found)
     every = [item for name in items for item in items[name]]

@@ -1,0 +1,24 @@
+"""What earlier turns tell this one: answers that need not be asked for again, and how often a bot's loop turns."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..ports import ValueStore
+from ..types import Decision, ItemResult, Report
+
+REMEMBERED_REPORTS = 20
+"""Reports looked through for answers that are known already, the newest ones."""
+
+
+def known_answers(reports: ValueStore[Report], bot: str) -> dict[str, ItemResult]:
+    """Return the answers of the newest reports, by the digest of who was asked what and how."""
+    newest_last = reversed(reports.list(bot, REMEMBERED_REPORTS))
+    return {item.asked: item for report in newest_last for item in report.items if item.asked}
+
+
+def turns_a_year(decisions: ValueStore[Decision], bot: str, now: datetime) -> float:
+    """Return how many decisions a year would hold at the pace of the last 90 days."""
+    from .stats import yearly_rate  # loads scipy, which most commands can do without
+
+    return yearly_rate([decision.created_at for decision in decisions.list(bot)], now)
