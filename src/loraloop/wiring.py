@@ -171,7 +171,7 @@ class Home:
             trainer=self.trainer,
             evaluator=self.evaluator,
             deployer=self.deployer,
-            decide=self._decide,
+            decide=self.decide,
             base_id=lambda: self.base.id,
             template=lambda: self.template,
             serving=self.serving,
@@ -182,7 +182,8 @@ class Home:
         )
         return Loop(parts, self.store, self.artifacts, bot=self.bot)
 
-    def _decide(self, report: Report, *, actor: str, now: datetime) -> Decision:
+    def decide(self, report: Report, *, actor: str, now: datetime) -> Decision:
+        """What the gate says about a report, at the error that this bot's pace of turns allows; nothing is kept."""
         from .evaluate.gate import decide
         from .evaluate.past import turns_a_year
 

@@ -40,6 +40,10 @@ def test_a_new_user_gets_from_nothing_to_an_answer_and_back(
     assert trained.json["adapter"]["name"] == "one"
     assert command(home, "gate", "one").code == 2  # not evaluated yet
     assert command(home, "deploy", "one").code == 7  # not decided yet
+    page = tmp_path / "one.html"
+    shown = command(home, "evaluate", "one", "--html", str(page))
+    assert "the gate would say" in shown.out
+    assert "<svg" in page.read_text()
     report = command(home, "evaluate", "one", "--json")
     assert {score["subject"] for score in report.json["scores"]} == {"candidate", "base"}
     assert command(home, "gate", "plan", "--json").json["cases"] == len({i["item"] for i in report.json["items"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,12 +47,29 @@ def train(context: typer.Context, name: Name = None, as_json: AsJson = False) ->
     session.answer({"dataset": without_rows(dataset), "adapter": dict(adapter)})
 
 
-def evaluate(context: typer.Context, adapter: Adapter, as_json: AsJson = False) -> None:
-    """Ask an adapter, the live one and the base the same questions; nothing is decided."""
+def evaluate(
+    context: typer.Context,
+    adapter: Adapter,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the report as one page to this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask an adapter, the live one and the base the same questions; what the gate would say is shown, not kept."""
+    from datetime import UTC, datetime
+
     session = session_of(context, as_json)
     with session.opened() as home, session.progress() as progress:
-        report = home.loop.evaluate(home.loop.find_adapter(adapter), progress=progress)
+        found = home.loop.find_adapter(adapter)
+        report = home.loop.evaluate(found, progress=progress)
+        decision = home.decide(report, actor="preview", now=datetime.now(UTC))
+        measured = last_calibration(home)
     tell_report(session, report)
+    session.say(t("verdict.would"))
+    tell_decision(session, decision, measured)
+    if html is not None:
+        from .report_page import report_page
+
+        html.write_text(report_page(report, decision, t("page.title", name=found.name)), encoding="utf-8")
+        session.say(t("page.written", path=html))
     session.answer(report)
 
 
