@@ -79,12 +79,31 @@ class SubjectScore(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement(Record):
+    """What a language model as judge said about answers that differ, each pair asked in both orders.
+
+    Attributes:
+        asked: pairs. won, lost: those where the candidate's, or the other's, answer was preferred in both orders.
+        tied: no preference, or one that changed with the order. unanswered: no usable reply to at least one of the two.
+        first_frac: share of preferences for the answer that stood first, 0..1; a judge without position bias has 0.5.
+    """
+
+    asked: int
+    won: int
+    lost: int
+    tied: int
+    unanswered: int
+    first_frac: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report(Record):
     """What an evaluation saw: candidate, live adapter and base side by side on the same items.
 
     Attributes:
         baseline_id: the live adapter compared with; ``None`` when the base alone was.
         suites: name -> SHA-256 of each suite file that was asked.
+        judgement: of a language model, beside the live adapter or else the base; ``None`` where none was asked.
         losses: of each held-out row by each subject, where they were measured.
         valid: false when nothing was asked or answers could not depend on the adapter; ``reason`` says which.
     """
@@ -102,6 +121,7 @@ class Report(Record):
     valid: bool = True
     reason: str = ""
     losses: tuple[RowLoss, ...] = ()
+    judgement: Judgement | None = None
 
     def score(self, subject: str) -> SubjectScore | None:
         """The totals of one subject, or ``None`` if it was not asked."""

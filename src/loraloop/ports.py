@@ -24,6 +24,14 @@ class Clock(Protocol):
         ...
 
 
+class Judge(Protocol):
+    """Says which of two answers is better."""
+
+    def prefer(self, question: str, first: str, second: str) -> str | None:
+        """Return ``"first"``, ``"second"`` or ``"tie"``; ``None`` where there is no usable opinion."""
+        ...
+
+
 class Progress(Protocol):
     """Hears how far a long step has come.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from .judgements import Decision, ItemResult, Report, RowLoss, RuleResult, SubjectScore, Verdict
+from .judgements import Decision, ItemResult, Judgement, Report, RowLoss, RuleResult, SubjectScore, Verdict
 from .record import Record, plain, utc
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Exchange",
     "Feedback",
     "ItemResult",
+    "Judgement",
     "Message",
     "Part",
     "Record",

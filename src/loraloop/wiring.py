@@ -116,6 +116,7 @@ class Home:
     def evaluator(self) -> LoRAEvaluator:
         """The evaluator, with the suites of the settings or of the bot's language."""
         from .evaluate.evaluator import LoRAEvaluator
+        from .evaluate.judge import judge_of
         from .evaluate.past import known_answers
 
         chosen = self.settings.evaluate
@@ -131,6 +132,7 @@ class Home:
             cache=self.folder / "bases",
             system_prompt=self.settings.base.system_prompt,
             bot=self.bot,
+            judge=judge_of(chosen),
             recall=lambda: known_answers(self.store.reports, self.bot),
         )
 

@@ -28,6 +28,15 @@ class EvaluationConfig(BaseModel):
     """Number format of the weights: "bfloat16", "float32" or "auto" (the faster one here, as in serving)."""
     threads: int = Field(default=0, ge=0)
     """CPU threads; 0 measures at start."""
+    judge_url: str = ""
+    """OpenAI-compatible API of a language model that compares answers, such as http://localhost:8000/v1; empty asks
+    none. Its key is read from OPENAI_API_KEY. Questions of suites and the answers to them are sent there, no more."""
+    judge_model: str = ""
+    """The judge's model, as its API names it."""
+    judge_items: int = Field(default=40, ge=1, le=10_000)
+    """Pairs of answers the judge compares, at most; each is two requests."""
+    judge_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    """Longest wait for one reply of the judge, in seconds."""
     adapter_dir: str = "./outputs/lora_adapters"
     """Folder in which adapters are found by name."""
 
@@ -55,6 +64,8 @@ class GateConfig(BaseModel):
     """Seconds within which a single request is never too slow, so that timer noise decides nothing."""
     worse_p_value: float = Field(default=0.05, ge=0, le=1)
     """A loss of cases, or of held-out loss, counts as real when chance alone would make it less often than this."""
+    judge_unanswered_frac: float = Field(default=0.2, ge=0, le=1)
+    """Share of pairs the judge may leave unanswered; with more the verdict is at best inconclusive."""
     slice_items: int = Field(default=50, ge=2)
     """Cases of one type and language that make a slice with a bound of its own; smaller slices raise an alarm."""
     slice_drop_frac: float = Field(default=0.05, ge=0, le=1)

@@ -9,18 +9,20 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from ..errors import EvaluationError, LoraloopError, UsageError
-from ..ports import Clock, Progress
+from ..ports import Clock, Judge, Progress
 from ..store.location import checked_name, inside
 from ..thresholds import absolute_rules
 from ..types import Adapter, ItemResult, Repair, Report, Sample, message
 from .asking import Answers, Asker, Known, Subject, asker_for
 from .config import EvaluationConfig
+from .judge import judge_pairs
 from .metrics import calculate_keyword_score, calculate_response_quality
 from .scoring import PASS_SHARE, make_report, mean, overall_score
 from .suites import Suite, SuiteItem, load_suite, repairs_suite
@@ -49,6 +51,7 @@ class LoRAEvaluator:
         suites: suites to ask; ``None`` loads ``config.suites``.
         cache: where a GGUF base is kept in dense form; ``None`` is ``adapter_dir/.bases``.
         system_prompt: put before each prompt that has none.
+        judge: compares the answers that differ; ``None`` asks none.
         recall: returns answers given before by their ``asked``; those are not asked for again. ``None`` asks always.
 
     Attributes:
@@ -66,6 +69,7 @@ class LoRAEvaluator:
         system_prompt: str = "",
         bot: str = "default",
         clock: Clock | None = None,
+        judge: Judge | None = None,
         recall: Callable[[], Mapping[str, ItemResult]] | None = None,
     ) -> None:
         self.model = model
@@ -73,7 +77,8 @@ class LoRAEvaluator:
         self.test_cases: list[dict[str, Any]] = default_test_cases()
         self._suites = suites
         self._cache = cache or Path(self.config.adapter_dir) / ".bases"
-        self._system_prompt, self._bot, self._clock, self._recall = system_prompt, bot, clock, recall
+        self._system_prompt, self._bot, self._clock = system_prompt, bot, clock
+        self._judge, self._recall = judge, recall
 
     # -- reports ------------------------------------------------------------------------------------------------------
 
@@ -125,6 +130,7 @@ class LoRAEvaluator:
             "suites": {suite.name: suite.digest for suite in suites},
         }
         report = make_report(facts, subjects, cases, found, heldout=rows, now=self._now(), asked=asked)
+        report = self._judged(report)
         log.info("evaluated %s as %s in %.1f s", adapter.id, report.id, perf_counter() - started)
         return report
 
@@ -209,6 +215,13 @@ class LoRAEvaluator:
 
     def _heard(self, subjects: Sequence[Subject], prompts: Sequence[str]) -> dict[str, Answers]:
         return self._asker().ask(subjects, [(message("user", text),) for text in prompts], (), None, known={})
+
+    def _judged(self, report: Report) -> Report:
+        if self._judge is None or not report.valid:
+            return report
+        other = "live" if report.score("live") is not None else "base"
+        ours, theirs = ([item for item in report.items if item.subject == s] for s in ("candidate", other))
+        return replace(report, judgement=judge_pairs(self._judge, ours, theirs, self.config.judge_items))
 
     def _asked(self, subject: Subject, base_id: str, item: SuiteItem) -> str:
         """Who is asked what and how, as one digest; empty where the same question need not give the same answer."""

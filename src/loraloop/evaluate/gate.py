@@ -18,6 +18,7 @@ from .rules import (
     cases_rule,
     enough_rows_rule,
     guards_rule,
+    judge_rules,
     latency_rule,
     loss_rule,
     repairs_rule,
@@ -71,6 +72,7 @@ def _rules(
         guards_rule(report, baseline.subject),
         repairs_rule(seen),
         slices_rule(seen, config.slice_items, config.slice_drop_frac, config.worse_p_value),
+        *judge_rules(report.judgement, config.judge_unanswered_frac, config.worse_p_value),
         latency_rule(candidate, baseline, config.latency_ratio, config.latency_floor_s),
     ]
     if config.require_better:
@@ -78,7 +80,7 @@ def _rules(
     return rules
 
 
-_INCONCLUSIVE = ("enough held-out rows", "better")
+_INCONCLUSIVE = ("enough held-out rows", "judge answered", "better")
 
 
 def _verdict(rules: list[RuleResult]) -> tuple[Verdict, str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from ..types import ItemResult, Report, RuleResult, SubjectScore
+from ..types import ItemResult, Judgement, Report, RuleResult, SubjectScore
 from .comparison import Comparison
-from .stats import holm
+from .stats import holm, mcnemar_p
 from .suites import GUARD_TYPES
 
 _MOST_NAMED = 20
@@ -106,6 +106,26 @@ def latency_rule(candidate: SubjectScore, baseline: SubjectScore, ratio: float, 
         f"at most {limit:.2f} s ({ratio:g} x {baseline.subject})",
         candidate.avg_response_time <= limit,
     )
+
+
+def judge_rules(found: Judgement | None, unanswered_frac: float, p_value: float) -> list[RuleResult]:
+    """A judge that was asked has answered, and does not prefer the other's answers beyond chance."""
+    if found is None:
+        return []
+    answered = found.asked - found.unanswered
+    chance = mcnemar_p(found.lost, found.won)
+    told = f"won {found.won}, lost {found.lost}, tied {found.tied} (p {chance:.2g})"
+    bias = f"the first answer named in {found.first_frac:.0%}"
+    return [
+        RuleResult(
+            "judge answered", f"{answered} of {found.asked}", f"all but {unanswered_frac:.0%}",
+            found.unanswered <= unanswered_frac * found.asked,
+        ),
+        RuleResult(
+            "judge's preference", f"{told}; {bias}", f"not more lost than won, or p at least {p_value:g}",
+            found.lost <= found.won or chance >= p_value,
+        ),
+    ]  # fmt: skip
 
 
 def benefit_rule(seen: Comparison, *, margin: float, alpha: float) -> RuleResult:
