@@ -41,6 +41,7 @@ def test_a_new_user_gets_from_nothing_to_an_answer_and_back(
     assert command(home, "gate", "one").code == 2  # not evaluated yet
     assert command(home, "deploy", "one").code == 7  # not decided yet
     page = tmp_path / "one.html"
+    assert command(home, "evaluate", "one", "--html", str(tmp_path / "nowhere" / "one.html")).code == 2
     shown = command(home, "evaluate", "one", "--html", str(page))
     assert "the gate would say" in shown.out
     assert "<svg" in page.read_text()

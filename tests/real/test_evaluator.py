@@ -12,7 +12,7 @@ from loraloop.evaluate.suites import parse_suite
 from loraloop.lm.loader import load_model
 from loraloop.lm.packed import PackedModel
 from loraloop.testing.wrappers import Plain, Speaking, random_adapter
-from loraloop.types import Adapter, Sample, utc
+from loraloop.types import Adapter, Repair, Sample, message, utc
 
 pytestmark = pytest.mark.real
 
@@ -89,6 +89,9 @@ def test_an_answer_given_before_is_not_asked_for_again(
     assert said["live"] == {"remembered candidate"}
     assert said["base"] == {"remembered base"}
     assert not any("remembered" in answer for answer in said["candidate"])
+    repair = Repair("cv-1#1", (message("user", "hello"),), "hi")
+    corrected = judge.evaluate(weak, repairs=[repair])
+    assert {item.asked for item in corrected.items if item.suite == "repairs"} == {""}  # a user's words leave no digest
     longer = judge.config.model_copy(update={"max_new_tokens": 9})
     other = LoRAEvaluator(str(tiny_base), longer, suites=[SUITE], recall=lambda: marked)
     assert not any("remembered" in i.answer for i in other.evaluate(strong, live=weak).items)  # another way of asking

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -57,6 +58,8 @@ def evaluate(
     from datetime import UTC, datetime
 
     session = session_of(context, as_json)
+    if html is not None and (html.is_dir() or not os.access(html.parent, os.W_OK)):
+        raise UsageError(f"{html} cannot be written", hint="name a file in a folder that is there and is yours")
     with session.opened() as home, session.progress() as progress:
         found = home.loop.find_adapter(adapter)
         report = home.loop.evaluate(found, progress=progress)

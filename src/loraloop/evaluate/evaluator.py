@@ -24,8 +24,8 @@ from .asking import Answers, Asker, Known, Subject, asker_for
 from .config import EvaluationConfig
 from .judge import judge_pairs
 from .metrics import calculate_keyword_score, calculate_response_quality
-from .scoring import PASS_SHARE, make_report, mean, overall_score
-from .suites import Suite, SuiteItem, load_suite, repairs_suite
+from .scoring import PASS_SHARE, Case, make_report, mean, overall_score
+from .suites import REPAIRS, Suite, load_suite, repairs_suite
 
 log = logging.getLogger(__name__)
 
@@ -104,12 +104,7 @@ class LoRAEvaluator:
             UsageError: two suites have one name. EvaluationError: nobody could be asked. ArtifactError: an adapter's
                 files are unsafe or do not fit.
         """
-        suites = [*(self._suites if self._suites is not None else map(load_suite, self.config.suites))]
-        if repairs:
-            suites.append(repairs_suite(repairs, suites[0].language if suites else "en"))
-        twice = next((one.name for n, one in enumerate(suites) if one.name in {s.name for s in suites[:n]}), None)
-        if twice is not None:  # answers are told apart by suite and item
-            raise UsageError(f"two suites are named {twice!r}", hint="give each its own name, or ask it once")
+        suites = self._asked_suites(repairs)
         cases = [(suite, item) for suite in suites for item in suite.items]
         rows = list(heldout)[: self.config.max_heldout_rows]
         subjects = [Subject("candidate", adapter.id, Path(adapter.path))]
@@ -117,7 +112,7 @@ class LoRAEvaluator:
             subjects.append(Subject("live", live.id, Path(live.path)))
         subjects.append(Subject("base", adapter.base_id, None))
         started = perf_counter()
-        asked = {s.name: [self._asked(s, adapter.base_id, item) for _, item in cases] for s in subjects}
+        asked = {s.name: [self._asked(s, adapter.base_id, case) for case in cases] for s in subjects}
         known = self._known(asked)
         log.info("evaluating %s: %d items, %d held-out rows; %d answers are known",
                  adapter.id, len(cases), len(rows), sum(map(len, known.values())))  # fmt: skip
@@ -216,6 +211,15 @@ class LoRAEvaluator:
     def _heard(self, subjects: Sequence[Subject], prompts: Sequence[str]) -> dict[str, Answers]:
         return self._asker().ask(subjects, [(message("user", text),) for text in prompts], (), None, known={})
 
+    def _asked_suites(self, repairs: Sequence[Repair]) -> list[Suite]:
+        suites = [*(self._suites if self._suites is not None else map(load_suite, self.config.suites))]
+        if repairs:
+            suites.append(repairs_suite(repairs, suites[0].language if suites else "en"))
+        twice = next((one.name for n, one in enumerate(suites) if one.name in {s.name for s in suites[:n]}), None)
+        if twice is not None:  # answers are told apart by suite and item
+            raise UsageError(f"two suites are named {twice!r}", hint="give each its own name, or ask it once")
+        return suites
+
     def _judged(self, report: Report) -> Report:
         if self._judge is None or not report.valid:
             return report
@@ -223,10 +227,13 @@ class LoRAEvaluator:
         ours, theirs = ([item for item in report.items if item.subject == s] for s in ("candidate", other))
         return replace(report, judgement=judge_pairs(self._judge, ours, theirs, self.config.judge_items))
 
-    def _asked(self, subject: Subject, base_id: str, item: SuiteItem) -> str:
-        """Who is asked what and how, as one digest; empty where the same question need not give the same answer."""
-        config = self.config
-        if config.temperature > 0 or not subject.id:
+    def _asked(self, subject: Subject, base_id: str, case: Case) -> str:
+        """Who is asked what and how, as one digest; empty where the same question need not give the same answer.
+
+        Empty too for what users wrote: a digest of it would outlive its erasure, and could be guessed at.
+        """
+        (suite, item), config = case, self.config
+        if config.temperature > 0 or not subject.id or suite.name == REPAIRS:
             return ""
         how = [config.max_new_tokens, config.dtype, self._system_prompt]
         what = [(turn.role, turn.text) for turn in item.messages]

@@ -106,6 +106,8 @@ def parse_suite(raw: Any, shown: str) -> Suite:
     if twice:
         raise DataError(f"{shown}: id {twice[0]!r} stands for two items", hint="give every item its own id")
     name = str(raw.get("name") or Path(shown).stem)
+    if name == REPAIRS:
+        raise DataError(f"{shown}: the name {REPAIRS!r} is kept for answers that people corrected", hint="rename it")
     return Suite(name, _digest(kind, items), kind, language, items, version)
 
 

@@ -1,6 +1,6 @@
 """A deployment in a folder of its own: real files, a real database, a clock that is moved by hand."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,26 +9,12 @@ from loraloop.deploy.adoption import adopt
 from loraloop.deploy.config import DeploymentConfig
 from loraloop.deploy.manager import LoRADeploymentManager
 from loraloop.store.artifacts import LocalArtifacts
-from loraloop.store.sql import SqlStore, open_store
+from loraloop.store.sql import SqlStore
 from loraloop.testing.adapter_files import plain_adapter
 from loraloop.testing.clock import MovedClock
 from loraloop.types import Adapter, Decision
 
 Managed = Callable[..., LoRADeploymentManager]
-
-
-@pytest.fixture
-def clock() -> MovedClock:
-    """Stands still."""
-    return MovedClock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: MovedClock) -> Iterator[SqlStore]:
-    """An empty store."""
-    opened = open_store(tmp_path / "loraloop.db", clock)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -121,3 +121,9 @@ def test_an_unknown_suite_names_those_there_are(name: str) -> None:
     with pytest.raises(UnknownThing) as refused:
         load_suite(name)
     assert "ko_meals" in refused.value.hint
+
+
+def test_the_name_of_the_corrections_cannot_be_taken() -> None:
+    """A suite of that name would promote by what the gate believes of corrections, so it is refused."""
+    with pytest.raises(DataError, match="kept for answers that people corrected"):
+        parse_suite({"name": "repairs", "items": [{"prompt": "hello"}]}, "mine.json")
