@@ -19,6 +19,7 @@
     |-- EvaluationError (RuntimeError)    an adapter could not be judged
     |-- DeployError (RuntimeError)        a release could not go live
     |   `-- StaleRelease                      somebody else moved the live pointer first
+    |-- EngineError (RuntimeError)        what runs the model for users is away or refused
     `-- StoreError (OSError)              the database or disk failed
         |-- StoreBusy                         another process holds the write lock
         `-- StoreTooNew                       made by a newer version of this program
@@ -153,6 +154,12 @@ class StaleRelease(DeployError):
     """Somebody else moved the live pointer first."""
 
     hint = "look at loraloop status and decide again"
+
+
+class EngineError(LoraloopError, RuntimeError):
+    """What runs the model for users is away, or refused."""
+
+    hint = "see the gateway's log, and loraloop doctor"
 
 
 class StoreError(LoraloopError, OSError):

@@ -14,7 +14,7 @@ MEANINGS: dict[int, str] = {
     DATA: "conversations cannot become a dataset, or a file cannot be read",
     ARTIFACT: "adapter files are missing, changed, unsafe or for another base",
     MODEL: "the base cannot be used, or training or evaluation failed",
-    CONFLICT: "a release could not go live",
+    CONFLICT: "a release could not go live, or the engine that serves it is away",
     STORE: "the database or disk failed",
     BUG: "a fault of this program",
     INTERRUPTED: "interrupted",
@@ -29,6 +29,7 @@ BY_ERROR: dict[type[errors.LoraloopError], int] = {
     errors.TrainingError: MODEL,
     errors.EvaluationError: MODEL,
     errors.DeployError: CONFLICT,
+    errors.EngineError: CONFLICT,
     errors.StoreError: STORE,
 }
 
