@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,16 @@ from recording import record
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", OMP_NUM_THREADS="1")
 
 
+MARK = "LORALOOP_BENCH"
+"""Variable by which the processes of one home are found again."""
+
+
 def loraloop(home: Path, *words: str) -> subprocess.Popen[str]:
     """Start one command on a home."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "loraloop", "--home", str(home), *words],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, MARK: str(home)},
     )  # fmt: skip
 
 
@@ -89,7 +95,7 @@ def orphans(home: Path) -> list[str]:
                 environ = (entry / "environ").read_bytes().decode(errors="replace")
             except OSError:
                 continue
-            if ".child" in words and "loraloop" in words and str(home) in environ:
+            if ".child" in words and "loraloop" in words and f"{MARK}={home}\0" in environ:
                 found.append(entry.name)
     return found
 
@@ -97,7 +103,6 @@ def orphans(home: Path) -> list[str]:
 def one_kill(source: Path, home: Path, after_s: float) -> dict[str, Any]:
     """Kill a turn ``after_s`` seconds after its start, then look, then let a turn finish."""
     shutil.copytree(source, home, symlinks=True)
-    os.environ["LORALOOP_BENCH"] = str(home)
     turn = loraloop(home, "turn", "--name", "second")
     try:
         turn.wait(timeout=after_s)
@@ -129,28 +134,35 @@ def one_kill(source: Path, home: Path, after_s: float) -> dict[str, Any]:
     }
 
 
+def timed_turn(source: Path, home: Path) -> float:
+    """Seconds of a turn that nobody kills."""
+    shutil.copytree(source, home, symlinks=True)
+    start = time.perf_counter()
+    must(home, "turn", "--name", "second", codes=(0, 1))
+    return time.perf_counter() - start
+
+
 def main() -> None:
     """Run the benchmark and print one JSON line at the end; exit 1 if anything was broken."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--kills", type=int, default=10 if os.environ.get("CI") else 50)
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--jobs", type=int, default=2, help="homes killed side by side")
     chosen = options.parse_args()
     moments = random.Random(chosen.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = prepared_home(folder)
-        shutil.copytree(source, folder / "timed", symlinks=True)
-        start = time.perf_counter()
-        must(folder / "timed", "turn", "--name", "second", codes=(0, 1))
-        whole_s = time.perf_counter() - start
-        print(f"an undisturbed turn takes {whole_s:.1f} s", flush=True)
-        results = []
-        for number in range(chosen.kills):
+        with ThreadPoolExecutor(chosen.jobs) as pool:
+            whole_s = max(pool.map(lambda n: timed_turn(source, folder / f"timed-{n}"), range(chosen.jobs)))
+            print(f"an undisturbed turn takes {whole_s:.1f} s", flush=True)
             # Stratified: one kill in each equal slice of the turn, so that no part of it is missed by chance.
-            after_s = (number + moments.random()) / chosen.kills * whole_s
-            found = one_kill(source, folder / f"kill-{number}", after_s)
-            results.append(found)
-            print(f"kill {number + 1}/{chosen.kills} after {after_s:5.2f} s: {found['fault'] or 'whole'}", flush=True)
+            after = [(n + moments.random()) / chosen.kills * whole_s for n in range(chosen.kills)]
+            results = []
+            for found in pool.map(lambda n: one_kill(source, folder / f"kill-{n}", after[n]), range(chosen.kills)):
+                results.append(found)
+                told = found["fault"] or "whole"
+                print(f"kill {len(results)}/{chosen.kills} after {found['after_s']:5.2f} s: {told}", flush=True)
     faults = [found for found in results if found["fault"]]
     live = Counter(str((found["status"].get("live") or {}).get("adapter_name")) for found in results)
     record("kill", {

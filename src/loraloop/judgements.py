@@ -45,13 +45,36 @@ class ItemResult(Record):
 
 @dataclass(frozen=True, slots=True)
 class RowLoss(Record):
-    """The loss of one subject on one held-out row: summed nats over its answer tokens."""
+    """The loss of one subject on one held-out row: summed nats over its answer tokens.
+
+    Attributes:
+        asked: SHA-256 of who was asked which row and how; the same digest means the same loss. Rows go into it by their
+            keyed digest, so it tells nothing about their text.
+    """
 
     subject: str
     conversation_id: str
     message_index: int
     nats: float
     tokens: int
+    asked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Looks(Record):
+    """How an evaluation that looks at the held-out loss early came to its end.
+
+    Attributes:
+        verdict: ``"worse"`` (nothing more was asked), ``"better"``, ``"futile"`` (it would hardly be found better); at
+            the last look one of the last two.
+        rows: held-out rows seen. planned: rows there were.
+        alpha: how often no improvement is called better over all looks together.
+    """
+
+    verdict: Literal["worse", "better", "futile"]
+    rows: int
+    planned: int
+    alpha: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +128,7 @@ class Report(Record):
         suites: name -> SHA-256 of each suite file that was asked.
         judgement: of a language model, beside the live adapter or else the base; ``None`` where none was asked.
         losses: of each held-out row by each subject, where they were measured.
+        looks: how early it was seen enough; ``None`` where all rows were scored in one go.
         valid: false when nothing was asked or answers could not depend on the adapter; ``reason`` says which.
     """
 
@@ -122,6 +146,7 @@ class Report(Record):
     reason: str = ""
     losses: tuple[RowLoss, ...] = ()
     judgement: Judgement | None = None
+    looks: Looks | None = None
 
     def score(self, subject: str) -> SubjectScore | None:
         """The totals of one subject, or ``None`` if it was not asked."""

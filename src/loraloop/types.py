@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from .judgements import Decision, ItemResult, Judgement, Report, RowLoss, RuleResult, SubjectScore, Verdict
+from .judgements import Decision, ItemResult, Judgement, Looks, Report, RowLoss, RuleResult, SubjectScore, Verdict
 from .record import Record, plain, utc
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Feedback",
     "ItemResult",
     "Judgement",
+    "Looks",
     "Message",
     "Part",
     "Record",
@@ -175,6 +176,7 @@ class Sample(Record):
     Attributes:
         conversation_id: where it came from; empty for samples handed in by a caller.
         text_bytes: UTF-8 bytes of the supervised answer, for losses in bits per byte.
+        digest: keyed digest of the row it was made of; empty for samples handed in by a caller.
     """
 
     input_ids: tuple[int, ...]
@@ -182,6 +184,7 @@ class Sample(Record):
     conversation_id: str = ""
     message_index: int = 0
     text_bytes: int = 0
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

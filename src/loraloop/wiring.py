@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .data.manager import LoRADataManager
     from .deploy.manager import LoRADeploymentManager
     from .evaluate.evaluator import LoRAEvaluator
-    from .lm.speaker import Speaker
+    from .evaluate.looks import LookPlan
     from .lm.template import Template
     from .schedule.scheduler import LoRAScheduler
     from .train.core import LoRATrainerCore
@@ -117,7 +117,7 @@ class Home:
         """The evaluator, with the suites of the settings or of the bot's language."""
         from .evaluate.evaluator import LoRAEvaluator
         from .evaluate.judge import judge_of
-        from .evaluate.past import known_answers
+        from .evaluate.past import remembered
 
         chosen = self.settings.evaluate
         update: dict[str, Any] = {
@@ -133,7 +133,9 @@ class Home:
             system_prompt=self.settings.base.system_prompt,
             bot=self.bot,
             judge=judge_of(chosen),
-            recall=lambda: known_answers(self.store.reports, self.bot),
+            recall=lambda: remembered(self.store.reports, self.bot),
+            looks=self._looks if chosen.stop_early else None,
+            notes=self.folder / "evaluations" / f"{self.bot}.jsonl",
         )
 
     @cached_property
@@ -187,10 +189,19 @@ class Home:
     def decide(self, report: Report, *, actor: str, now: datetime) -> Decision:
         """What the gate says about a report, at the error that this bot's pace of turns allows; nothing is kept."""
         from .evaluate.gate import decide
+
+        return decide(report, self.settings.gate, actor=actor, now=now, turns_a_year=self._pace(now))
+
+    def _looks(self, rows: int) -> LookPlan | None:
+        from .evaluate.gate import plan_looks
+
+        return plan_looks(rows, self.settings.gate, self._pace(datetime.now(UTC)))
+
+    def _pace(self, now: datetime) -> float:
+        """Decisions a year, at the pace of late."""
         from .evaluate.past import turns_a_year
 
-        pace = turns_a_year(self.store.decisions, self.bot, now)
-        return decide(report, self.settings.gate, actor=actor, now=now, turns_a_year=pace)
+        return turns_a_year(self.store.decisions, self.bot, now)
 
     def record(
         self, messages: Sequence[Message], answer: str, *, consent: str, user: str | None = None, subject: str = "live"
@@ -225,35 +236,6 @@ class Home:
             "system_prompt": self.settings.base.system_prompt,
             "decoding": self.settings.base.decoding(),
         }
-
-    def speaker(self, subject: str = "live") -> Speaker:
-        """Load a model that answers: ``"live"``, ``"base"``, or an adapter's name or id.
-
-        Raises:
-            UnknownThing: no such adapter, or ``"live"`` was asked for and nothing was ever released.
-        """
-        from .lm.decode import Decoding
-        from .lm.speaker import Speaker
-
-        serving: dict[str, Any] = {
-            "system_prompt": self.settings.base.system_prompt,
-            "decoding": self.settings.base.decoding(),
-        }
-        folder = None
-        if subject == "live":
-            release = self.store.releases.live(self.bot)
-            if release is not None:
-                serving |= dict(release.serving)
-                adapter = self.loop.live_adapter()
-                folder = Path(adapter.path) if adapter is not None else None
-        elif subject != "base":
-            folder = Path(self.loop.find_adapter(subject).path)
-        return Speaker(
-            self.base.folder,
-            folder,
-            system_prompt=str(serving["system_prompt"]),
-            decoding=Decoding(**serving["decoding"]),
-        )
 
 
 def init_home(folder: str | Path | None = None, **overrides: Any) -> Path:

@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     {"cli", "testing", "__main__"},
-    {"calibration", "health", "turning"},
+    {"calibration", "health", "speaking", "turning"},
     {"wiring"},
     {"settings", "settings_sources"},
     {"controller"},

@@ -6,6 +6,7 @@ import pytest
 
 from loraloop.data.exchanges import record_exchange
 from loraloop.data.importers import ImportOptions, import_files
+from loraloop.speaking import speaker_of
 from loraloop.types import Feedback, message
 from loraloop.wiring import init_home, open_home
 
@@ -24,7 +25,7 @@ def test_a_correction_changes_the_answer_and_a_rollback_brings_the_old_one_back(
         import_files(["package:chatterbot-corpus/english/food.yml", "package:chatterbot-corpus/english/ai.yml"],
                      "chatterbot", options, home.store)  # fmt: skip
         asked = [message("user", QUESTION)]
-        before = home.speaker("live").answer(asked).text
+        before = speaker_of(home, "live").answer(asked).text
         exchange = record_exchange(
             home.store, bot=home.bot, messages=asked, answer=before, release_id=None,
             consent="granted", session="roof-1", user=None, secret=home.secret,
@@ -37,14 +38,14 @@ def test_a_correction_changes_the_answer_and_a_rollback_brings_the_old_one_back(
         assert result.release is not None
 
     with open_home(home_folder) as home:  # a new process would see the same: nothing lives in memory
-        after = home.speaker("live").answer(asked).text
+        after = speaker_of(home, "live").answer(asked).text
         assert after != before
         assert "gardener robot" in after
         back = home.deployer.rollback_adapter(actor="test")
         assert back["success"], back
 
     with open_home(home_folder) as home:
-        assert home.speaker("live").answer(asked).text == before
+        assert speaker_of(home, "live").answer(asked).text == before
         live = home.store.releases.live(home.bot)
         assert live is not None
         assert live.method == "rollback"

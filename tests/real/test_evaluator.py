@@ -8,6 +8,8 @@ import pytest
 
 from loraloop.evaluate.config import EvaluationConfig
 from loraloop.evaluate.evaluator import LoRAEvaluator
+from loraloop.evaluate.looks import look_plan
+from loraloop.evaluate.notes import Memory, read_notes
 from loraloop.evaluate.suites import parse_suite
 from loraloop.lm.loader import load_model
 from loraloop.lm.packed import PackedModel
@@ -78,8 +80,8 @@ def test_an_answer_given_before_is_not_asked_for_again(
     weak, strong = adapters
     first = evaluator(str(tiny_base), tmp_path).evaluate(weak, heldout=HELD)
     # What was said before is replaced, to see where it comes from.
-    marked = {item.asked: replace(item, answer=f"remembered {item.subject}", cut_off=False) for item in first.items}
-    assert len(marked) == 4
+    marked = Memory({item.asked: (f"remembered {item.subject}", False) for item in first.items})
+    assert len(marked.answers) == 4
     judge = evaluator(str(tiny_base), tmp_path)
     again = LoRAEvaluator(str(tiny_base), judge.config, suites=[SUITE], recall=lambda: marked)
     report = again.evaluate(strong, live=weak, heldout=HELD)
@@ -95,6 +97,84 @@ def test_an_answer_given_before_is_not_asked_for_again(
     longer = judge.config.model_copy(update={"max_new_tokens": 9})
     other = LoRAEvaluator(str(tiny_base), longer, suites=[SUITE], recall=lambda: marked)
     assert not any("remembered" in i.answer for i in other.evaluate(strong, live=weak).items)  # another way of asking
+
+
+def test_a_loss_measured_before_is_not_measured_again(
+    tiny_base: Path, tmp_path: Path, adapters: tuple[Adapter, Adapter]
+) -> None:
+    """Losses of rows with a keyed digest are taken from what is remembered; rows without one are always measured."""
+    weak, strong = adapters
+    keyed = [replace(row, digest=f"{n:064x}", conversation_id=f"cv-{n}") for n, row in enumerate(HELD)]
+    judge = evaluator(str(tiny_base), tmp_path)
+    first = judge.evaluate(weak, heldout=keyed)
+    marked = Memory(nats={row.asked: 1000.0 for row in first.losses})
+    assert len(marked.nats) == 2 * len(HELD)
+    again = LoRAEvaluator(str(tiny_base), judge.config, suites=[SUITE], recall=lambda: marked)
+    report = again.evaluate(strong, live=weak, heldout=[*keyed[1:], HELD[0]])
+    nats = {s: sorted({row.nats for row in report.losses if row.subject == s}) for s in ("live", "base", "candidate")}
+    assert nats["live"].count(1000.0) == nats["base"].count(1000.0) == 1
+    assert len(nats["live"]) == 2  # the row without a digest was measured
+    assert 1000.0 not in nats["candidate"]
+
+
+def test_a_candidate_that_is_surely_worse_is_asked_nothing_more(tiny_base: Path, tmp_path: Path) -> None:
+    """At a look after a quarter of the rows it is over: the report has their losses and no answers; notes are gone."""
+    rows = [
+        Sample(
+            (5, 6, 7 + n % 90, 40 + n % 50, 1), (-100, -100, -100, 40 + n % 50, 1), f"cv-{n:03d}", digest=f"{n:064x}"
+        )
+        for n in range(160)
+    ]
+    wild = make_adapter(tiny_base, tmp_path / "wild", 8.0)
+    judge = evaluator(str(tiny_base), tmp_path)
+    notes = tmp_path / "notes" / "b.jsonl"
+    planned = LoRAEvaluator(
+        str(tiny_base),
+        judge.config,
+        suites=[SUITE],
+        looks=lambda n: look_plan(n, alpha=0.02, worse_p_value=0.05, margin_nats=0.02),
+        notes=notes,
+    )
+    whole = judge.evaluate(wild, heldout=rows)
+    ours, base = (whole.score(s) for s in ("candidate", "base"))
+    assert ours is not None
+    assert base is not None
+    assert ours.heldout_loss is not None
+    assert base.heldout_loss is not None
+    assert ours.heldout_loss > base.heldout_loss + 0.1  # it is worse indeed
+    report = planned.evaluate(wild, heldout=rows)
+    assert report.looks is not None
+    assert (report.looks.verdict, report.looks.planned) == ("worse", 160)
+    assert report.looks.rows == report.heldout_rows < 160
+    assert report.valid
+    assert report.items == ()
+    assert {row.subject for row in report.losses} == {"candidate", "base"}
+    assert not notes.exists()
+
+
+def test_an_evaluation_cut_short_goes_on_from_its_notes(
+    tiny_base: Path, tmp_path: Path, adapters: tuple[Adapter, Adapter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was heard before the cut is on disk, and the next evaluation does not ask for it again."""
+    notes = tmp_path / "b.jsonl"
+    keyed = [replace(row, digest=f"{n:064x}", conversation_id=f"cv-{n}") for n, row in enumerate(HELD)]
+    judge = LoRAEvaluator(str(tiny_base), evaluator(str(tiny_base), tmp_path).config, suites=[SUITE], notes=notes)
+    monkeypatch.setattr("loraloop.evaluate.evaluator.make_report", _cut)
+    with pytest.raises(KeyboardInterrupt):
+        judge.evaluate(adapters[0], heldout=keyed)
+    noted = read_notes(notes)
+    assert len(noted.answers) == 4
+    assert len(noted.nats) == 2 * len(keyed)
+    monkeypatch.undo()
+    marked = notes.read_text().replace('"nats": ', '"nats": 7').replace("\n", "\n", 1)
+    notes.write_text(marked + '{"asked": "torn')
+    report = judge.evaluate(adapters[0], heldout=keyed)
+    assert all(str(row.nats).startswith("7") for row in report.losses)
+    assert not notes.exists()
+
+
+def _cut(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_used_alone_with_a_live_object_the_adapter_is_really_loaded(

@@ -169,9 +169,10 @@ class Demo:
     def _ask(self, home: Home, moment: str, subject: str) -> str:
         """Answer the three questions and show them; returns the id of the last exchange as a conversation."""
         from ..data.exchanges import record_exchange
+        from ..speaking import speaker_of
         from ..types import message
 
-        speaker = home.speaker(subject)
+        speaker = speaker_of(home, subject)
         live = home.store.releases.live(home.bot)
         texts, last = [], ""
         for number, question in enumerate(self._script.questions):

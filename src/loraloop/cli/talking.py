@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
+from ..speaking import speaker_of
 from ..types import Message, message
 from .messages import korean, t
 from .options import AsJson, session_of
@@ -39,7 +40,7 @@ def ask(
         raise UsageError("the question is empty", hint='loraloop ask "Hello?"')
     with session.opened() as home:
         asked = [message("user", text)]
-        spoken = home.speaker(subject).answer(asked)
+        spoken = speaker_of(home, subject).answer(asked)
         kept = home.record(asked, spoken.text, consent=consent, user=user, subject=subject)
     session.say(spoken.text)
     session.note(f"{kept.id} {t('chat.speed', seconds=f'{spoken.seconds:.1f}')}")
@@ -75,7 +76,7 @@ def chat(
     """Talk with the bot in the terminal; every answer can be judged and corrected."""
     session = session_of(context, as_json)
     with session.opened() as home:
-        speaker = home.speaker(subject)
+        speaker = speaker_of(home, subject)
         session.note(t("chat.hello", name=subject))
         if consent not in ("granted", "public"):
             session.note(t("chat.consent"))

@@ -7,6 +7,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -217,7 +218,7 @@ class LoRADataManager:
             if sample is None:
                 too_long[f"{row.conversation_id}#{row.message_index}"] = "answer_too_long"
             else:
-                found.append((sample, said.is_correction))
+                found.append((replace(sample, digest=row.digest), said.is_correction))
         if too_long:
             conversations = self._need_store().conversations
             conversations.save_drops(self._bot, {**conversations.drops(self._bot), **too_long})

@@ -16,19 +16,11 @@ from ..errors import EvaluationError, ModelError
 from ..lm.bases import Base, find_base
 from ..lm.child import run_child
 from ..ports import Progress
-from ..types import Message, Sample
+from ..types import Message
 from .config import EvaluationConfig
+from .questions import Questions, Subject
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Who is asked: ``"candidate"``, ``"live"`` or ``"base"``; ``folder`` is its adapter, ``None`` for the base."""
-
-    name: str
-    id: str | None
-    folder: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +40,12 @@ class Answers:
     cut_off: Sequence[bool] = ()
 
 
-Known = Mapping[str, Mapping[int, tuple[str, bool]]]
-"""Answers that need not be given again: by subject and number of the prompt, the text and whether it was cut off."""
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What all subjects gave, by name, and what the last look at the losses said; empty where there were no looks."""
+
+    answers: Mapping[str, Answers]
+    verdict: str = ""
 
 
 class Asker(Protocol):
@@ -58,16 +54,8 @@ class Asker(Protocol):
     measures_loss: bool
     """Whether held-out rows are scored too."""
 
-    def ask(
-        self,
-        subjects: Sequence[Subject],
-        prompts: Sequence[Sequence[Message]],
-        heldout: Sequence[Sample],
-        progress: Progress | None,
-        *,
-        known: Known,
-    ) -> dict[str, Answers]:
-        """Return the answers of each subject by its name; those ``known`` may be taken as they are."""
+    def ask(self, questions: Questions, progress: Progress | None) -> Heard:
+        """Return the answers of each subject; those known may be taken as they are."""
         ...
 
 
@@ -87,15 +75,7 @@ class ChildAsker:
     def __init__(self, model: Any, config: EvaluationConfig, cache: Path, system_prompt: str = "") -> None:
         self._model, self._config, self._cache, self._system_prompt = model, config, cache, system_prompt
 
-    def ask(
-        self,
-        subjects: Sequence[Subject],
-        prompts: Sequence[Sequence[Message]],
-        heldout: Sequence[Sample],
-        progress: Progress | None,
-        *,
-        known: Known,
-    ) -> dict[str, Answers]:
+    def ask(self, questions: Questions, progress: Progress | None) -> Heard:
         """See ``Asker.ask``.
 
         Raises:
@@ -106,16 +86,11 @@ class ChildAsker:
             spec = {
                 "base": str(self._folder(stack)),
                 "system_prompt": self._system_prompt,
-                "subjects": [
-                    {
-                        "name": s.name,
-                        "folder": str(s.folder) if s.folder else None,
-                        "known": [[number, *answer] for number, answer in known.get(s.name, {}).items()],
-                    }
-                    for s in subjects
-                ],
-                "prompts": [[(m.role, m.text) for m in prompt] for prompt in prompts],
-                "heldout": [dict(sample) for sample in heldout],
+                "subjects": [_plain(subject, questions) for subject in questions.subjects],
+                "prompts": [[(m.role, m.text) for m in prompt] for prompt in questions.prompts],
+                "heldout": [dict(sample) for sample in questions.heldout],
+                "looks": dict(questions.looks) if questions.looks is not None else None,
+                "notes": str(questions.notes) if questions.notes is not None else None,
                 "decoding": {
                     "max_new_tokens": config.max_new_tokens,
                     "temperature": config.temperature,
@@ -132,10 +107,11 @@ class ChildAsker:
                     progress("evaluate", fact["done"], fact["total"])
 
             found = run_child("loraloop.evaluate.child", spec, hear, died=EvaluationError)
-        return {
+        answers = {
             name: Answers(part["answers"], part["latencies_s"], part["row_nll"], part["cut_off"])
-            for name, part in found.items()
+            for name, part in found["subjects"].items()
         }
+        return Heard(answers, found["verdict"])
 
     def _folder(self, stack: ExitStack) -> Path:
         if isinstance(self._model, Base):
@@ -165,15 +141,7 @@ class WrapperAsker:
     def __init__(self, wrapper: Any, config: EvaluationConfig) -> None:
         self._wrapper, self._config = wrapper, config
 
-    def ask(
-        self,
-        subjects: Sequence[Subject],
-        prompts: Sequence[Sequence[Message]],
-        heldout: Sequence[Sample],
-        progress: Progress | None,
-        *,
-        known: Known,
-    ) -> dict[str, Answers]:
+    def ask(self, questions: Questions, progress: Progress | None) -> Heard:
         """See ``Asker.ask``; everything is asked, for only the wrapper knows what its answers depend on."""
         import torch
 
@@ -187,12 +155,13 @@ class WrapperAsker:
             own = copy.deepcopy(inner.get_base_model() if hasattr(inner, "get_base_model") else inner)
             wrapper.model = own
             found: dict[str, Answers] = {}
-            for number, subject in enumerate(subjects):
+            for number, subject in enumerate(questions.subjects):
                 if subject.folder is not None:
                     check_adapter(subject.folder)
                 with merged(own, subject.folder):
-                    found[subject.name] = self._answers(wrapper, prompts, (number, len(subjects)), progress)
-        return found
+                    place = number, len(questions.subjects)
+                    found[subject.name] = self._answers(wrapper, questions.prompts, place, progress)
+        return Heard(found)
 
     def _answers(
         self,
@@ -214,6 +183,18 @@ class WrapperAsker:
             if progress is not None:
                 progress("evaluate", number * len(prompts) + done + 1, subjects * len(prompts))
         return Answers(texts=texts, latencies_s=seconds)
+
+
+def _plain(subject: Subject, questions: Questions) -> dict[str, Any]:
+    """A subject as the child reads it: who it is, and what need not be asked of it."""
+    return {
+        "name": subject.name,
+        "folder": str(subject.folder) if subject.folder else None,
+        "known": [[number, *answer] for number, answer in questions.known_answers(subject.name).items()],
+        "nats": {str(number): nats for number, nats in questions.known_nats(subject.name).items()},
+        "asked": list(questions.asked.get(subject.name, ())),
+        "scored": list(questions.scored.get(subject.name, ())),
+    }
 
 
 def asker_for(model: Any, config: EvaluationConfig, cache: Path, system_prompt: str) -> Asker:

@@ -1,32 +1,25 @@
-"""The evaluation process: ``python -m loraloop.evaluate.child``, spoken to by ``asking.py`` only."""
+"""The evaluation process: ``python -m loraloop.evaluate.child``, spoken to by ``asking.py`` only.
+
+Losses come first, look by look; answers are asked for only of a candidate that is not surely worse by then.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..lm.child import child_main
 from ..types import Sample, message
+from .looks import improvement, plan_from
+from .notes import Notes
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class _Asked:
-    """What every subject is asked: the same prompts, the same rows."""
-
-    model: Any
-    template: Any
-    prompts: Sequence[Sequence[int]]
-    heldout: Sequence[Sample]
-    decoding: Any
-    batch_size: int
-    latency_items: int
-    threads: _Threads
+CANDIDATE = "candidate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +31,69 @@ class _Threads:
     one: int
 
 
+class _Progress:
+    """Counts rows scored and prompts answered, and tells."""
+
+    def __init__(self, say: Callable[..., None], total: int) -> None:
+        self._say, self._total, self._done = say, total, 0
+
+    def add(self, done: int) -> None:
+        """So many more are done."""
+        self._done += done
+        self._say("progress", done=self._done, total=self._total)
+
+
+class _Model:
+    """The base, with at most one adapter merged in as it will be served; merging is left out where it would repeat."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._folder: str | None = None
+        self._merged = ExitStack()
+
+    def of(self, subject: Mapping[str, Any]) -> Any:
+        """The model as this subject."""
+        from ..lm.adapters import check_adapter, merged
+
+        if subject["folder"] != self._folder:
+            self.close()
+            if subject["folder"]:
+                check_adapter(Path(subject["folder"]))
+                self._merged.enter_context(merged(self.model, Path(subject["folder"])))
+            self._folder = subject["folder"]
+        return self.model
+
+    def close(self) -> None:
+        """Back to the base."""
+        self._merged.close()
+        self._folder = None
+
+
 def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
-    """Answer for each subject in turn, with its adapter merged as it will be served."""
-    from ..lm.adapters import check_adapter, merged
-    from ..lm.decode import Decoding
-    from ..lm.loader import load_model, load_tokenizer
+    """Score and answer for each subject, with its adapter merged as it will be served."""
+    from ..lm.loader import load_model
     from ..lm.probe import DECODING_ROWS, probe
-    from ..lm.template import Template
 
     choice = probe(DECODING_ROWS, max_threads=spec.get("max_threads"), dtype=spec["dtype"])
-    folder = Path(spec["base"])
-    template = Template(load_tokenizer(folder), spec["system_prompt"])
-    model = load_model(folder, choice.dtype)
-    prompts = [template.prompt_ids([message(role, text) for role, text in turns]) for turns in spec["prompts"]]
-    asked = _Asked(
-        model=model,
-        template=template,
-        prompts=prompts,
-        heldout=[Sample(**row) for row in spec["heldout"]],
-        decoding=Decoding(**spec["decoding"]),
-        batch_size=spec["batch_size"],
-        latency_items=spec["latency_items"],
-        threads=_threads(model, min(spec["batch_size"], max(1, len(prompts))), spec),
-    )
-    say("ready", dtype=choice.dtype, threads=asked.threads.many)
-    found: dict[str, Any] = {}
-    total = sum(len(prompts) - len(subject["known"]) for subject in spec["subjects"])
-    begun = 0
-    for subject in spec["subjects"]:
-        adapter = Path(subject["folder"]) if subject["folder"] else None
-        if adapter is not None:
-            check_adapter(adapter)
-        known = {number: (text, cut_off) for number, text, cut_off in subject["known"]}
-        with merged(asked.model, adapter):
-            found[subject["name"]] = _subject(asked, known, partial(_tell, say, begun, total))
-        begun += len(prompts) - len(known)
-    return found
+    model = _Model(load_model(Path(spec["base"]), choice.dtype))
+    heldout = [Sample(**row) for row in spec["heldout"]]
+    threads = _threads(model.model, min(spec["batch_size"], max(1, len(spec["prompts"]))), spec)
+    say("ready", dtype=choice.dtype, threads=threads.many)
+    subjects = spec["subjects"]
+    wanted = sum(len(heldout) + len(spec["prompts"]) - len(s["known"]) - len(s["nats"]) for s in subjects)
+    progress = _Progress(say, wanted)
+    notes = Notes(Path(spec["notes"]) if spec["notes"] else None)
+    try:
+        nats, verdict = _losses(model, subjects, heldout, spec, (threads.scoring, progress, notes))
+        if verdict == "worse":
+            answers = {s["name"]: {"answers": [], "cut_off": [], "latencies_s": []} for s in subjects}
+        else:
+            answers = _answers(model, subjects, spec, (threads, progress, notes))
+        model.close()
+    finally:
+        notes.close()
+    said = {s["name"]: {**answers[s["name"]], "row_nll": nats[s["name"]]} for s in subjects}
+    return {"verdict": verdict, "subjects": said}
 
 
 def _threads(model: Any, rows: int, spec: Mapping[str, Any]) -> _Threads:
@@ -86,57 +106,100 @@ def _threads(model: Any, rows: int, spec: Mapping[str, Any]) -> _Threads:
     return _Threads(cores, race_threads(model, rows, most), race_threads(model, 1, most))
 
 
-def _subject(
-    asked: _Asked, known: Mapping[int, tuple[str, bool]], on_batch: Callable[[int], None]
-) -> Mapping[str, Any]:
+def _losses(
+    model: _Model,
+    subjects: Sequence[Mapping[str, Any]],
+    heldout: Sequence[Sample],
+    spec: Mapping[str, Any],
+    tools: tuple[int, _Progress, Notes],
+) -> tuple[dict[str, list[float]], str]:
+    """Nats of each row by each subject, as far as the looks went, and what the last look said."""
     import torch
 
-    from ..lm.decode import generate, timed_answer
-
-    torch.set_num_threads(asked.threads.scoring)
-    nll = _heldout_nll(asked)
-    torch.set_num_threads(asked.threads.many)
-    wanted = [number for number in range(len(asked.prompts)) if number not in known]
-    ids = generate(
-        asked.model,
-        [asked.prompts[number] for number in wanted],
-        asked.template.stop_ids,
-        asked.decoding,
-        batch_size=asked.batch_size,
-        on_batch=on_batch,
-    )
-    torch.set_num_threads(asked.threads.one)
-    timed = [
-        timed_answer(asked.model, prompt, asked.template.stop_ids, asked.decoding)[1]
-        for prompt in asked.prompts[: asked.latency_items]
-    ]
-    given = {
-        number: (asked.template.answer_text(row), len(row) >= asked.decoding.max_new_tokens)
-        for number, row in zip(wanted, ids, strict=True)
-    }
-    answers = [given[number] if number in given else known[number] for number in range(len(asked.prompts))]
-    return {
-        "answers": [text for text, _ in answers],
-        "cut_off": [cut_off for _, cut_off in answers],
-        "latencies_s": timed,
-        "row_nll": nll,
-    }
-
-
-def _heldout_nll(asked: _Asked) -> list[float]:
     from ..lm.packed import PackedModel
 
-    if not asked.heldout:
-        return []
-    before = asked.model.config._attn_implementation
-    try:
-        return PackedModel(asked.model).row_nll(asked.heldout)
-    finally:
-        asked.model.set_attn_implementation(before)  # generation needs the model's own attention
+    nats: dict[str, list[float]] = {subject["name"]: [] for subject in subjects}
+    if not heldout:
+        return nats, ""
+    threads, progress, notes = tools
+    torch.set_num_threads(threads)
+    before = model.model.config._attn_implementation
+    packed = PackedModel(model.model)
+    plan = plan_from(spec["looks"])
+    tokens = [sum(label != -100 for label in row.labels[1:]) for row in heldout]
+    clusters = [row.conversation_id or str(n) for n, row in enumerate(heldout)]
+    baseline = next((s["name"] for s in subjects if s["name"] != CANDIDATE), CANDIDATE)
+    verdict = ""
+    for look, end in enumerate(plan.ends if plan else (len(heldout),)):
+        for subject in reversed(subjects):  # the candidate last; where the others are known it stays merged
+            begin = len(nats[subject["name"]])
+            unknown = [n for n in range(begin, end) if str(n) not in subject["nats"]]
+            found = dict(subject["nats"])
+            if unknown:
+                model.of(subject)
+                for n, value in zip(unknown, packed.row_nll([heldout[n] for n in unknown]), strict=True):
+                    found[str(n)] = value
+                    notes.loss(subject["scored"][n] if subject["scored"] else "", value)
+                progress.add(len(unknown))
+            nats[subject["name"]] += [found[str(n)] for n in range(begin, end)]
+        if plan is not None:
+            verdict = plan.verdict(look, improvement(nats[CANDIDATE], nats[baseline], tokens, clusters))
+            if verdict:
+                break
+    model.model.set_attn_implementation(before)  # generation needs the model's own attention
+    return nats, verdict
 
 
-def _tell(say: Callable[..., None], begun: int, total: int, done: int) -> None:
-    say("progress", done=begun + done, total=total)
+def _answers(
+    model: _Model,
+    subjects: Sequence[Mapping[str, Any]],
+    spec: Mapping[str, Any],
+    tools: tuple[_Threads, _Progress, Notes],
+) -> dict[str, dict[str, Any]]:
+    import torch
+
+    from ..lm.decode import Decoding, generate, timed_answer
+    from ..lm.loader import load_tokenizer
+    from ..lm.template import Template
+
+    threads, progress, notes = tools
+    template = Template(load_tokenizer(Path(spec["base"])), spec["system_prompt"])
+    prompts = [template.prompt_ids([message(role, text) for role, text in turns]) for turns in spec["prompts"]]
+    decoding = Decoding(**spec["decoding"])
+    found = {}
+    for subject in subjects:
+        given = {int(n): (text, cut_off) for n, text, cut_off in subject["known"]}
+        wanted = [n for n in range(len(prompts)) if n not in given]
+        asked = subject["asked"]
+
+        def heard(
+            place: int, ids: Sequence[int], *, wanted: Any = wanted, given: Any = given, asked: Any = asked
+        ) -> None:
+            number = wanted[place]
+            given[number] = (template.answer_text(ids), len(ids) >= decoding.max_new_tokens)
+            notes.answer(asked[number] if asked else "", *given[number])
+            progress.add(1)
+
+        torch.set_num_threads(threads.many)
+        generate(
+            model.of(subject),
+            [prompts[n] for n in wanted],
+            template.stop_ids,
+            decoding,
+            batch_size=spec["batch_size"],
+            on_answer=heard,
+        )
+        torch.set_num_threads(threads.one)
+        timed = [
+            timed_answer(model.of(subject), prompt, template.stop_ids, decoding)[1]
+            for prompt in prompts[: spec["latency_items"]]
+        ]
+        found[subject["name"]] = {
+            "answers": [given[n][0] for n in range(len(prompts))],
+            "cut_off": [given[n][1] for n in range(len(prompts))],
+            "latencies_s": timed,
+        }
+    return found
 
 
 if __name__ == "__main__":

@@ -24,6 +24,10 @@ class EvaluationConfig(BaseModel):
     """Questions answered once more, one at a time, to measure the time of a single request."""
     max_heldout_rows: int = Field(default=400, ge=1)
     """Most held-out rows whose loss is measured; the first ones of the gate split."""
+    stop_early: bool = True
+    """Whether to stop as soon as the held-out loss says enough: a candidate that is surely worse is asked nothing more,
+    and one surely better, or hardly ever to be found so, is scored on no more rows. The gate's errors stay what they
+    are."""
     dtype: str = Field(default="auto", pattern="^(auto|bfloat16|float32)$")
     """Number format of the weights: "bfloat16", "float32" or "auto" (the faster one here, as in serving)."""
     threads: int = Field(default=0, ge=0)

@@ -5,8 +5,6 @@ Not covered here: whether the adapter may serve (``gate.py``), where it is store
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,13 +17,16 @@ from ..errors import EvaluationError, LoraloopError, UsageError
 from ..ports import Clock, Judge, Progress
 from ..store.location import checked_name, inside
 from ..thresholds import absolute_rules
-from ..types import Adapter, ItemResult, Repair, Report, Sample, message
-from .asking import Answers, Asker, Known, Subject, asker_for
+from ..types import Adapter, Repair, Report, Sample, message
+from .asking import Answers, Asker, asker_for
 from .config import EvaluationConfig
 from .judge import judge_pairs
+from .looks import LookPlan
 from .metrics import calculate_keyword_score, calculate_response_quality
-from .scoring import PASS_SHARE, Case, make_report, mean, overall_score
-from .suites import REPAIRS, Suite, load_suite, repairs_suite
+from .notes import Memory, read_notes
+from .questions import Digests, Questions, Subject, in_fair_order
+from .scoring import PASS_SHARE, make_report, mean, overall_score
+from .suites import Suite, load_suite, repairs_suite
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,9 @@ class LoRAEvaluator:
         cache: where a GGUF base is kept in dense form; ``None`` is ``adapter_dir/.bases``.
         system_prompt: put before each prompt that has none.
         judge: compares the answers that differ; ``None`` asks none.
-        recall: returns answers given before by their ``asked``; those are not asked for again. ``None`` asks always.
+        recall: returns what was heard before, which is not asked for again; ``None`` asks always.
+        looks: returns when to look at the loss of so many held-out rows; ``None`` scores all of them.
+        notes: file in which answers are noted as they come, so that an evaluation cut short goes on from there.
 
     Attributes:
         test_cases: what ``evaluate_adapter_performance`` asks: dicts of ``input``, ``expected_keywords``, ``type``;
@@ -70,7 +73,9 @@ class LoRAEvaluator:
         bot: str = "default",
         clock: Clock | None = None,
         judge: Judge | None = None,
-        recall: Callable[[], Mapping[str, ItemResult]] | None = None,
+        recall: Callable[[], Memory] | None = None,
+        looks: Callable[[int], LookPlan | None] | None = None,
+        notes: Path | None = None,
     ) -> None:
         self.model = model
         self.config = config or EvaluationConfig()
@@ -78,7 +83,7 @@ class LoRAEvaluator:
         self._suites = suites
         self._cache = cache or Path(self.config.adapter_dir) / ".bases"
         self._system_prompt, self._bot, self._clock = system_prompt, bot, clock
-        self._judge, self._recall = judge, recall
+        self._judge, self._recall, self._looks, self._notes = judge, recall, looks, notes
 
     # -- reports ------------------------------------------------------------------------------------------------------
 
@@ -97,7 +102,8 @@ class LoRAEvaluator:
         Args:
             adapter: the candidate.
             live: the adapter that serves now, if any.
-            heldout: samples of the gate split; at most ``max_heldout_rows`` are used.
+            heldout: samples of the gate split; at most ``max_heldout_rows`` are used, and fewer where looking early
+                has shown enough. Of a candidate that is surely worse, nothing but losses is asked.
             repairs: answers that people corrected; they are asked as a suite of their own.
 
         Raises:
@@ -106,17 +112,25 @@ class LoRAEvaluator:
         """
         suites = self._asked_suites(repairs)
         cases = [(suite, item) for suite in suites for item in suite.items]
-        rows = list(heldout)[: self.config.max_heldout_rows]
+        rows = in_fair_order(list(heldout)[: self.config.max_heldout_rows])
         subjects = [Subject("candidate", adapter.id, Path(adapter.path))]
         if live is not None:
             subjects.append(Subject("live", live.id, Path(live.path)))
         subjects.append(Subject("base", adapter.base_id, None))
+        digests = Digests(self.config, self._system_prompt, adapter.base_id)
+        questions = Questions(
+            subjects,
+            [item.messages for _, item in cases],
+            rows,
+            asked={s.name: [digests.of_case(s, case) for case in cases] for s in subjects},
+            scored={s.name: [digests.of_row(s, row) for row in rows] for s in subjects},
+            known=(self._recall() if self._recall is not None else Memory()) | read_notes(self._notes),
+            looks=self._looks(len(rows)) if self._looks is not None else None,
+            notes=self._notes,
+        )
         started = perf_counter()
-        asked = {s.name: [self._asked(s, adapter.base_id, case) for case in cases] for s in subjects}
-        known = self._known(asked)
-        log.info("evaluating %s: %d items, %d held-out rows; %d answers are known",
-                 adapter.id, len(cases), len(rows), sum(map(len, known.values())))  # fmt: skip
-        found = self._asker().ask(subjects, [item.messages for _, item in cases], rows, progress, known=known)
+        log.info("evaluating %s: %d items, %d held-out rows", adapter.id, len(cases), len(rows))
+        heard = self._asker().ask(questions, progress)
         facts = {
             "bot": self._bot,
             "adapter_id": adapter.id,
@@ -124,8 +138,10 @@ class LoRAEvaluator:
             "dataset_id": dataset_id,
             "suites": {suite.name: suite.digest for suite in suites},
         }
-        report = make_report(facts, subjects, cases, found, heldout=rows, now=self._now(), asked=asked)
+        report = make_report(facts, questions, cases, heard, now=self._now())
         report = self._judged(report)
+        if self._notes is not None:
+            self._notes.unlink(missing_ok=True)  # the report has it all
         log.info("evaluated %s as %s in %.1f s", adapter.id, report.id, perf_counter() - started)
         return report
 
@@ -208,8 +224,9 @@ class LoRAEvaluator:
             "individual_scores": overall,
         }
 
-    def _heard(self, subjects: Sequence[Subject], prompts: Sequence[str]) -> dict[str, Answers]:
-        return self._asker().ask(subjects, [(message("user", text),) for text in prompts], (), None, known={})
+    def _heard(self, subjects: Sequence[Subject], prompts: Sequence[str]) -> Mapping[str, Answers]:
+        questions = Questions(subjects, [(message("user", text),) for text in prompts])
+        return self._asker().ask(questions, None).answers
 
     def _asked_suites(self, repairs: Sequence[Repair]) -> list[Suite]:
         suites = [*(self._suites if self._suites is not None else map(load_suite, self.config.suites))]
@@ -221,30 +238,11 @@ class LoRAEvaluator:
         return suites
 
     def _judged(self, report: Report) -> Report:
-        if self._judge is None or not report.valid:
+        if self._judge is None or not report.valid or not report.items:
             return report
         other = "live" if report.score("live") is not None else "base"
         ours, theirs = ([item for item in report.items if item.subject == s] for s in ("candidate", other))
         return replace(report, judgement=judge_pairs(self._judge, ours, theirs, self.config.judge_items))
-
-    def _asked(self, subject: Subject, base_id: str, case: Case) -> str:
-        """Who is asked what and how, as one digest; empty where the same question need not give the same answer.
-
-        Empty too for what users wrote: a digest of it would outlive its erasure, and could be guessed at.
-        """
-        (suite, item), config = case, self.config
-        if config.temperature > 0 or not subject.id or suite.name == REPAIRS:
-            return ""
-        how = [config.max_new_tokens, config.dtype, self._system_prompt]
-        what = [(turn.role, turn.text) for turn in item.messages]
-        return hashlib.sha256(json.dumps([subject.id, base_id, how, what]).encode()).hexdigest()
-
-    def _known(self, asked: Mapping[str, Sequence[str]]) -> Known:
-        given = self._recall() if self._recall is not None else {}
-        return {
-            subject: {n: (given[key].answer, given[key].cut_off) for n, key in enumerate(keys) if key and key in given}
-            for subject, keys in asked.items()
-        }
 
     def _asker(self) -> Asker:
         return asker_for(self.model, self.config, self._cache, self._system_prompt)

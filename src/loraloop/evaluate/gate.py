@@ -13,6 +13,7 @@ from datetime import datetime
 from ..types import Decision, Report, RuleResult, SubjectScore, Verdict
 from .comparison import Comparison, compare
 from .config import GateConfig
+from .looks import LookPlan, look_plan
 from .rules import (
     benefit_rule,
     cases_rule,
@@ -60,23 +61,40 @@ def decide(report: Report, config: GateConfig, *, actor: str, now: datetime, tur
     )
 
 
+def plan_looks(rows: int, config: GateConfig, turns_a_year: float = 0.0) -> LookPlan | None:
+    """Return when to look at the loss of so many rows, at half the error of a turn; the cases have the other half.
+
+    ``None`` where rows are few, or where the gate asks for no proof of benefit.
+    """
+    if not config.require_better:
+        return None
+    alpha = turn_alpha(turns_a_year, config.false_promotions_a_year, config.alpha)
+    return look_plan(rows, alpha=alpha / 2, worse_p_value=config.worse_p_value, margin_nats=config.loss_margin_nats)
+
+
 def _rules(
     report: Report, candidate: SubjectScore, baseline: SubjectScore, config: GateConfig, *, alpha: float
 ) -> list[RuleResult]:
     seen: Comparison = compare(report, baseline.subject)
     others = [score.subject for score in report.scores if score is not candidate]
-    rules = [
+    margin, p_value, looks = config.loss_margin_nats, config.worse_p_value, report.looks
+    first = [
         enough_rows_rule(report.heldout_rows, config.min_heldout_rows),
-        loss_rule(seen, report.heldout_rows, margin=config.loss_margin_nats, p_value=config.worse_p_value),
-        *(cases_rule(compare(report, other), config.worse_p_value) for other in others),
+        loss_rule(seen, report.heldout_rows, margin=margin, p_value=p_value, looks=looks),
+    ]
+    if looks is not None and looks.verdict == "worse":
+        return first  # nothing more was asked
+    rules = [
+        *first,
+        *(cases_rule(compare(report, other), p_value) for other in others),
         guards_rule(report, baseline.subject),
         repairs_rule(seen),
-        slices_rule(seen, config.slice_items, config.slice_drop_frac, config.worse_p_value),
-        *judge_rules(report.judgement, config.judge_unanswered_frac, config.worse_p_value),
+        slices_rule(seen, config.slice_items, config.slice_drop_frac, p_value),
+        *judge_rules(report.judgement, config.judge_unanswered_frac, p_value),
         latency_rule(candidate, baseline, config.latency_ratio, config.latency_floor_s),
     ]
     if config.require_better:
-        rules.append(benefit_rule(seen, margin=config.loss_margin_nats, alpha=alpha))
+        rules.append(benefit_rule(seen, margin=margin, alpha=alpha, looks=looks))
     return rules
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..types import ItemResult, Judgement, Report, RuleResult, SubjectScore
+from ..types import ItemResult, Judgement, Looks, Report, RuleResult, SubjectScore
 from .comparison import Comparison
 from .stats import holm, mcnemar_p
 from .suites import GUARD_TYPES
@@ -17,8 +17,12 @@ def enough_rows_rule(rows: int, least: int) -> RuleResult:
     return RuleResult("enough held-out rows", str(rows), f"at least {least}", rows >= least)
 
 
-def loss_rule(seen: Comparison, rows: int, *, margin: float, p_value: float) -> RuleResult:
-    """Held-out loss not worse: not beyond the margin as it was seen, nor surely worse at all."""
+def loss_rule(seen: Comparison, rows: int, *, margin: float, p_value: float, looks: Looks | None = None) -> RuleResult:
+    """Held-out loss not worse: not beyond the margin as it was seen, nor surely worse at all.
+
+    Args:
+        looks: where the loss was looked at early, its bounds said whether it is surely worse.
+    """
     rule, (ours, theirs) = "held-out loss not worse", seen.totals
     if ours is None or theirs is None:
         return RuleResult(rule, "not measured", "measured, or nothing to measure", ours is theirs and rows == 0)
@@ -26,9 +30,10 @@ def loss_rule(seen: Comparison, rows: int, *, margin: float, p_value: float) -> 
     small_enough = ours <= theirs + margin
     if seen.loss is None:
         return RuleResult(rule, f"{ours:.4f}", required, small_enough)
-    sure = _upper_tail(-seen.loss.z()) < p_value
+    sure = looks.verdict == "worse" if looks is not None else _upper_tail(-seen.loss.z()) < p_value
     interval = f"{-seen.loss.high:+.4f} to {-seen.loss.low:+.4f}"
-    return RuleResult(rule, f"{ours:.4f}", required, small_enough and not sure, interval=interval)
+    observed = f"{ours:.4f}{_early(looks)}"
+    return RuleResult(rule, observed, required, small_enough and not sure, interval=interval)
 
 
 def cases_rule(seen: Comparison, p_value: float) -> RuleResult:
@@ -128,18 +133,26 @@ def judge_rules(found: Judgement | None, unanswered_frac: float, p_value: float)
     ]  # fmt: skip
 
 
-def benefit_rule(seen: Comparison, *, margin: float, alpha: float) -> RuleResult:
+def benefit_rule(seen: Comparison, *, margin: float, alpha: float, looks: Looks | None = None) -> RuleResult:
     """Something shows that the candidate is better: its held-out loss, the cases it passes, or a correction it learnt.
 
     Loss and cases are two chances to be lucky, so Holm's correction stands between them and ``alpha``. A correction is
     no chance: nobody asked for it before a person gave it.
+
+    Args:
+        looks: where the loss was looked at early, its bounds said whether it is better, at the error planned there.
     """
     p_values = {"cases": seen.cases.p_better}
     told = [f"cases won {len(seen.cases.won)}, lost {len(seen.cases.lost)} (p {p_values['cases']:.2g})"]
     interval = ""
     if seen.loss is not None:
-        p_values["loss"] = _upper_tail(seen.loss.z(margin))
-        told.insert(0, f"held-out loss better by {seen.loss.mean:.4f} (p {p_values['loss']:.2g})")
+        if looks is None:
+            p_values["loss"] = _upper_tail(seen.loss.z(margin))
+            how = f" (p {p_values['loss']:.2g})"
+        else:
+            p_values["loss"] = looks.alpha if looks.verdict == "better" else 1.0
+            how = f" ({'beyond' if looks.verdict == 'better' else 'not beyond'} chance){_early(looks)}"
+        told.insert(0, f"held-out loss better by {seen.loss.mean:.4f}{how}")
         interval = f"{seen.loss.low:+.4f} to {seen.loss.high:+.4f}"
     learnt = len(seen.repairs.won) > len(seen.repairs.lost)
     if seen.repairs.asked:
@@ -157,6 +170,11 @@ def benefit_rule(seen: Comparison, *, margin: float, alpha: float) -> RuleResult
         better=_named(seen.cases.won),
         worse=_named(seen.cases.lost),
     )
+
+
+def _early(looks: Looks | None) -> str:
+    """How many rows were enough, where not all of them were needed."""
+    return f" after {looks.rows} of {looks.planned} rows" if looks is not None and looks.rows < looks.planned else ""
 
 
 def _upper_tail(z: float) -> float:

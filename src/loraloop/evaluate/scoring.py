@@ -10,18 +10,17 @@ from datetime import datetime
 from typing import Any
 
 from ..text.normalise import printable
-from ..types import ItemResult, Report, RowLoss, Sample, SubjectScore
-from .asking import Answers, Subject
+from ..types import ItemResult, Looks, Report, RowLoss, Sample, SubjectScore
+from .asking import Answers, Heard
 from .metrics import bits_per_byte, calculate_response_quality, item_passed, keyword_score, perplexity
-from .suites import REPAIRS, Suite, SuiteItem
+from .questions import Case, Questions, Subject
+from .suites import REPAIRS
 
 KEYWORD_SHARE = 0.6
 """Weight of the keyword score in the overall score; the rest is response quality."""
 
 PASS_SHARE = 0.5
 """Share of expected keywords with which a case of the older interface passes."""
-
-Case = tuple[Suite, SuiteItem]
 
 
 def mean(values: Sequence[float]) -> float:
@@ -92,13 +91,22 @@ def subject_score(
     )
 
 
-def row_losses(subject: Subject, answers: Answers, heldout: Sequence[Sample]) -> list[RowLoss]:
-    """Return the loss of each held-out row, empty where they were not scored."""
+def row_losses(
+    subject: Subject, answers: Answers, heldout: Sequence[Sample], scored: Sequence[str] = ()
+) -> list[RowLoss]:
+    """Return the loss of each held-out row, empty where they were not scored; ``scored`` says who was asked which."""
     if not answers.row_nll:
         return []
     return [
-        RowLoss(subject.name, row.conversation_id, row.message_index, nats, sum(t != -100 for t in row.labels[1:]))
-        for row, nats in zip(heldout, answers.row_nll, strict=True)
+        RowLoss(
+            subject.name,
+            row.conversation_id,
+            row.message_index,
+            nats,
+            sum(label != -100 for label in row.labels[1:]),
+            scored[n] if scored else "",
+        )
+        for n, (row, nats) in enumerate(zip(heldout, answers.row_nll, strict=True))
     ]
 
 
@@ -114,23 +122,20 @@ def why_invalid(subjects: Sequence[Subject], cases: Sequence[Case], found: Mappi
 
 
 def make_report(
-    facts: Mapping[str, Any],
-    subjects: Sequence[Subject],
-    cases: Sequence[Case],
-    found: Mapping[str, Answers],
-    *,
-    heldout: Sequence[Sample],
-    now: datetime,
-    asked: Mapping[str, Sequence[str]] | None = None,
+    facts: Mapping[str, Any], questions: Questions, cases: Sequence[Case], heard: Heard, *, now: datetime
 ) -> Report:
     """Put everything seen into one report; its id is ``rp-`` and 16 hex digits of the digest of what it says.
 
     Args:
         facts: ``bot``, ``adapter_id``, ``baseline_id``, ``dataset_id`` and ``suites``.
+        cases: what the prompts were made of. Without answers (the losses said enough) they leave no items.
     """
-    digests = asked or {}
-    items = {s.name: item_results(s, cases, found[s.name], digests.get(s.name, ())) for s in subjects}
+    subjects, found = questions.subjects, heard.answers
+    seen = len(found["candidate"].row_nll)
+    heldout, answered = questions.heldout[:seen], cases if found["candidate"].texts else ()
+    items = {s.name: item_results(s, answered, found[s.name], questions.asked.get(s.name, ())) for s in subjects}
     scores = [subject_score(s, items[s.name], found[s.name], heldout) for s in subjects]
+    losses = {s.name: row_losses(s, found[s.name], heldout, questions.scored.get(s.name, ())) for s in subjects}
     reason = why_invalid(subjects, cases, found)
     every = [item for name in items for item in items[name]]
     said = json.dumps([dict(facts), [dict(s) for s in scores], [dict(i) for i in every], now.isoformat()], default=str)
@@ -139,9 +144,16 @@ def make_report(
         created_at=now,
         scores=tuple(scores),
         items=tuple(every),
-        heldout_rows=len(heldout) if found["candidate"].row_nll else 0,
-        losses=tuple(loss for subject in subjects for loss in row_losses(subject, found[subject.name], heldout)),
+        heldout_rows=seen,
+        losses=tuple(loss for name in losses for loss in losses[name]),
+        looks=_looks(questions, heard, seen),
         valid=not reason,
         reason=reason,
         **facts,
     )
+
+
+def _looks(questions: Questions, heard: Heard, seen: int) -> Looks | None:
+    if questions.looks is None or not heard.verdict:
+        return None
+    return Looks(heard.verdict, seen, len(questions.heldout), questions.looks.alpha)  # type: ignore[arg-type]

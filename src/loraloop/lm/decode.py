@@ -40,23 +40,21 @@ def generate(
     decoding: Decoding,
     *,
     batch_size: int = 16,
-    on_batch: Callable[[int], None] | None = None,
+    on_answer: Callable[[int, Sequence[int]], None] | None = None,
 ) -> list[list[int]]:
     """Answer every prompt; returns new token ids without the stop token, in the order given.
 
     Args:
         prompts: token ids; none may be empty.
         batch_size: prompts answered at once, at most; fewer where they are long, so that memory stays bounded.
-        on_batch: hears how many prompts are done.
+        on_answer: hears each answer as soon as it is there: the number of its prompt, and its ids.
     """
     answers: list[list[int]] = [[] for _ in prompts]
-    done = 0
     for members in _batches([len(prompt) + decoding.max_new_tokens for prompt in prompts], batch_size):
         for n, ids in zip(members, _one_batch(model, [prompts[n] for n in members], stop_ids, decoding), strict=True):
             answers[n] = ids
-        done += len(members)
-        if on_batch is not None:
-            on_batch(done)
+            if on_answer is not None:
+                on_answer(n, ids)
     return answers
 
 

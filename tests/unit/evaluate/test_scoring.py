@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from loraloop.evaluate.asking import Answers, Subject
+from loraloop.evaluate.asking import Answers, Heard
+from loraloop.evaluate.questions import Questions, Subject
 from loraloop.evaluate.scoring import make_report, mean, overall_score
 from loraloop.evaluate.suites import parse_suite
 from loraloop.store.codec import encode
@@ -23,7 +24,9 @@ def made(ours: Answers, theirs: Answers, *, asked: bool = True, rows: bool = Fal
     """A report on a candidate beside the base."""
     found = {"candidate": ours, "base": theirs}
     heldout = ROWS if rows else []
-    return make_report(FACTS, [CANDIDATE, BASE], CASES if asked else [], found, heldout=heldout, now=NOW)
+    cases = CASES if asked else []
+    questions = Questions([CANDIDATE, BASE], [item.messages for _, item in cases], heldout)
+    return make_report(FACTS, questions, cases, Heard(found), now=NOW)
 
 
 def test_each_answer_is_scored_and_totalled() -> None:
