@@ -20,7 +20,7 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TRACKIO_DISA
 RANK, ALPHA, LEARNING_RATE, ROWS_PER_STEP, EPOCHS = 16, 32, 1e-3, 16, 1
 PEERS = ("loraloop", "trl-best", "trl-default")
 MOST_ROWS = {"trl-default": 16}
-"""Rows of a contestant whose speed would otherwise take hours to measure; it learns from fewer, so its loss is higher."""
+"""Rows of a contestant whose speed would take hours to measure on all; it learns from fewer, so its loss is higher."""
 
 
 def prepare(base: str, home: Path, rows: int, held: int) -> Path:
