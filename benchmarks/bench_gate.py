@@ -7,17 +7,18 @@ import math
 import os
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
 from recording import record
 
-from loraloop.evaluate.gate import GateConfig, decide
+from loraloop.evaluate.gate import GateConfig, decide, plan_looks
+from loraloop.evaluate.looks import FRACTIONS, LookPlan, improvement
 from loraloop.evaluate.planning import plan_gate
-from loraloop.evaluate.sequential import SequentialPlan, sequential_plan
-from loraloop.evaluate.stats import detectable_effect, paired_estimate
-from loraloop.types import ItemResult, Report, RowLoss, SubjectScore
+from loraloop.evaluate.sequential import sequential_plan
+from loraloop.evaluate.stats import detectable_effect
+from loraloop.types import ItemResult, Looks, Report, RowLoss, SubjectScore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -81,41 +82,56 @@ def draw_turn(world: World, draws: np.random.Generator, better_nats: float) -> t
     ), (subjects["candidate"].old_score, subjects["live"].old_score)  # fmt: skip
 
 
-def rows_used(report: Report, plan: SequentialPlan, margin: float) -> tuple[bool, float]:
-    """Whether looking early calls the loss better, and the share of rows it looked at."""
-    ours = [row for row in report.losses if row.subject == "candidate"]
-    theirs = [row for row in report.losses if row.subject == "live"]
-    for look, fraction in enumerate(plan.fractions):
-        end = math.ceil(fraction * len(ours))
-        seen = paired_estimate(
-            [other.nats - own.nats for own, other in zip(ours[:end], theirs[:end], strict=True)],
-            [own.tokens for own in ours[:end]], [own.conversation_id for own in ours[:end]],
+def looked_at(report: Report, plan: LookPlan) -> Report:
+    """The report of an evaluation that looks at the loss early: rows it did not need are not there."""
+    by_subject = {s: [row for row in report.losses if row.subject == s] for s in ("candidate", "live")}
+    ours, theirs = by_subject["candidate"], by_subject["live"]
+    for look, end in enumerate(plan.ends):
+        seen = improvement(
+            [row.nats for row in ours[:end]], [row.nats for row in theirs[:end]],
+            [row.tokens for row in ours], [row.conversation_id for row in ours],
         )  # fmt: skip
-        verdict = plan.verdict(look, seen.z(margin))
-        if verdict != "go on":
-            return verdict == "better", fraction
-    return False, 1.0
+        verdict = plan.verdict(look, seen)
+        if verdict:
+            break
+    tokens = sum(row.tokens for row in ours[:end])
+    return replace(
+        report,
+        heldout_rows=end,
+        looks=Looks(verdict, end, len(ours), plan.alpha),  # type: ignore[arg-type]
+        losses=tuple(row for rows in by_subject.values() for row in rows[:end]),
+        scores=tuple(
+            replace(score, heldout_loss=sum(row.nats for row in by_subject[score.subject][:end]) / tokens)
+            for score in report.scores
+        ),
+        items=() if verdict == "worse" else report.items,
+    )
 
 
 def play(world: World, config: GateConfig, turns: int, better_nats: float, seed: int) -> dict[str, float]:
     """Decide on many turns; shares of verdicts, of the old rule's promotions, and of rows looked at."""
     draws = np.random.default_rng(seed)
-    plan = sequential_plan(config.alpha / 2)
-    fixed = (detectable_effect(1.0, plan.alpha, plan.power) / plan.effect) ** 2
+    plan = plan_looks(world.rows, config)
+    assert plan is not None
+    whole = sequential_plan(plan.alpha, fractions=FRACTIONS)
+    fixed = (detectable_effect(1.0, whole.alpha, whole.power) / whole.effect) ** 2
     verdicts: Counter[str] = Counter()
-    old = early = 0
+    old = early = unasked = 0
     looked = []
     for _ in range(turns):
         report, (ours, theirs) = draw_turn(world, draws, better_nats)
+        report = looked_at(report, plan)
         verdicts[decide(report, config, actor="bench", now=NOW).verdict] += 1
         old += ours >= 0.7 and ours >= theirs + 0.05
-        better, share = rows_used(report, plan, config.loss_margin_nats)
-        early += better
-        looked.append(share)
+        assert report.looks is not None
+        early += report.looks.verdict == "better"
+        unasked += report.looks.verdict == "worse"
+        looked.append(report.looks.rows / report.looks.planned)
     return {
         **{verdict: verdicts[verdict] / turns for verdict in ("promote", "hold", "inconclusive")},
         "old_rule_promotes": old / turns,
-        "sequential_better": early / turns,
+        "loss_better": early / turns,
+        "not_asked_for_answers": unasked / turns,
         "rows_looked_at_of_fixed_test": float(np.mean(looked)) / fixed,
     }
 

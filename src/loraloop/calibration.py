@@ -61,7 +61,7 @@ def calibrate(home: Home, runs: int, progress: Progress | None = None) -> Calibr
     with home.turn_lock.held():
         for number in range(1, runs + 1):
             again = _taught_again(home, first, (train, validation), number, progress)
-            reports.append(home.evaluator.evaluate(again, live=first, heldout=heldout, progress=progress))
+            reports.append(home.evaluator.evaluate(again, live=first, heldout=heldout, whole=True, progress=progress))
     found = _summed_up(home, reports)
     home.store.state.write(_key(home.bot), dict(found))
     return found

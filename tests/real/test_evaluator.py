@@ -11,6 +11,7 @@ from loraloop.evaluate.evaluator import LoRAEvaluator
 from loraloop.evaluate.looks import look_plan
 from loraloop.evaluate.notes import Memory, read_notes
 from loraloop.evaluate.suites import parse_suite
+from loraloop.lm.decode import Decoding, generate
 from loraloop.lm.loader import load_model
 from loraloop.lm.packed import PackedModel
 from loraloop.testing.wrappers import Plain, Speaking, random_adapter
@@ -119,11 +120,11 @@ def test_a_loss_measured_before_is_not_measured_again(
 
 def test_a_candidate_that_is_surely_worse_is_asked_nothing_more(tiny_base: Path, tmp_path: Path) -> None:
     """At a look after a quarter of the rows it is over: the report has their losses and no answers; notes are gone."""
+    model, prompts = load_model(tiny_base, "float32"), [[5, 6, 7 + n] for n in range(160)]
+    likely = generate(model, prompts, [], Decoding(max_new_tokens=3))  # what the base itself would say
     rows = [
-        Sample(
-            (5, 6, 7 + n % 90, 40 + n % 50, 1), (-100, -100, -100, 40 + n % 50, 1), f"cv-{n:03d}", digest=f"{n:064x}"
-        )
-        for n in range(160)
+        Sample((*prompt, *said), (-100, -100, -100, *said), f"cv-{n:03d}", digest=f"{n:064x}")
+        for n, (prompt, said) in enumerate(zip(prompts, likely, strict=True))
     ]
     wild = make_adapter(tiny_base, tmp_path / "wild", 8.0)
     judge = evaluator(str(tiny_base), tmp_path)
@@ -141,7 +142,7 @@ def test_a_candidate_that_is_surely_worse_is_asked_nothing_more(tiny_base: Path,
     assert base is not None
     assert ours.heldout_loss is not None
     assert base.heldout_loss is not None
-    assert ours.heldout_loss > base.heldout_loss + 0.1  # it is worse indeed
+    assert ours.heldout_loss > base.heldout_loss + 0.02  # it is worse indeed
     report = planned.evaluate(wild, heldout=rows)
     assert report.looks is not None
     assert (report.looks.verdict, report.looks.planned) == ("worse", 160)

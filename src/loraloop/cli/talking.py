@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from ..speaking import speaker_of
 from ..types import Message, message
 from .messages import korean, t
 from .options import AsJson, session_of
@@ -34,6 +33,8 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Ask one question and record the exchange; its id goes to loraloop feedback."""
+    from ..speaking import speaker_of
+
     session = session_of(context, as_json)
     text = sys.stdin.read() if question == "-" else question
     if not text.strip():
@@ -74,6 +75,8 @@ def chat(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each answer.")] = False,
 ) -> None:  # fmt: skip
     """Talk with the bot in the terminal; every answer can be judged and corrected."""
+    from ..speaking import speaker_of
+
     session = session_of(context, as_json)
     with session.opened() as home:
         speaker = speaker_of(home, subject)

@@ -85,6 +85,7 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     notes = Notes(Path(spec["notes"]) if spec["notes"] else None)
     try:
         nats, verdict = _losses(model, subjects, heldout, spec, (threads.scoring, progress, notes))
+        answers: dict[str, dict[str, Any]]
         if verdict == "worse":
             answers = {s["name"]: {"answers": [], "cut_off": [], "latencies_s": []} for s in subjects}
         else:

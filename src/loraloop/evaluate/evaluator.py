@@ -95,6 +95,7 @@ class LoRAEvaluator:
         heldout: Sequence[Sample] = (),
         repairs: Sequence[Repair] = (),
         dataset_id: str | None = None,
+        whole: bool = False,
         progress: Progress | None = None,
     ) -> Report:
         """Ask candidate, live adapter and base the same items, and measure their loss on the same held-out rows.
@@ -105,6 +106,7 @@ class LoRAEvaluator:
             heldout: samples of the gate split; at most ``max_heldout_rows`` are used, and fewer where looking early
                 has shown enough. Of a candidate that is surely worse, nothing but losses is asked.
             repairs: answers that people corrected; they are asked as a suite of their own.
+            whole: score every row and ask everything, whatever the losses say.
 
         Raises:
             UsageError: two suites have one name. EvaluationError: nobody could be asked. ArtifactError: an adapter's
@@ -125,7 +127,7 @@ class LoRAEvaluator:
             asked={s.name: [digests.of_case(s, case) for case in cases] for s in subjects},
             scored={s.name: [digests.of_row(s, row) for row in rows] for s in subjects},
             known=(self._recall() if self._recall is not None else Memory()) | read_notes(self._notes),
-            looks=self._looks(len(rows)) if self._looks is not None else None,
+            looks=self._looks(len(rows)) if self._looks is not None and not whole else None,
             notes=self._notes,
         )
         started = perf_counter()

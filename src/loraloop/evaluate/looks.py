@@ -85,4 +85,5 @@ def plan_from(spec: Mapping[str, Any] | None) -> LookPlan | None:
     """Return the plan that a process was handed as plain data."""
     if spec is None:
         return None
-    return LookPlan(**{key: tuple(value) if isinstance(value, list) else value for key, value in spec.items()})
+    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in spec.items()}
+    return LookPlan(**given)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ..types import Record, Report
 from .comparison import compare
 from .config import GateConfig
+from .looks import FRACTIONS, LEAST_ROWS
+from .sequential import sequential_plan
 from .stats import detectable_effect, turn_alpha
 
 POWER = 0.8
@@ -52,23 +54,30 @@ def plan_gate(report: Report, config: GateConfig, turns_a_year: float) -> GatePl
     subject = "live" if report.score("live") is not None else "base"
     seen = compare(report, subject)
     alpha = turn_alpha(turns_a_year, config.false_promotions_a_year, config.alpha)
+    rows = report.looks.planned if report.looks is not None else report.heldout_rows
     error = seen.loss.standard_error if seen.loss is not None and math.isfinite(seen.loss.standard_error) else None
-    effect = None if error is None else _effect(error, alpha, config.loss_margin_nats)
+    if error is not None:
+        error *= math.sqrt(report.heldout_rows / rows)  # the report may have stopped at an early look
+    effect = None if error is None else _effect(error, rows, alpha, config.loss_margin_nats)
     return GatePlan(
         alpha=alpha,
         turns_a_year=turns_a_year,
         false_promotions_a_year=alpha * turns_a_year,
-        rows=report.heldout_rows,
+        rows=rows,
         conversations=seen.loss.clusters if seen.loss is not None else 0,
         standard_error_nats=error,
         effect_nats=effect,
-        rows_for_half=None if error is None else _rows_for(effect, error, report.heldout_rows, alpha, config),
+        rows_for_half=None if error is None else _rows_for(effect, error, rows, alpha, config),
         cases=seen.cases.asked,
         wins_without_loss=math.ceil(math.log2(2 / alpha)),
     )
 
 
-def _effect(error: float, alpha: float, margin: float) -> float:
+def _effect(error: float, rows: float, alpha: float, margin: float) -> float:
+    """The improvement that is seen with so large an error; looking early costs a little of the sight."""
+    if rows >= LEAST_ROWS and error:
+        plan = sequential_plan(alpha / 2, _LOSS_TEST_POWER, FRACTIONS)
+        error *= plan.effect / detectable_effect(1.0, alpha / 2, _LOSS_TEST_POWER)
     return detectable_effect(error, alpha / 2, _LOSS_TEST_POWER, margin)
 
 
@@ -76,11 +85,11 @@ def _rows_for(effect: float | None, error: float, rows: int, alpha: float, confi
     """Rows that see half the effect: errors shrink with their root, the seeds' own noise does not."""
     margin = config.loss_margin_nats
     wanted = (effect or 0.0) / 2
-    if wanted <= _effect(0.0, alpha, margin) * 1.01:
+    if wanted <= _effect(0.0, rows, alpha, margin) * 1.01:
         return None
     low, high = 1.0, 1e7
     while high / low > 1.01:
         middle = math.sqrt(low * high)
-        fits = _effect(error * math.sqrt(rows / middle), alpha, margin) <= wanted
+        fits = _effect(error * math.sqrt(rows / middle), middle, alpha, margin) <= wanted
         low, high = (low, middle) if fits else (middle, high)
     return math.ceil(high)
