@@ -112,10 +112,10 @@ def _refuse_foreign_files(folder: Path) -> None:
             raise ArtifactError(f"{folder.name}/{path.name} could run code when loaded; only safetensors is accepted")
 
 
-def lora_deltas(model: torch.nn.Module, folder: Path) -> dict[str, torch.Tensor]:
-    """Return ``{module name: scale * B @ A}`` in float32 for every adapted linear layer of ``model``.
+def lora_factors(model: torch.nn.Module, folder: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor, float]]:
+    """Return ``{module name: (A, B, scale)}`` in float32 for every adapted linear layer of ``model``.
 
-    Shapes: each value has the shape of the module's weight, (out, in).
+    Shapes: A is (rank, in), B is (out, rank); the layer's weight gains ``scale * B @ A``.
 
     Raises:
         WrongBase: the adapter names layers or shapes this model does not have.
@@ -125,17 +125,28 @@ def lora_deltas(model: torch.nn.Module, folder: Path) -> dict[str, torch.Tensor]
     config = read_config(folder)
     weights = load_file(str(folder / WEIGHTS))
     modules = dict(model.named_modules())
-    deltas: dict[str, torch.Tensor] = {}
+    factors: dict[str, tuple[torch.Tensor, torch.Tensor, float]] = {}
     for key in sorted(k for k in weights if ".lora_A." in k):
         name = key.removeprefix("base_model.model.").split(".lora_A.")[0]
         a_RI, b_OR = weights[key].float(), weights[key.replace(".lora_A.", ".lora_B.")].float()
         target = getattr(modules.get(name), "weight", None)
         if target is None or tuple(target.shape) != (b_OR.shape[0], a_RI.shape[1]):
             raise WrongBase(f"the adapter adapts {name} with shape {b_OR.shape[0]}x{a_RI.shape[1]}, the model does not")
-        deltas[name] = (b_OR @ a_RI) * _scale(config, name)
-    if not deltas:
+        factors[name] = (a_RI, b_OR, _scale(config, name))
+    if not factors:
         raise WrongBase("the adapter adapts no layer of this model")
-    return deltas
+    return factors
+
+
+def lora_deltas(model: torch.nn.Module, folder: Path) -> dict[str, torch.Tensor]:
+    """Return ``{module name: scale * B @ A}`` in float32 for every adapted linear layer of ``model``.
+
+    Shapes: each value has the shape of the module's weight, (out, in).
+
+    Raises:
+        WrongBase: the adapter names layers or shapes this model does not have.
+    """
+    return {name: (b_OR @ a_RI) * scale for name, (a_RI, b_OR, scale) in lora_factors(model, folder).items()}
 
 
 def _scale(config: Mapping[str, Any], name: str) -> float:

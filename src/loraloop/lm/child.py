@@ -24,6 +24,24 @@ LOWEST_PRIORITY = 10
 _PR_SET_PDEATHSIG = 1
 
 
+def child_command(module: str) -> list[str]:
+    """How a module of ours is run; its own folder must not shadow installed packages."""
+    return [sys.executable, "-P", "-m", module]
+
+
+def child_environment() -> dict[str, str]:
+    """What a child needs in its environment: this package, wherever that came from, and no calls home."""
+    source = str(Path(__file__).resolve().parents[2])
+    paths = [source, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "HF_HUB_OFFLINE": "1"}
+    return env | {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent is gone (Linux; elsewhere its pipes tell it)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) if sys.platform == "linux" else None
+
+
 def run_child(
     module: str,
     spec: Mapping[str, Any],
@@ -42,18 +60,13 @@ def run_child(
         LoraloopError: the same error the child raised, or ``died`` when it ended without a result (killed, out of
             memory, a bug), naming the signal or the last line it wrote.
     """
-    # The child's own folder must not shadow installed packages; it needs this package wherever that came from.
-    source = str(Path(__file__).resolve().parents[2])
-    paths = [source, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "HF_HUB_OFFLINE": "1"}
-    env |= {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
     with tempfile.TemporaryFile() if log_path is None else log_path.open("a+b") as log_file:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", module],
+            child_command(module),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log_file,
-            env=env,
+            env=child_environment(),
             start_new_session=True,
         )
         try:
@@ -81,7 +94,7 @@ def _converse(
         if fact["kind"] == "result":
             result = fact["value"]
         elif fact["kind"] == "error":
-            raise _rebuilt(fact)
+            raise rebuilt_error(fact)
         else:
             on_fact(fact)
     status = child.wait()
@@ -117,11 +130,12 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
         child.stdout.close()
 
 
-def _rebuilt(fact: Mapping[str, Any]) -> LoraloopError:
+def rebuilt_error(fact: Mapping[str, Any]) -> LoraloopError:
+    """The error that a child told about."""
     kind = getattr(errors, str(fact["error"]), None)
     if isinstance(kind, type) and issubclass(kind, LoraloopError):
         return kind(*fact["args"], hint=str(fact["hint"]))
-    return TrainingError(f"{fact['error']}: {fact['message']}")
+    return TrainingError(f"{fact['error']}: {fact.get('message', '')}")
 
 
 def child_main(work: Callable[[dict[str, Any], Callable[..., None]], dict[str, Any]]) -> None:
@@ -130,7 +144,7 @@ def child_main(work: Callable[[dict[str, Any], Callable[..., None]], dict[str, A
     Args:
         work: ``(spec, say) -> result``; ``say(kind, **facts)`` tells the parent something.
     """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) if sys.platform == "linux" else None
+    die_with_parent()
     os.nice(LOWEST_PRIORITY)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints goes to the log, never between the facts

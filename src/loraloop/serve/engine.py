@@ -23,6 +23,7 @@ class Ask:
         top_p: nucleus share, used only when sampling.
         seed: of the sampling; ``None`` lets the engine draw one.
         stop: texts before which the answer ends.
+        repetition_penalty: makes tokens already used less likely; 1 does nothing.
     """
 
     version: str
@@ -32,6 +33,7 @@ class Ask:
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    repetition_penalty: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

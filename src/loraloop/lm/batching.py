@@ -1,0 +1,169 @@
+"""Continuous batching: answers of several versions written side by side, rows joining and leaving at every step.
+
+One call of ``Batcher.step`` is one token for every answer that is being written, and a part of the prompts that wait to
+be read. Which version a request began with is fixed when it is submitted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .drawing import Draw, next_tokens
+from .lanes import Lane, Row
+from .ragged import forward
+from .text_stream import TextStream
+from .weights import Mixed, Weights
+
+BUSY_PROMPT_TOKENS, IDLE_PROMPT_TOKENS = 48, 256
+"""Prompt tokens read in one step: few while others are being answered, so that a long prompt does not hold them up."""
+MOST_CELLS = 32_768
+"""Tokens of all rows, prompts and longest answers, that are let in at once: what keys and values need memory for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One answer to write.
+
+    Attributes:
+        id: the asker's.
+        version: whose weights answer.
+        prompt: token ids, at least one.
+        draw: how tokens are drawn.
+        stops: texts that end the answer.
+    """
+
+    id: int
+    version: str
+    prompt: tuple[int, ...]
+    max_tokens: int
+    draw: Draw
+    stops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a step added to one answer; ``finish`` is ``""``, ``"stop"`` or ``"length"``."""
+
+    id: int
+    text: str
+    finish: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Batcher:
+    """Writes answers, one token of each a step. One thread at a time may call it.
+
+    Args:
+        weights: every version's model.
+        tokenizer: turns tokens into text.
+        stop_ids: tokens that end an answer.
+        max_rows: answers written at once.
+    """
+
+    def __init__(self, weights: Weights, tokenizer: Any, stop_ids: Sequence[int], max_rows: int = 16) -> None:
+        self._weights, self._tokenizer, self._stop_ids = weights, tokenizer, frozenset(stop_ids)
+        self._max_rows = max_rows
+        self._waiting: deque[Request] = deque()
+        self._lanes: dict[str, Lane] = {}
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """Answers being written, and requests not begun."""
+        return sum(len(lane.rows) for lane in self._lanes.values()), len(self._waiting)
+
+    def submit(self, request: Request) -> None:
+        """Queue a request."""
+        self._waiting.append(request)
+
+    def cancel(self, request_id: int) -> None:
+        """Forget a request, begun or not; an unknown one changes nothing."""
+        self._waiting = deque(r for r in self._waiting if r.id != request_id)
+        self._leave(lambda row: row.id == request_id)
+
+    def uses(self, version: str) -> bool:
+        """Whether an answer of this version is being written or waits."""
+        lane = self._lanes.get(version)
+        return bool(lane and lane.rows) or any(r.version == version for r in self._waiting)
+
+    def forget(self, version: str) -> None:
+        """Let go of what was kept for a version that nobody uses."""
+        self._lanes.pop(version, None)
+
+    def step(self) -> list[Said]:
+        """Read and write one pass of tokens; returns what it added."""
+        with torch.inference_mode():
+            self._admit()
+        lanes = {version: lane for version, lane in self._lanes.items() if lane.rows}
+        mixed = self._weights.mixed
+        said: list[Said] = []
+        with torch.inference_mode():
+            if len(lanes) > 1 and mixed is not None and all(v in mixed.columns or v == "base" for v in lanes):
+                said = self._pass(mixed.model, lanes, mixed)
+            else:
+                for version, lane in lanes.items():
+                    said += self._pass(self._weights.model(version), {version: lane}, None)
+        self._leave(lambda row: bool(row.finish))
+        return said
+
+    def _admit(self) -> None:
+        rows = [row for lane in self._lanes.values() for row in lane.rows]
+        count, cells = len(rows), sum(row.most_tokens for row in rows)
+        while self._waiting and count < self._max_rows:
+            request = self._waiting[0]
+            row = Row(request.id, request.prompt, request.max_tokens, request.draw,
+                      TextStream(self._tokenizer, request.stops))  # fmt: skip
+            if count and cells + row.most_tokens > MOST_CELLS:
+                return
+            self._waiting.popleft()
+            self._lanes.setdefault(request.version, Lane()).admit(row)
+            count, cells = count + 1, cells + row.most_tokens
+
+    def _pass(self, model: Any, lanes: dict[str, Lane], mixed: Mixed | None) -> list[Said]:
+        """One forward pass over the lanes given; each row whose prompt is read gets its next token."""
+        busy = any(row.writing for lane in lanes.values() for row in lane.rows)
+        left = BUSY_PROMPT_TOKENS if busy else IDLE_PROMPT_TOKENS
+        tokens: list[int] = []
+        plans, keep, writers = [], [], []
+        for lane in lanes.values():
+            part = lane.plan(left)
+            left -= part.prompt_tokens
+            keep += [len(tokens) + at for at in part.keep]
+            tokens += part.tokens
+            plans.append(part.plan)
+            writers += part.writers
+        if not tokens:
+            return []
+        if mixed is not None:
+            mixed.read_as([(version, plan.tokens) for version, plan in zip(lanes, plans, strict=True)])
+        logits_BV = forward(model, tokens, plans, keep or [len(tokens) - 1])
+        if not keep:
+            return []
+        drawn = next_tokens(logits_BV, [row.draw for row in writers], [(*row.prompt, *row.out) for row in writers])
+        return [self._write(row, token) for row, token in zip(writers, drawn, strict=True)]
+
+    def _write(self, row: Row, token: int) -> Said:
+        """Add a token to an answer, or end it."""
+        text = ""
+        if token in self._stop_ids:
+            row.finish = "stop"
+        else:
+            row.out.append(token)
+            text = row.stream.add(token)
+            if row.stream.stopped:
+                row.finish = "stop"
+            elif len(row.out) >= row.max_tokens:
+                row.finish = "length"
+        if row.finish:
+            text += row.stream.end()
+        return Said(row.id, text, row.finish, len(row.prompt), len(row.out))
+
+    def _leave(self, gone: Callable[[Row], bool]) -> None:
+        with torch.inference_mode():  # the pools were made in it
+            for lane in self._lanes.values():
+                lane.leave(gone)

@@ -1,0 +1,233 @@
+"""The engine process: python -m loraloop.lm.engine_child, spoken to by serve/embedded.py only.
+
+Frames (four bytes of length, then JSON) come in on standard input and go out on standard output. The main thread
+writes answers; a second one loads, drops and measures versions, so that answers go on meanwhile; a third one reads.
+When standard input ends, the parent is gone and so is this process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import random
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from ..errors import EngineError, LoraloopError, ModelError
+from ..types import message
+from .child import die_with_parent
+
+Frame = dict[str, Any]
+_SWITCH_S = 0.0005
+
+
+def write_frame(out: IO[bytes], frame: Frame) -> None:
+    """Write one frame."""
+    body = json.dumps(frame).encode()
+    out.write(struct.pack(">I", len(body)) + body)
+    out.flush()
+
+
+def read_frame(source: IO[bytes]) -> Frame | None:
+    """Read one frame; ``None`` at the end."""
+    head = source.read(4)
+    if len(head) < 4:
+        return None
+    frame: Frame = json.loads(source.read(struct.unpack(">I", head)[0]))
+    return frame
+
+
+class Serving:
+    """One base and its versions, answering.
+
+    Args:
+        spec: ``base`` (dense folder), ``dtype``, ``max_rows``, ``threads`` (0 measures).
+        say: writes a frame.
+    """
+
+    def __init__(self, spec: Frame, say: Callable[[Frame], None]) -> None:
+        import torch
+
+        from .batching import Batcher
+        from .fixed_answers import serve_with_ragged_attention
+        from .loader import load_model, load_tokenizer
+        from .probe import DECODING_ROWS, probe, race_threads
+        from .template import Template
+        from .weights import Weights
+
+        folder = Path(spec["base"])
+        tokenizer = load_tokenizer(folder)
+        choice = probe(DECODING_ROWS, dtype=spec["dtype"])
+        model = load_model(folder, choice.dtype)
+        self.dtype = choice.dtype
+        self.threads = spec["threads"] or race_threads(model, spec["max_rows"])
+        torch.set_num_threads(self.threads)
+        if not serve_with_ragged_attention(model):
+            raise ModelError(
+                f"{type(model).__name__} cannot be served here: it does not use transformers' attention interface",
+                hint='serve it with vLLM: [engine] kind = "vllm"',
+            )
+        self._say = say
+        self._template = Template(tokenizer)
+        self._longest = int(getattr(model.config, "max_position_embeddings", 0) or 1 << 20)
+        self._weights = Weights(model)
+        self._batcher = Batcher(self._weights, tokenizer, self._template.stop_ids, spec["max_rows"])
+        self._inbox: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._leaving: list[Frame] = []
+        self._work: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+
+    def hear(self, frame: Frame) -> None:
+        """Take one frame; called by the reading thread."""
+        if frame["do"] in ("load", "logprobs"):
+            self._work.put(frame)
+            return
+        if frame["do"] == "ask":
+            try:
+                frame["prompt"] = self._prompt(frame)
+            except LoraloopError as error:
+                self._fail(frame, error)
+                return
+        self._inbox.put(frame)
+
+    def write_answers(self) -> None:
+        """Write answers for ever; sleeps while there is nothing to do."""
+        while True:
+            active, waiting = self._batcher.load
+            self._obey(wait=not active and not waiting)
+            said = self._batcher.step()
+            active, waiting = self._batcher.load
+            if said:
+                pieces = [[s.id, s.text, s.finish, s.prompt_tokens, s.completion_tokens] for s in said]
+                self._say({"pieces": pieces, "active": active, "waiting": waiting})
+            self._let_go()
+
+    def prepare(self) -> None:
+        """Load, drop and measure versions for ever; the second thread."""
+        while True:
+            frame = self._work.get()
+            try:
+                value: Any = None
+                if frame["do"] == "load":
+                    self._weights.add(frame["version"], Path(frame["adapter"]))
+                elif frame["do"] == "drop":
+                    self._weights.drop(frame["version"])
+                else:
+                    value = self._logprobs(frame)
+                self._say({"done": frame["id"], "value": value})
+            except LoraloopError as error:
+                self._fail(frame, error)
+
+    def _obey(self, wait: bool) -> None:
+        """Take in what was asked of the writing thread."""
+        while True:
+            try:
+                frame = self._inbox.get(block=wait)
+            except queue.Empty:
+                return
+            wait = False
+            if frame["do"] == "ask":
+                self._submit(frame)
+            elif frame["do"] == "cancel":
+                self._batcher.cancel(frame["of"])
+            else:
+                self._leaving.append(frame)
+                self._let_go()
+
+    def _submit(self, frame: Frame) -> None:
+        import torch
+
+        from .batching import Request
+        from .drawing import Draw
+
+        try:
+            self._weights.model(frame["version"])
+            if any(leaving["version"] == frame["version"] for leaving in self._leaving):
+                raise EngineError(f"version {frame['version']} is being unloaded", hint="ask for another")
+        except LoraloopError as error:
+            self._fail(frame, error)
+            return
+        seed = frame["seed"] if frame["seed"] is not None else random.SystemRandom().getrandbits(48)
+        generator = torch.Generator().manual_seed(seed)
+        draw = Draw(frame["temperature"], frame["top_p"], frame["repetition_penalty"], generator)
+        prompt = tuple(frame["prompt"])
+        most = min(frame["max_tokens"], self._longest - len(prompt))
+        stops = (*frame["stop"], *self._template.stop_texts)
+        self._batcher.submit(Request(frame["id"], frame["version"], prompt, most, draw, stops))
+
+    def _let_go(self) -> None:
+        """Hand versions that are to leave, and whose last answer has ended, to the second thread."""
+        for frame in [f for f in self._leaving if not self._batcher.uses(f["version"])]:
+            self._leaving.remove(frame)
+            self._batcher.forget(frame["version"])
+            self._work.put({**frame, "do": "drop"})
+
+    def _prompt(self, frame: Frame) -> list[int]:
+        ids = self._template.prompt_ids([message(m["role"], m["content"]) for m in frame["messages"]])
+        if len(ids) >= self._longest:
+            raise EngineError(
+                f"the conversation has {len(ids)} tokens, the model reads {self._longest}", hint="send a shorter one"
+            )
+        return ids
+
+    def _logprobs(self, frame: Frame) -> list[float]:
+        from .fixed_answers import answer_logprobs
+
+        model = self._weights.model(frame["version"])
+        return answer_logprobs(
+            model, [(self._prompt(probe), self._template.answer_ids(probe["answer"])) for probe in frame["probes"]]
+        )
+
+    def _fail(self, frame: Frame, error: LoraloopError) -> None:
+        told = {"error": type(error).__name__, "args": [str(a) for a in error.args], "hint": error.hint}
+        self._say({"failed": frame["id"], **told})
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    die_with_parent()
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints goes to the log, never between the frames
+    sys.setswitchinterval(_SWITCH_S)  # the writing thread must not wait 5 ms whenever the second one computes
+    lock = threading.Lock()
+
+    def say(frame: Frame) -> None:
+        with lock:
+            write_frame(out, frame)
+
+    spec = read_frame(sys.stdin.buffer)
+    if spec is None:
+        return
+    try:
+        serving = Serving(spec, say)
+    except LoraloopError as error:
+        told = {"error": type(error).__name__, "args": [str(a) for a in error.args], "hint": error.hint}
+        say({"failed": 0, **told})
+        sys.exit(1)
+    say({"ready": {"dtype": serving.dtype, "threads": serving.threads}})
+
+    def read() -> None:
+        while (frame := read_frame(sys.stdin.buffer)) is not None:
+            serving.hear(frame)
+        os._exit(0)  # the parent is gone, and nobody reads what would still be written
+
+    def prepare() -> None:
+        try:
+            serving.prepare()
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+            os._exit(1)  # a bug: half an engine would never answer; the parent starts a whole one
+
+    for target in (read, prepare):
+        threading.Thread(target=target, daemon=True).start()
+    serving.write_answers()
+
+
+if __name__ == "__main__":
+    main()

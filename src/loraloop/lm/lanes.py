@@ -1,0 +1,149 @@
+"""The rows of one version: which slot each has, what it reads next, and the start its prompts share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .drawing import Draw
+from .ragged import Plan, Pool, Span
+from .text_stream import TextStream
+
+_WORTH_KEEPING = 8
+"""Tokens of a shared start below which copying it saves less than it costs."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One answer being written.
+
+    Attributes:
+        read: tokens of the prompt whose keys and values are in the pool.
+        out: tokens of the answer so far.
+        finish: why it ended; empty while it goes on.
+    """
+
+    id: int
+    prompt: tuple[int, ...]
+    max_tokens: int
+    draw: Draw
+    stream: TextStream
+    read: int = 0
+    out: list[int] = field(default_factory=list)
+    finish: str = ""
+
+    @property
+    def writing(self) -> bool:
+        """Whether the whole prompt has been read."""
+        return self.read == len(self.prompt)
+
+    @property
+    def most_tokens(self) -> int:
+        """Tokens it may come to."""
+        return len(self.prompt) + self.max_tokens
+
+    @property
+    def stored(self) -> int:
+        """Tokens whose keys and values are in the pool."""
+        return self.read + max(0, len(self.out) - 1) if self.writing else self.read
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one lane adds to a pass.
+
+    Attributes:
+        tokens: laid end to end. keep: the tokens after which a row writes, and writers: those rows.
+        prompt_tokens: how many of the tokens are of prompts.
+    """
+
+    plan: Plan
+    tokens: list[int]
+    keep: list[int]
+    writers: list[Row]
+    prompt_tokens: int
+
+
+class Lane:
+    """The rows of one version, those that write before those whose prompts are being read; a row's place is its slot.
+
+    Keys and values of the start that the last two prompts had in common (a system prompt) are kept, and not computed
+    again for the next.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self._pool = Pool()
+        self._start: tuple[int, ...] = ()
+        self._kept: dict[int, Any] = {}
+        self._last_prompt: tuple[int, ...] = ()
+
+    def admit(self, row: Row) -> None:
+        """Give a row the next slot."""
+        self._pool.reserve(len(self.rows) + 1, len(row.prompt) + 1)
+        known = _common(self._start, row.prompt)
+        if known >= _WORTH_KEEPING:
+            row.read = min(known, len(row.prompt) - 1)
+            self._pool.put(len(self.rows), self._kept, row.read)
+        self.rows.append(row)
+
+    def plan(self, prompt_tokens: int) -> Part:
+        """The next token of every row that writes, and up to ``prompt_tokens`` of the prompts still to be read."""
+        writing = [row for row in self.rows if row.writing]
+        lengths = [row.stored for row in writing]
+        tokens = [row.out[-1] for row in writing]
+        keep, writers, spans = list(range(len(writing))), list(writing), []
+        left = prompt_tokens
+        for slot in range(len(writing), len(self.rows)):
+            row = self.rows[slot]
+            count = min(left, len(row.prompt) - row.read)
+            if count <= 0:
+                break
+            spans.append(Span(slot, row.read, count))
+            tokens += row.prompt[row.read : row.read + count]
+            row.read += count
+            left -= count
+            if row.writing:
+                keep.append(len(tokens) - 1)
+                writers.append(row)
+        self._pool.reserve(len(self.rows), max([0, *lengths, *(s.begin + s.length for s in spans)]) + 1)
+        return Part(Plan(self._pool, lengths, tuple(spans)), tokens, keep, writers, prompt_tokens - left)
+
+    def leave(self, gone: Callable[[Row], bool]) -> None:
+        """Take rows out; the others close up, writers first."""
+        self._remember()
+        for place in range(len(self.rows) - 1, -1, -1):
+            if gone(self.rows[place]):
+                self._close(place)
+        if not self.rows:
+            self._pool = Pool()
+
+    def _close(self, hole: int) -> None:
+        """Fill a hole with the last writer, then that one's place with the last row."""
+        del_row = self.rows[hole]
+        writers = sum(row.writing for row in self.rows)
+        places = [hole]
+        if del_row.writing and writers - 1 > hole:
+            places.append(writers - 1)
+        if len(self.rows) - 1 > places[-1]:
+            places.append(len(self.rows) - 1)
+        for target, source in zip(places, places[1:], strict=False):
+            self._pool.move(source, target, self.rows[source].stored)
+            self.rows[target] = self.rows[source]
+        self.rows.pop()
+
+    def _remember(self) -> None:
+        """Keep the start that the last two prompts share, when another one than before."""
+        for slot, row in enumerate(self.rows):
+            if not row.writing or row.prompt == self._last_prompt or len(row.out) != 1:
+                continue
+            shared = _common(self._last_prompt, row.prompt)
+            self._last_prompt = row.prompt
+            if shared >= _WORTH_KEEPING and row.prompt[:shared] != self._start[:shared]:
+                self._start, self._kept = row.prompt[:shared], self._pool.take(slot, shared)
+
+
+def _common(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    """How many tokens two prompts begin with alike."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

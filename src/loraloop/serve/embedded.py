@@ -1,0 +1,249 @@
+"""The embedded engine: a process of our own that runs the model, spoken to over its pipes. torch is never loaded here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import struct
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import EngineError
+from ..lm.child import child_command, child_environment, rebuilt_error
+from .engine import BASE, Ask, Health, Piece, Probe
+from .engine_config import EngineConfig
+
+log = logging.getLogger(__name__)
+
+MODULE = "loraloop.lm.engine_child"
+_START_TIMEOUT_S = 300.0
+_RESTART_PAUSES_S = (0.2, 1.0, 5.0, 15.0, 60.0)
+_AWAY = "ask again in a moment; it is started again by itself"
+
+
+class EmbeddedEngine:
+    """Serves one base and its versions from a child process, which is started again whenever it dies.
+
+    Args:
+        base: dense folder of the base.
+        config: how many answers at once, threads, number format.
+        log_path: where the process's own words go, appended; ``None`` drops them.
+    """
+
+    def __init__(self, base: Path, config: EngineConfig | None = None, *, log_path: Path | None = None) -> None:
+        self._base, self._config, self._log_path = base, config or EngineConfig(), log_path
+        self._versions: dict[str, Path] = {}
+        self._calls: dict[int, asyncio.Future[Any]] = {}
+        self._streams: dict[int, asyncio.Queue[Piece | EngineError]] = {}
+        self._numbers = itertools.count(1)
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._ready = False
+        self._reason = "not started"
+        self._load = (0, 0)
+        self.facts: Mapping[str, Any] = {}
+        """What the process measured: ``dtype``, ``threads``."""
+
+    async def start(self) -> None:
+        """Start the process and wait until the base answers.
+
+        Raises:
+            EngineError, ModelError: it cannot run here.
+        """
+        if self._keeper is None:
+            await self._spawn()
+            self._keeper = asyncio.create_task(self._keep())
+
+    async def load(self, version: str, adapter: Path) -> None:
+        """See ``Engine.load``; answers of other versions go on meanwhile."""
+        if version in self._versions:
+            raise EngineError(f"version {version} is loaded already", hint="names are never used twice")
+        await self._call("load", version=version, adapter=str(adapter))
+        self._versions[version] = adapter
+
+    async def unload(self, version: str) -> None:
+        """See ``Engine.unload``; returns when the last answer has ended and the weights are free."""
+        if version == BASE or self._versions.pop(version, None) is None:
+            return
+        await self._call("unload", version=version)
+
+    async def logprobs(self, version: str, probes: Sequence[Probe]) -> list[float]:
+        """See ``Engine.logprobs``."""
+        told = [{"messages": [dict(m) for m in probe.messages], "answer": probe.answer} for probe in probes]
+        return [float(value) for value in await self._call("logprobs", version=version, probes=told)]
+
+    async def stream(self, ask: Ask) -> AsyncIterator[Piece]:
+        """See ``Engine.stream``."""
+        number = next(self._numbers)
+        pieces: asyncio.Queue[Piece | EngineError] = asyncio.Queue()
+        self._streams[number] = pieces
+        finished = False
+        try:
+            await self._send({
+                "do": "ask", "id": number, "version": ask.version, "messages": [dict(m) for m in ask.messages],
+                "max_tokens": ask.max_tokens, "temperature": ask.temperature, "top_p": ask.top_p, "seed": ask.seed,
+                "stop": list(ask.stop), "repetition_penalty": ask.repetition_penalty,
+            })  # fmt: skip
+            while not finished:
+                piece = await pieces.get()
+                if isinstance(piece, EngineError):
+                    finished = True
+                    raise piece
+                finished = bool(piece.finish)
+                yield piece
+        finally:
+            self._streams.pop(number, None)
+            if not finished and self._ready:
+                with contextlib.suppress(EngineError):
+                    self._write({"do": "cancel", "of": number})
+
+    async def health(self) -> Health:
+        """See ``Engine.health``."""
+        versions = (BASE, *self._versions) if self._ready else ()
+        return Health(self._ready, "" if self._ready else self._reason, *self._load, versions)
+
+    async def close(self) -> None:
+        """Stop the process."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+            self._keeper = None
+        await self._end("the engine was closed")
+
+    # -- the process --------------------------------------------------------------------------------------------------
+
+    async def _spawn(self) -> None:
+        spec = {"base": str(self._base), "dtype": self._config.dtype, "max_rows": self._config.max_rows}
+        log_file = self._log_path.open("ab") if self._log_path else None
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *child_command(MODULE), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                stderr=log_file or asyncio.subprocess.DEVNULL, env=child_environment(), start_new_session=True,
+            )  # fmt: skip
+        finally:
+            if log_file:
+                log_file.close()
+        self._write({**spec, "threads": self._config.threads})
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                frame = await self._read()
+        except TimeoutError:
+            frame = None
+        if frame is None or "failed" in frame:
+            await self._end("it did not start")
+            if frame is not None:
+                raise rebuilt_error(frame)
+            raise EngineError(f"the engine process did not start{self._where()}")
+        self.facts = frame["ready"]
+        self._ready, self._reason, self._load = True, "", (0, 0)
+        log.info("engine process %d ready: %s", self._process.pid, self.facts)
+
+    async def _keep(self) -> None:
+        """Read what the process says; when it dies, start it again with the versions it had."""
+        failures = 0
+        while True:
+            if self._ready:
+                await self._listen()
+                await self._end(f"the engine process died{self._where()}")
+                log.warning("%s; it is started again", self._reason)
+            await asyncio.sleep(_RESTART_PAUSES_S[min(failures, len(_RESTART_PAUSES_S) - 1)])
+            try:
+                await self._again()
+                failures = 0
+            except (EngineError, OSError) as error:
+                failures += 1
+                await self._end(f"the engine process does not start again: {error}")
+                log.warning("%s", self._reason)
+
+    async def _again(self) -> None:
+        await self._spawn()
+        listening = asyncio.create_task(self._listen())
+        self._ready = False  # not before it serves what it served
+        try:
+            for version, adapter in list(self._versions.items()):
+                await self._call("load", version=version, adapter=str(adapter))
+        finally:
+            listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await listening
+        self._ready = True
+
+    async def _listen(self) -> None:
+        while (frame := await self._read()) is not None:
+            if "pieces" in frame:
+                self._load = (frame["active"], frame["waiting"])
+                for number, text, finish, prompt_tokens, completion_tokens in frame["pieces"]:
+                    self._tell(number, Piece(text, finish, prompt_tokens, completion_tokens))
+            elif "done" in frame:
+                self._settle(frame["done"], frame["value"])
+            else:
+                error = rebuilt_error(frame)
+                told = error if isinstance(error, EngineError) else EngineError(str(error), hint=error.hint)
+                self._tell(frame["failed"], told)
+                self._settle(frame["failed"], told)
+
+    async def _end(self, reason: str) -> None:
+        self._ready, self._reason, self._load = False, reason, (0, 0)
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        for number in list(self._streams):
+            self._tell(number, EngineError(reason, hint=_AWAY))
+        for number in list(self._calls):
+            self._settle(number, EngineError(reason, hint=_AWAY))
+
+    def _where(self) -> str:
+        return f"; log: {self._log_path}" if self._log_path else ""
+
+    # -- frames -------------------------------------------------------------------------------------------------------
+
+    async def _call(self, do: str, **facts: Any) -> Any:
+        number = next(self._numbers)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._calls[number] = answer
+        try:
+            self._write({"do": do, "id": number, **facts})
+            return await answer
+        finally:
+            self._calls.pop(number, None)
+
+    async def _send(self, frame: Mapping[str, Any]) -> None:
+        if not self._ready:
+            raise EngineError(f"the engine cannot answer: {self._reason}", hint=_AWAY)
+        self._write(frame)
+
+    def _write(self, frame: Mapping[str, Any]) -> None:
+        if self._process is None or self._process.stdin is None or self._process.stdin.is_closing():
+            raise EngineError(f"the engine cannot answer: {self._reason}", hint=_AWAY)
+        body = json.dumps(frame).encode()
+        self._process.stdin.write(struct.pack(">I", len(body)) + body)
+
+    async def _read(self) -> dict[str, Any] | None:
+        assert self._process is not None
+        assert self._process.stdout is not None  # it was asked for
+        try:
+            (length,) = struct.unpack(">I", await self._process.stdout.readexactly(4))
+            frame: dict[str, Any] = json.loads(await self._process.stdout.readexactly(length))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        return frame
+
+    def _tell(self, number: int, piece: Piece | EngineError) -> None:
+        if number in self._streams:
+            self._streams[number].put_nowait(piece)
+
+    def _settle(self, number: int, value: Any) -> None:
+        answer = self._calls.get(number)
+        if answer is None or answer.done():
+            return
+        if isinstance(value, Exception):
+            answer.set_exception(value)
+        else:
+            answer.set_result(value)

@@ -1,0 +1,201 @@
+"""Continuous batching: everybody's answer is the one they get alone, whoever comes and goes beside them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from loraloop.lm.adapters import merged
+from loraloop.lm.batching import Batcher, Request, Said
+from loraloop.lm.decode import Decoding, generate
+from loraloop.lm.drawing import Draw
+from loraloop.lm.fixed_answers import answer_logprobs, serve_with_ragged_attention
+from loraloop.lm.loader import load_model, load_tokenizer
+from loraloop.lm.packed import PackedModel
+from loraloop.lm.template import Template
+from loraloop.lm.text_stream import TextStream
+from loraloop.lm.weights import Weights
+from loraloop.testing.wrappers import random_adapter
+from loraloop.types import Sample
+
+PROMPTS = [tuple(5 + (7 * n + 3 * k) % 250 for k in range(2 + 13 * n % 90)) for n in range(9)]
+STOP = (1,)
+
+
+@pytest.fixture(scope="module")
+def adapters(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two adapters that change the tiny model's answers."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("adapters")
+    return {f"ll-{n}": random_adapter(tiny_base, folder / str(n), seed=n) for n in (3, 4)}
+
+
+@pytest.fixture
+def weights(tiny_base: Path, adapters: dict[str, Path]) -> Weights:
+    """The tiny base and both adapters, float32."""
+    model = load_model(tiny_base, "float32")
+    assert serve_with_ragged_attention(model)
+    found = Weights(model)
+    for name, folder in adapters.items():
+        found.add(name, folder)
+    return found
+
+
+def request(number: int, version: str, prompt: tuple[int, ...], **how: Any) -> Request:
+    """A request of 12 tokens, greedy unless told otherwise."""
+    facts = {"max_tokens": 12, "temperature": 0.0, "top_p": 1.0, "seed": 0, "penalty": 1.0, **how}
+    draw = Draw(facts["temperature"], facts["top_p"], facts["penalty"], torch.Generator().manual_seed(facts["seed"]))
+    return Request(number, version, prompt, facts["max_tokens"], draw)
+
+
+def run(batcher: Batcher, requests: Iterator[Request] | list[Request], every: int = 1) -> dict[int, list[Said]]:
+    """Submit one request every few steps and step until all have ended; everything said by request."""
+    said: dict[int, list[Said]] = {}
+    left = list(requests)
+    for number in range(10_000):
+        if left and number % every == 0:
+            batcher.submit(left.pop(0))
+        for one in batcher.step():
+            said.setdefault(one.id, []).append(one)
+        if not left and batcher.load == (0, 0):
+            return said
+    raise AssertionError("it never ended")
+
+
+def alone(tiny_base: Path, adapter: Path | None, prompt: tuple[int, ...], penalty: float = 1.0) -> list[int]:
+    """What the evaluation's decoding says to one prompt."""
+    with merged(load_model(tiny_base, "float32"), adapter) as model:
+        return generate(model, [prompt], STOP, Decoding(max_new_tokens=12, repetition_penalty=penalty))[0]
+
+
+def text_of(said: list[Said]) -> str:
+    """An answer's text."""
+    return "".join(one.text for one in said)
+
+
+@pytest.mark.parametrize("mix", [True, False])
+def test_an_answer_beside_others_is_the_one_given_alone(
+    tiny_base: Path, adapters: dict[str, Path], weights: Weights, mix: bool
+) -> None:
+    """Rows of three versions that join at different steps each say what generate() says to them alone."""
+    if not mix:
+        weights.mixed = None
+    assert (weights.mixed is not None) == mix
+    tokenizer = load_tokenizer(tiny_base)
+    batcher = Batcher(weights, tokenizer, STOP, max_rows=5)
+    versions = ["base", *adapters]
+    asked = [request(n, versions[n % 3], prompt) for n, prompt in enumerate(PROMPTS)]
+    said = run(batcher, asked, every=2)
+    template = Template(tokenizer)
+    answers = []
+    for n, prompt in enumerate(PROMPTS):
+        ids = alone(tiny_base, adapters.get(versions[n % 3]), prompt)
+        assert text_of(said[n]) == template.answer_text(ids), n
+        assert said[n][-1].completion_tokens == len(ids)
+        assert said[n][-1].finish == ("length" if len(ids) == 12 else "stop")
+        answers.append(ids)
+    assert len({tuple(ids) for ids in answers}) > 3  # the versions do differ
+
+
+def test_a_repetition_penalty_is_the_one_of_generate(tiny_base: Path, weights: Weights) -> None:
+    """A penalised greedy answer equals transformers' own."""
+    batcher = Batcher(weights, load_tokenizer(tiny_base), STOP)
+    said = run(batcher, [request(1, "base", PROMPTS[3], penalty=1.3), request(2, "base", PROMPTS[4])])
+    expected = alone(tiny_base, None, PROMPTS[3], penalty=1.3)
+    assert expected != alone(tiny_base, None, PROMPTS[3])
+    assert text_of(said[1]) == Template(load_tokenizer(tiny_base)).answer_text(expected)
+
+
+def test_a_seed_draws_alike_whoever_is_beside(tiny_base: Path, weights: Weights) -> None:
+    """Sampling with a seed gives the same answer alone and in company, and another one with another seed."""
+    how = {"temperature": 1.0, "top_p": 0.9}
+    tokenizer = load_tokenizer(tiny_base)
+    lonely = run(Batcher(weights, tokenizer, STOP), [request(1, "base", PROMPTS[5], seed=7, **how)])[1]
+    crowd = [request(n, "ll-3" if n % 2 else "base", PROMPTS[n % 9], seed=n, **how) for n in range(10, 16)]
+    beside = run(Batcher(weights, tokenizer, STOP), [*crowd, request(1, "base", PROMPTS[5], seed=7, **how)])[1]
+    other = run(Batcher(weights, tokenizer, STOP), [request(1, "base", PROMPTS[5], seed=8, **how)])[1]
+    assert text_of(lonely) == text_of(beside) != text_of(other)
+
+
+def test_a_shared_start_is_read_once_and_changes_nothing(tiny_base: Path, weights: Weights) -> None:
+    """Prompts that begin alike share what was computed for the start, and their answers stay the same."""
+    start = tuple(range(20, 60))
+    prompts = [(*start, 100 + n, 30, 40 + n) for n in range(4)]
+    batcher = Batcher(weights, load_tokenizer(tiny_base), STOP, max_rows=1)
+    said = run(batcher, [request(n, "base", prompt) for n, prompt in enumerate(prompts)])
+    assert batcher._lanes["base"]._start == start
+    template = Template(load_tokenizer(tiny_base))
+    for n, prompt in enumerate(prompts):
+        assert text_of(said[n]) == template.answer_text(alone(tiny_base, None, prompt))
+
+
+def test_a_cancelled_answer_ends_and_the_others_do_not_notice(tiny_base: Path, weights: Weights) -> None:
+    """Cancelling one row, begun or waiting, frees its place; its neighbours' answers are what they were."""
+    batcher = Batcher(weights, load_tokenizer(tiny_base), STOP, max_rows=3)
+    for n in range(5):
+        batcher.submit(request(n, "base", PROMPTS[n], max_tokens=30))
+    for _ in range(3):
+        batcher.step()
+    batcher.cancel(0)
+    batcher.cancel(4)
+    batcher.cancel(99)
+    assert batcher.load == (2, 1)
+    said: dict[int, str] = {}
+    while batcher.load != (0, 0):
+        for one in batcher.step():
+            said[one.id] = said.get(one.id, "") + one.text
+    assert set(said) == {1, 2, 3}
+    assert not batcher.uses("base")
+
+
+def test_a_long_prompt_does_not_hold_up_whoever_writes(tiny_base: Path, weights: Weights) -> None:
+    """While a prompt of 400 tokens is read in parts, a row that writes gets its token at every step."""
+    batcher = Batcher(weights, load_tokenizer(tiny_base), STOP)
+    batcher.submit(request(1, "base", PROMPTS[1], max_tokens=40))
+    batcher.step()
+    batcher.submit(request(2, "base", tuple(5 + n % 200 for n in range(400)), max_tokens=2))
+    heard = [[one.id for one in batcher.step()] for _ in range(6)]
+    assert all(1 in ids for ids in heard)
+    assert all(2 not in ids for ids in heard)
+
+
+def test_the_weights_of_a_dropped_version_are_freed(adapters: dict[str, Path], weights: Weights) -> None:
+    """What was merged for a version goes with it; the base's tensors are shared and stay."""
+    import gc
+    import weakref
+
+    own = weakref.ref(weights.model("ll-3").model.layers[0].self_attn.q_proj.weight)
+    assert weights.model("ll-3").model.embed_tokens.weight is weights.model("base").model.embed_tokens.weight
+    weights.drop("ll-3")
+    gc.collect()
+    assert own() is None
+    assert weights.versions == ("base", "ll-4")
+
+
+def test_fixed_answers_are_as_likely_as_training_finds_them(
+    tiny_base: Path, adapters: dict[str, Path], weights: Weights
+) -> None:
+    """The proof's log-probabilities equal those of the evaluation's packed model with the adapter merged."""
+    fixed = [((5, 9, 12), (30, 31, 1)), ((7, 8, 9, 10, 11), (40, 1))]
+    samples = [Sample((*p, *a), (*(-100,) * len(p), *a)) for p, a in fixed]
+    for version, folder in [("base", None), *adapters.items()]:
+        with merged(load_model(tiny_base, "float32"), folder) as model:
+            expected = [-nll for nll in PackedModel(model).row_nll(samples)]
+        assert answer_logprobs(weights.model(version), fixed) == pytest.approx(expected, abs=1e-3)
+
+
+def test_text_comes_in_pieces_that_together_are_the_whole(tiny_base: Path) -> None:
+    """Korean characters of several tokens, white space and stops never come out in halves."""
+    tokenizer = load_tokenizer(tiny_base)
+    text = "  안녕하세요, 무엇을 먹고 싶어요?\n따뜻한 국수 END 더"
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    whole = TextStream(tokenizer)
+    pieces = [whole.add(i) for i in ids] + [whole.end()]
+    assert "".join(pieces) == text.strip()
+    assert not any("\ufffd" in piece for piece in pieces)
+    stopped = TextStream(tokenizer, ("END",))
+    assert "".join([*(stopped.add(i) for i in ids if not stopped.stopped), stopped.end()]) == (
+        "안녕하세요, 무엇을 먹고 싶어요?\n따뜻한 국수"
+    )

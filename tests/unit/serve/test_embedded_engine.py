@@ -1,0 +1,169 @@
+"""The embedded engine: a process that answers, is cancelled, dies, comes back, and goes with its parent."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from loraloop.errors import EngineError, ModelError
+from loraloop.serve.embedded import EmbeddedEngine
+from loraloop.serve.engine import Ask, Probe
+from loraloop.serve.engine_config import EngineConfig
+from loraloop.testing.wrappers import random_adapter
+
+pytestmark = pytest.mark.real
+
+CONFIG = EngineConfig(dtype="float32", threads=1, max_rows=4)
+HELLO = ({"role": "user", "content": "Hello, how are you?"},)
+
+
+@asynccontextmanager
+async def started(base: Path) -> AsyncIterator[EmbeddedEngine]:
+    """A started engine that is closed in the end."""
+    engine = EmbeddedEngine(base, CONFIG)
+    try:
+        await engine.start()
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def text_of(engine: EmbeddedEngine, ask: Ask) -> str:
+    """A whole answer."""
+    return "".join([piece.text async for piece in engine.stream(ask)])
+
+
+def test_a_process_that_dies_fails_its_answers_and_comes_back_with_its_versions(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    """Killing the process ends its answers with an error; soon it serves the same versions with the same words."""
+    adapter = random_adapter(tiny_base, tmp_path / "adapter")
+
+    async def scenario() -> None:
+        async with started(tiny_base) as engine:
+            await engine.load("ll-1", adapter)
+            ask = Ask("ll-1", HELLO, max_tokens=8)
+            before = await text_of(engine, ask)
+            process = engine._process
+            assert process is not None
+            pieces = engine.stream(Ask("ll-1", HELLO, max_tokens=400))
+            await anext(pieces)
+            os.kill(process.pid, signal.SIGKILL)
+            with pytest.raises(EngineError, match="died") as caught:
+                async for _ in pieces:
+                    pass
+            assert "again" in caught.value.hint
+            health = await engine.health()
+            assert (health.ready, health.versions) == (False, ())
+            assert "died" in health.reason
+            async with asyncio.timeout(60):
+                while not (await engine.health()).ready:
+                    await asyncio.sleep(0.05)
+            assert (await engine.health()).versions == ("base", "ll-1")
+            assert await text_of(engine, ask) == before
+
+    asyncio.run(scenario())
+
+
+def test_a_reader_who_leaves_frees_the_place(tiny_base: Path) -> None:
+    """Closing the iterator ends the answer in the process within two seconds."""
+
+    async def scenario() -> None:
+        async with started(tiny_base) as engine:
+            leaving = [engine.stream(Ask("base", HELLO, max_tokens=400)) for _ in range(4)]
+            for pieces in leaving:
+                await anext(pieces)
+            start = time.monotonic()
+            for pieces in leaving:
+                await pieces.aclose()  # type: ignore[attr-defined]
+            await text_of(engine, Ask("base", HELLO, max_tokens=2))
+            assert time.monotonic() - start < 2.0
+            assert (await engine.health()).active == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_base_that_is_none_is_told_at_the_start(tmp_path: Path) -> None:
+    """A folder without a model is the user's mistake, and comes back as the error that says so."""
+
+    async def scenario() -> None:
+        engine = EmbeddedEngine(tmp_path, CONFIG)
+        with pytest.raises(ModelError, match="holds no"):
+            await engine.start()
+        assert not (await engine.health()).ready
+        await engine.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_gateways_process_never_loads_torch() -> None:
+    """Importing the embedded engine imports no model library."""
+    code = "import sys, loraloop.serve.embedded; print(sorted({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from loraloop.serve.embedded import EmbeddedEngine
+from loraloop.serve.engine_config import EngineConfig
+
+async def main():
+    engine = EmbeddedEngine(Path(sys.argv[1]), EngineConfig(dtype="float32", threads=1))
+    await engine.start()
+    print(engine._process.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def parent_of_an_engine(base: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A process that has started an engine, and the engine's process id."""
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(base)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        try:
+            yield parent, int(parent.stdout.readline())
+        finally:
+            parent.kill()
+
+
+def test_the_process_dies_with_its_parent(tiny_base: Path) -> None:
+    """When the gateway is killed, no engine process is left behind."""
+    with parent_of_an_engine(tiny_base) as (parent, engine_pid):
+        assert Path(f"/proc/{engine_pid}").exists() or sys.platform != "linux"
+        parent.kill()
+        parent.wait()
+        for _ in range(200):
+            try:
+                os.kill(engine_pid, 0)
+            except ProcessLookupError:
+                return
+            if Path(f"/proc/{engine_pid}/stat").read_text().split()[2] == "Z":
+                return
+            time.sleep(0.05)
+        raise AssertionError("the engine process outlived its parent")
+
+
+def test_a_proof_tells_versions_apart(tiny_base: Path, tmp_path: Path) -> None:
+    """Log-probabilities of a fixed answer are the same twice, and differ between an adapter and the base."""
+    adapter = random_adapter(tiny_base, tmp_path / "adapter")
+    probes = [Probe(HELLO, "I am fine, thank you.")]
+
+    async def scenario() -> None:
+        async with started(tiny_base) as engine:
+            await engine.load("ll-1", adapter)
+            mine, base = await engine.logprobs("ll-1", probes), await engine.logprobs("base", probes)
+            assert mine == await engine.logprobs("ll-1", probes)
+            assert abs(mine[0] - base[0]) > 0.1
+
+    asyncio.run(scenario())
