@@ -150,6 +150,7 @@ class Batcher:
     def _write(self, row: Row, token: int) -> Said:
         """Add a token to an answer, or end it."""
         text = ""
+        assert row.stream is not None  # every row is admitted with one
         if token in self._stop_ids:
             row.finish = "stop"
         else:

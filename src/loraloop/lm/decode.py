@@ -1,17 +1,25 @@
-"""Batched generation: prompts sorted by length, one padded batch at a time, stopped at the end of the turn."""
+"""Many answers at once, each stopped at the end of its turn: end to end without padding, or in padded batches."""
 
 from __future__ import annotations
 
+import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from .loader import quiet_transformers
 
+log = logging.getLogger(__name__)
+
 MOST_CELLS = 16_384
 """Tokens of one batch, prompts, answers and padding: what its keys and values need memory for."""
+PROMPT_TOKENS = 512
+"""Prompt tokens read in one pass, beside one token of every answer."""
+_CAN_BE_RAGGED: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +52,93 @@ def generate(
 ) -> list[list[int]]:
     """Answer every prompt; returns new token ids without the stop token, in the order given.
 
+    Rows leave as they end and others take their place, as in serving (``lanes.py``); a model that cannot be read so is
+    answered for in padded batches. Each row draws with randomness of its own, so who is answered beside it changes
+    nothing.
+
     Args:
         prompts: token ids; none may be empty.
         batch_size: prompts answered at once, at most; fewer where they are long, so that memory stays bounded.
         on_answer: hears each answer as soon as it is there: the number of its prompt, and its ids.
     """
     answers: list[list[int]] = [[] for _ in prompts]
+
+    def hear(number: int, ids: list[int]) -> None:
+        answers[number] = ids
+        if on_answer is not None:
+            on_answer(number, ids)
+
+    with _ragged(model) as possible:
+        if possible:
+            _side_by_side(model, prompts, stop_ids, decoding, (batch_size, hear))
+            return answers
     for members in _batches([len(prompt) + decoding.max_new_tokens for prompt in prompts], batch_size):
         for n, ids in zip(members, _one_batch(model, [prompts[n] for n in members], stop_ids, decoding), strict=True):
-            answers[n] = ids
-            if on_answer is not None:
-                on_answer(n, ids)
+            hear(n, ids)
     return answers
+
+
+def _side_by_side(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    stop_ids: Sequence[int],
+    decoding: Decoding,
+    terms: tuple[int, Callable[[int, list[int]], None]],
+) -> None:
+    """One token of every answer a pass, and a part of the prompts that come next."""
+    import torch
+
+    from .drawing import Draw, next_tokens
+    from .lanes import Lane, Row
+    from .ragged import forward
+
+    batch_size, hear = terms
+    waiting = deque(sorted(range(len(prompts)), key=lambda n: (len(prompts[n]), n)))
+    lane, stops = Lane(), frozenset(stop_ids)
+    with torch.inference_mode():
+        while waiting or lane.rows:
+            cells = sum(row.most_tokens for row in lane.rows)
+            while waiting and len(lane.rows) < batch_size:
+                number = waiting[0]
+                own = torch.Generator().manual_seed(decoding.seed)
+                draw = Draw(decoding.temperature, decoding.top_p, decoding.repetition_penalty, own)
+                row = Row(number, tuple(prompts[number]), decoding.max_new_tokens, draw)
+                cells += row.most_tokens
+                if lane.rows and cells > MOST_CELLS:
+                    break
+                waiting.popleft()
+                lane.admit(row)
+            part = lane.plan(PROMPT_TOKENS)
+            logits_BV = forward(model, part.tokens, [part.plan], part.keep or [len(part.tokens) - 1])
+            if not part.writers:
+                continue
+            draws, seen = [row.draw for row in part.writers], [(*row.prompt, *row.out) for row in part.writers]
+            for row, token in zip(part.writers, next_tokens(logits_BV, draws, seen), strict=True):
+                if token not in stops:
+                    row.out.append(token)
+                if token in stops or len(row.out) >= row.max_tokens:
+                    row.finish = "ended"
+                    hear(row.id, row.out)
+            lane.leave(lambda row: bool(row.finish))
+
+
+@contextmanager
+def _ragged(model: Any) -> Iterator[bool]:
+    """Let a model read answers end to end, where its logits stay its own; told once for each model."""
+    from .fixed_answers import serve_with_ragged_attention
+    from .ragged import NAME
+
+    before = model.config._attn_implementation
+    if model not in _CAN_BE_RAGGED:
+        _CAN_BE_RAGGED[model] = serve_with_ragged_attention(model)
+        if not _CAN_BE_RAGGED[model]:
+            log.warning("%s is answered for in padded batches, slower", type(model).__name__)
+    elif _CAN_BE_RAGGED[model]:
+        model.set_attn_implementation(NAME)
+    try:
+        yield _CAN_BE_RAGGED[model]
+    finally:
+        model.set_attn_implementation(before)
 
 
 def _batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:

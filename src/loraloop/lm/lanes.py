@@ -19,6 +19,7 @@ class Row:
     """One answer being written.
 
     Attributes:
+        stream: turns its tokens into text as they come; ``None`` where only tokens are wanted.
         read: tokens of the prompt whose keys and values are in the pool.
         out: tokens of the answer so far.
         finish: why it ended; empty while it goes on.
@@ -28,7 +29,7 @@ class Row:
     prompt: tuple[int, ...]
     max_tokens: int
     draw: Draw
-    stream: TextStream
+    stream: TextStream | None = None
     read: int = 0
     out: list[int] = field(default_factory=list)
     finish: str = ""
