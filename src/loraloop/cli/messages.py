@@ -86,6 +86,12 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     ),
     "page.cases": ("Cases passed, more by (beside {name}; 95 %)", "통과 문항 증가 ({name} 대비; 95 %)"),
     "page.written": ("written: {path}", "저장함: {path}"),
+    "report.refused": (
+        "{count} items were not asked, for training data holds their question: {names}",
+        "학습 데이터에 같은 질문이 있어 묻지 않은 문항 {count}개: {names}",
+    ),
+    "report.missing": ("not measured: {text}", "재지 못함: {text}"),
+    "alarm": ("ALARM", "주의"),
     "verdict.would": ("the gate would say:", "판정한다면:"),
     "verdict.promote": ("verdict: promote", "판정: 배포해도 좋음"),
     "verdict.hold": ("verdict: hold ({reason})", "판정: 보류 ({reason})"),

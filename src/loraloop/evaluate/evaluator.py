@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +16,17 @@ from time import perf_counter
 from typing import Any
 
 from ..errors import EvaluationError, LoraloopError, UsageError
-from ..ports import Clock, Judge, Progress
+from ..ports import Clock, Embedder, Judge, Progress
 from ..store.location import checked_name, inside
 from ..thresholds import absolute_rules
-from ..types import Adapter, ItemResult, Repair, Report, Sample, message
+from ..types import Adapter, ItemResult, Repair, Report, Sample, TaughtRow, message
 from .asking import Answers, Asker, Known, Subject, asker_for
 from .config import EvaluationConfig
+from .embedding import embedder_of
 from .judge import judge_pairs
+from .measures import Measuring
 from .metrics import calculate_keyword_score, calculate_response_quality
+from .overlap import without_taught
 from .scoring import PASS_SHARE, Case, make_report, mean, overall_score
 from .suites import REPAIRS, Suite, load_suite, repairs_suite
 
@@ -53,6 +56,8 @@ class LoRAEvaluator:
         system_prompt: put before each prompt that has none.
         judge: compares the answers that differ; ``None`` asks none.
         recall: returns answers given before by their ``asked``; those are not asked for again. ``None`` asks always.
+        embedder: makes vectors for semantic similarity; ``None`` takes the one the settings name, if any.
+        taught: returns the training rows of a dataset by its id. Items they overlap are refused; ``None`` refuses none.
 
     Attributes:
         test_cases: what ``evaluate_adapter_performance`` asks: dicts of ``input``, ``expected_keywords``, ``type``;
@@ -71,6 +76,8 @@ class LoRAEvaluator:
         clock: Clock | None = None,
         judge: Judge | None = None,
         recall: Callable[[], Mapping[str, ItemResult]] | None = None,
+        embedder: Embedder | None = None,
+        taught: Callable[[str], Iterable[TaughtRow]] | None = None,
     ) -> None:
         self.model = model
         self.config = config or EvaluationConfig()
@@ -79,6 +86,7 @@ class LoRAEvaluator:
         self._cache = cache or Path(self.config.adapter_dir) / ".bases"
         self._system_prompt, self._bot, self._clock = system_prompt, bot, clock
         self._judge, self._recall = judge, recall
+        self._embedder, self._taught = embedder or embedder_of(self.config), taught
 
     # -- reports ------------------------------------------------------------------------------------------------------
 
@@ -105,17 +113,19 @@ class LoRAEvaluator:
                 files are unsafe or do not fit.
         """
         suites = self._asked_suites(repairs)
-        cases = [(suite, item) for suite in suites for item in suite.items]
+        taught = tuple(self._taught(dataset_id)) if self._taught is not None and dataset_id else None
+        fresh = without_taught(suites, taught or ())
+        cases = [(suite, item) for suite in fresh.suites for item in suite.items]
         rows = list(heldout)[: self.config.max_heldout_rows]
-        subjects = [Subject("candidate", adapter.id, Path(adapter.path))]
+        subjects = [Subject("candidate", adapter.id, Path(adapter.path), adapter.base_id)]
         if live is not None:
-            subjects.append(Subject("live", live.id, Path(live.path)))
-        subjects.append(Subject("base", adapter.base_id, None))
+            subjects.append(Subject("live", live.id, Path(live.path), live.base_id))
+        subjects.append(Subject("base", adapter.base_id, None, adapter.base_id))
         started = perf_counter()
         asked = {s.name: [self._asked(s, adapter.base_id, case) for case in cases] for s in subjects}
         known = self._known(asked)
-        log.info("evaluating %s: %d items, %d held-out rows; %d answers are known",
-                 adapter.id, len(cases), len(rows), sum(map(len, known.values())))  # fmt: skip
+        log.info("evaluating %s: %d items (%d refused), %d held-out rows; %d answers are known",
+                 adapter.id, len(cases), len(fresh.refused), len(rows), sum(map(len, known.values())))  # fmt: skip
         found = self._asker().ask(subjects, [item.messages for _, item in cases], rows, progress, known=known)
         facts = {
             "bot": self._bot,
@@ -124,7 +134,10 @@ class LoRAEvaluator:
             "dataset_id": dataset_id,
             "suites": {suite.name: suite.digest for suite in suites},
         }
-        report = make_report(facts, subjects, cases, found, heldout=rows, now=self._now(), asked=asked)
+        measuring = Measuring(self._embedder, taught, self._system_prompt)
+        report = make_report(
+            facts, subjects, cases, found, heldout=rows, now=self._now(), asked=asked, measuring=measuring, fresh=fresh
+        )
         report = self._judged(report)
         log.info("evaluated %s as %s in %.1f s", adapter.id, report.id, perf_counter() - started)
         return report

@@ -11,6 +11,7 @@ import hashlib
 from datetime import datetime
 
 from ..types import Decision, Report, RuleResult, SubjectScore, Verdict
+from .answer_rules import evasions_rule, length_rule, never_rules
 from .comparison import Comparison, compare
 from .config import GateConfig
 from .rules import (
@@ -65,18 +66,22 @@ def _rules(
 ) -> list[RuleResult]:
     seen: Comparison = compare(report, baseline.subject)
     others = [score.subject for score in report.scores if score is not candidate]
+    margin = seen.margin(config.loss_margin_nats)
     rules = [
         enough_rows_rule(report.heldout_rows, config.min_heldout_rows),
-        loss_rule(seen, report.heldout_rows, margin=config.loss_margin_nats, p_value=config.worse_p_value),
+        loss_rule(seen, report.heldout_rows, margin=margin, p_value=config.worse_p_value),
         *(cases_rule(compare(report, other), config.worse_p_value) for other in others),
         guards_rule(report, baseline.subject),
         repairs_rule(seen),
         slices_rule(seen, config.slice_items, config.slice_drop_frac, config.worse_p_value),
+        *never_rules(report, baseline.subject),
+        evasions_rule(report, baseline.subject, config.worse_p_value),
+        length_rule(report, baseline.subject, config.length_ratio),
         *judge_rules(report.judgement, config.judge_unanswered_frac, config.worse_p_value),
         latency_rule(candidate, baseline, config.latency_ratio, config.latency_floor_s),
     ]
     if config.require_better:
-        rules.append(benefit_rule(seen, margin=config.loss_margin_nats, alpha=alpha))
+        rules.append(benefit_rule(seen, margin=margin, alpha=alpha))
     return rules
 
 

@@ -52,7 +52,8 @@ def plan_gate(report: Report, config: GateConfig, turns_a_year: float) -> GatePl
     subject = "live" if report.score("live") is not None else "base"
     seen = compare(report, subject)
     alpha = turn_alpha(turns_a_year, config.false_promotions_a_year, config.alpha)
-    error = seen.loss.standard_error if seen.loss is not None and math.isfinite(seen.loss.standard_error) else None
+    known = seen.loss is not None and not seen.per_byte and math.isfinite(seen.loss.standard_error)
+    error = seen.loss.standard_error if known and seen.loss is not None else None
     effect = None if error is None else _effect(error, alpha, config.loss_margin_nats)
     return GatePlan(
         alpha=alpha,

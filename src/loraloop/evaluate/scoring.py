@@ -6,13 +6,16 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ..text.normalise import printable
 from ..types import ItemResult, Report, RowLoss, Sample, SubjectScore
 from .asking import Answers, Subject
+from .measures import Measuring, totals
 from .metrics import bits_per_byte, calculate_response_quality, item_passed, keyword_score, perplexity
+from .overlap import Fresh
 from .suites import REPAIRS, Suite, SuiteItem
 
 KEYWORD_SHARE = 0.6
@@ -35,11 +38,16 @@ def overall_score(keyword: float, quality: float) -> float:
 
 
 def item_results(
-    subject: Subject, cases: Sequence[Case], answers: Answers, asked: Sequence[str] = ()
+    subject: Subject,
+    cases: Sequence[Case],
+    answers: Answers,
+    asked: Sequence[str] = (),
+    measuring: Measuring | None = None,
 ) -> list[ItemResult]:
     """Score each answer of one subject; ``asked`` says who was asked what, case by case."""
     results = []
-    texts = map(printable, answers.texts)
+    texts = list(map(printable, answers.texts))
+    measures = (measuring or Measuring()).measured(cases, texts)
     for n, ((suite, item), answer) in enumerate(zip(cases, texts, strict=True)):
         cut_off = n < len(answers.cut_off) and answers.cut_off[n]
         results.append(
@@ -58,6 +66,7 @@ def item_results(
                 language=item.language,
                 asked=asked[n] if asked else "",
                 question="" if suite.name == REPAIRS else item.messages[-1].text,
+                measures=measures[n],
             )
         )
     return results
@@ -89,6 +98,8 @@ def subject_score(
         heldout_loss=loss,
         perplexity=perplexity(loss) if loss is not None else None,
         bits_per_byte=bits,
+        base_id=subject.base_id,
+        measures=totals([item.measures for item in items], [item.answer for item in items]),
     )
 
 
@@ -97,7 +108,14 @@ def row_losses(subject: Subject, answers: Answers, heldout: Sequence[Sample]) ->
     if not answers.row_nll:
         return []
     return [
-        RowLoss(subject.name, row.conversation_id, row.message_index, nats, sum(t != -100 for t in row.labels[1:]))
+        RowLoss(
+            subject.name,
+            row.conversation_id,
+            row.message_index,
+            nats,
+            sum(t != -100 for t in row.labels[1:]),
+            row.text_bytes,
+        )
         for row, nats in zip(heldout, answers.row_nll, strict=True)
     ]
 
@@ -122,16 +140,23 @@ def make_report(
     heldout: Sequence[Sample],
     now: datetime,
     asked: Mapping[str, Sequence[str]] | None = None,
+    measuring: Measuring | None = None,
+    fresh: Fresh | None = None,
 ) -> Report:
     """Put everything seen into one report; its id is ``rp-`` and 16 hex digits of the digest of what it says.
 
     Args:
         facts: ``bot``, ``adapter_id``, ``baseline_id``, ``dataset_id`` and ``suites``.
+        measuring: applies the metrics. fresh: what training data left of the suites.
     """
-    digests = asked or {}
-    items = {s.name: item_results(s, cases, found[s.name], digests.get(s.name, ())) for s in subjects}
+    digests, measuring = asked or {}, measuring or Measuring()
+    items = {s.name: item_results(s, cases, found[s.name], digests.get(s.name, ()), measuring) for s in subjects}
+    if fresh is not None and fresh.guards:
+        items = {name: [_as_taught(item, fresh) for item in of] for name, of in items.items()}
     scores = [subject_score(s, items[s.name], found[s.name], heldout) for s in subjects]
     reason = why_invalid(subjects, cases, found)
+    if fresh is not None and fresh.emptied:
+        reason = f"training data asks everything that {', '.join(fresh.emptied)} asks, so nothing of it is a test"
     every = [item for name in items for item in items[name]]
     said = json.dumps([dict(facts), [dict(s) for s in scores], [dict(i) for i in every], now.isoformat()], default=str)
     return Report(
@@ -143,5 +168,11 @@ def make_report(
         losses=tuple(loss for subject in subjects for loss in row_losses(subject, found[subject.name], heldout)),
         valid=not reason,
         reason=reason,
+        refused=fresh.refused if fresh is not None else (),
+        missing=tuple(measuring.missing),
         **facts,
     )
+
+
+def _as_taught(item: ItemResult, fresh: Fresh) -> ItemResult:
+    return replace(item, taught=fresh.guards.get((item.suite, item.item), ""))
