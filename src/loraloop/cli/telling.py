@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,6 +12,7 @@ from .messages import t
 
 if TYPE_CHECKING:
     from ..calibration import Calibration
+    from ..evaluate.harness import TaskScore
     from ..types import Adapter as TrainedAdapter
     from ..types import Dataset, Decision, Release, Report, RuleResult
     from .session import Session
@@ -64,6 +66,31 @@ def report_notes(report: Report) -> list[str]:
     more = [] if len(names) <= _NAMED else [f"... (+{len(names) - _NAMED})"]
     refused = [t("report.refused", count=len(names), names=", ".join([*names[:_NAMED], *more]))] if names else []
     return refused + [t("report.missing", text=text) for text in report.missing]
+
+
+def task_rows(scores: Sequence[TaskScore]) -> list[tuple[str, ...]]:
+    """A row for each task and metric: its name, how much was asked, and each subject's figure."""
+    subjects = list(dict.fromkeys(score.subject for score in scores))
+    found: dict[tuple[str, str, int], dict[str, str]] = {}
+    for one in scores:
+        error = "" if one.standard_error is None else f" ± {one.standard_error:.3f}"
+        found.setdefault((one.task, one.metric, one.asked), {})[one.subject] = f"{one.value:.3f}{error}"
+    return [
+        (f"{task} {metric}", str(asked), *(of.get(s, "-") for s in subjects))
+        for (task, metric, asked), of in found.items()
+    ]
+
+
+def task_head(scores: Sequence[TaskScore]) -> tuple[str, ...]:
+    """The head of that table."""
+    subjects = dict.fromkeys(score.subject for score in scores)
+    return (t("head.task"), t("head.asked"), *(t(f"subject.{subject}") for subject in subjects))
+
+
+def tell_tasks(session: Session, scores: Sequence[TaskScore]) -> None:
+    """The figures of harness tasks, where any were asked."""
+    if scores:
+        session.table(task_rows(scores), task_head(scores))
 
 
 def outcome(rule: RuleResult) -> str:

@@ -43,10 +43,12 @@ def evasions_rule(report: Report, subject: str, p_value: float) -> RuleResult:
     changes = {kind: _changed(report, subject, kind) for kind in kinds}
     p_values = {kind: mcnemar_p(len(new), len(gone)) for kind, (new, gone) in changes.items()}
     more = holm(p_values, p_value)
-    told = "; ".join(f"{_SAID[kind]} {len(new)} more, {len(gone)} fewer" for kind, (new, gone) in changes.items())
+    told = "; ".join(
+        f"{_SAID[kind]}: {len(new)} more, {len(gone)} fewer" for kind, (new, gone) in changes.items() if new or gone
+    )
     return RuleResult(
         "refusals, loops, other language",
-        told,
+        told or "as many",
         f"not more than {subject}, or p at least {p_value:g}",
         not more,
         better=_named(item for kind in kinds for item in changes[kind][1]),

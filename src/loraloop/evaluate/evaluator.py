@@ -15,7 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ..errors import EvaluationError, LoraloopError, UsageError
+from ..errors import EvaluationError, LoraloopError, UsageError, WrongBase
 from ..ports import Clock, Embedder, Judge, Progress
 from ..store.location import checked_name, inside
 from ..thresholds import absolute_rules
@@ -110,8 +110,12 @@ class LoRAEvaluator:
 
         Raises:
             UsageError: two suites have one name. EvaluationError: nobody could be asked. ArtifactError: an adapter's
-                files are unsafe or do not fit.
+                files are unsafe or do not fit. WrongBase: candidate and live adapter were made for different bases.
         """
+        if (
+            live is not None and live.base_id != adapter.base_id
+        ):  # its weights would be added to a model they are not of
+            raise WrongBase(f"live adapter {live.id} is of {live.base_id}, {adapter.id} of {adapter.base_id}")
         suites = self._asked_suites(repairs)
         taught = tuple(self._taught(dataset_id)) if self._taught is not None and dataset_id else None
         fresh = without_taught(suites, taught or ())
