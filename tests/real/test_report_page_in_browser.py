@@ -29,7 +29,8 @@ ASKED = """<script>addEventListener("load", () => setTimeout(() => {
   const found = []; for (const frame of document.querySelectorAll("iframe")) {
     const page = frame.contentDocument, root = page.documentElement;
     const boxes = [...page.querySelectorAll("svg")].map(svg => [...svg.querySelectorAll("text")].map(text => {
-      const box = text.getBoundingClientRect(); return [box.left, box.right]; }));
+      const box = text.getBoundingClientRect(), all = svg.getBoundingClientRect();
+      return [box.left - all.left, box.right - all.left, all.width]; }));
     found.push({ width: frame.clientWidth, needs: root.scrollWidth, boxes, text: page.body.innerText,
       ground: frame.contentWindow.getComputedStyle(page.body).backgroundColor,
       ink: frame.contentWindow.getComputedStyle(page.body).color });
@@ -120,7 +121,7 @@ def test_the_page_fits_every_screen_and_says_everything_in_light_and_dark(tmp_pa
             assert [len(boxes) for boxes in one["boxes"]] in ([2, 2], [1, 2])
             for numbers in one["boxes"]:
                 assert all(left[1] + 2 < right[0] for left, right in pairwise(numbers))
-                assert all(0 <= left <= right <= one["width"] for left, right in numbers)
+                assert all(0 <= left <= right <= whole for left, right, whole in numbers)
             for word in ("보류", "거절", "greeting-01", "kobest_boolq", "답변 전체의 수치", "새 어댑터", LONG[:30]):
                 assert word in one["text"], word
             grounds[dark] = (one["ground"], one["ink"])

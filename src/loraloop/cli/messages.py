@@ -94,6 +94,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "head.task": ("task", "과제"),
     "head.asked": ("asked", "문항 수"),
     "page.tasks": ("Tasks (shown, decide nothing)", "과제 (참고용, 판정에 쓰지 않음)"),
+    "page.failed": ("failed: {rules}", "통과하지 못함: {rules}"),
     "page.figures": ("All answers in figures", "답변 전체의 수치"),
     "page.bits": (
         "Held-out loss, better by (bits a byte, beside {name} on another base; 95 %)",

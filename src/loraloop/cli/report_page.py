@@ -14,7 +14,7 @@ from .telling import outcome, report_notes, task_head, task_rows
 if TYPE_CHECKING:
     from ..evaluate.harness import TaskScore
 
-_WIDTH, _HEIGHT, _INSET, _LETTER = 520, 54, 40, 10.0
+_WIDTH, _HEIGHT, _INSET, _LETTER = 520, 54, 40, 11.0
 _STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --ink: #1f2328; --good: #1a7f37; --bad: #cf222e; --warn: #9a6700;
 --dim: #59636e; --line: #d1d9e0; --card: #f6f8fa; }
@@ -85,9 +85,9 @@ def report_page(report: Report, decision: Decision, title: str, tasks: Sequence[
 
 
 def _why(decision: Decision) -> str:
-    """The names of the rules that failed; the table says the rest."""
-    failed = [t(f"rule.{rule.rule}") for rule in decision.rules if not rule.passed]
-    return ", ".join(failed) or decision.reason
+    """The names of the rules that made the verdict; the table says the rest."""
+    failed = [t(f"rule.{rule.rule}") for rule in decision.rules if not rule.passed and rule.rule in decision.reason]
+    return t("page.failed", rules=", ".join(failed)) if failed else decision.reason
 
 
 def _section(name: str, content: str) -> Iterator[str]:
