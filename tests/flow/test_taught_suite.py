@@ -1,7 +1,6 @@
-"""A suite that asks what was taught is no test: a whole turn with a planted duplicate."""
+"""Beside a whole evaluation: a suite that asks what was taught is no test, and tasks of a folder are told."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +32,40 @@ def taught_home(tmp_path: Path, tiny_base: Path, records: Callable[[Path, int, i
     return tmp_path / "home", suite, question
 
 
+TASK = """\
+task: planets
+dataset_path: json
+dataset_kwargs: {data_files: {test: planets.json}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{question}}"
+doc_to_choice: "{{choices}}"
+doc_to_target: "{{answer}}"
+metric_list: [{metric: acc}]
+"""
+
+
+def test_tasks_of_a_folder_are_told_on_the_page_and_in_json_and_decide_nothing(
+    taught_home: tuple[Path, Path, str], command: Command, tmp_path: Path
+) -> None:
+    """Candidate and base have a figure each beside the report, which is kept without them."""
+    pytest.importorskip("lm_eval")
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "planets.yaml").write_text(TASK)
+    (tmp_path / "tasks" / "planets.json").write_text('[{"question": "a?", "choices": ["b", "c"], "answer": 0}]')
+    page = tmp_path / "page.html"
+    said = command(
+        taught_home[0], "evaluate", "first", "--tasks", str(tmp_path / "tasks"), "--html", str(page), "--json"
+    )
+    assert [(one["subject"], one["task"], one["asked"]) for one in said.json["tasks"]] == [
+        ("candidate", "planets", 1), ("base", "planets", 1),
+    ]  # fmt: skip
+    assert "planets acc" in page.read_text(encoding="utf-8")
+    with open_home(taught_home[0]) as home:
+        (kept,) = home.store.reports.list(home.bot)
+    assert "tasks" not in kept
+
+
 def test_a_planted_duplicate_is_refused_by_name_and_an_emptied_suite_makes_the_evaluation_invalid(
     taught_home: tuple[Path, Path, str], command: Command
 ) -> None:
@@ -51,4 +84,3 @@ def test_a_planted_duplicate_is_refused_by_name_and_an_emptied_suite_makes_the_e
     said = command(home, "evaluate", "first")
     assert "inconclusive" in said.out
     assert "nothing of it is a test" in said.out
-    shutil.rmtree(home)
