@@ -9,6 +9,7 @@ import ast
 import importlib.util
 import inspect
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any, get_args
 
@@ -181,7 +182,7 @@ def _argument(param: Any) -> str:
 
 def _cell(text: str) -> str:
     """A text as a cell of a table shows it."""
-    return f"`{text}`".replace("\n", " ⏎ ").replace("|", "\\|")
+    return escape(text, quote=False).replace("\n", " ⏎ ").replace("|", "&#124;").replace("[", "&#91;")
 
 
 def _plain_kind(kind: str) -> str:
