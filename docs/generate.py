@@ -6,8 +6,10 @@ Nothing here depends on the machine, the environment or a home, so a fresh run o
 from __future__ import annotations
 
 import ast
+import importlib.util
 import inspect
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,7 +29,12 @@ TYPES = {str: "text", int: "whole number", float: "number", Path: "path"}
 
 def pages() -> dict[str, str]:
     """Return the reference pages: file name -> text."""
-    return {"cli.md": cli_page(), "settings.md": settings_page(), "errors.md": errors_page()}
+    return {
+        "cli.md": cli_page(),
+        "settings.md": settings_page(),
+        "errors.md": errors_page(),
+        "korean-pairs.md": korean_pairs_page(),
+    }
 
 
 def commands() -> dict[str, Any]:
@@ -101,6 +108,37 @@ def errors_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def korean_pairs_page() -> str:
+    """Return the page of Korean answers that metrics rank, with the pairs that each gets wrong."""
+    spec = importlib.util.spec_from_file_location("korean_pairs", ROOT / "tests/unit/evaluate/test_korean_pairs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table)
+    wrong = {name: table.wrong(metric) for name, metric in table.METRICS.items()}
+    about = (
+        f"{len(table.PAIRS)} pairs of Korean answers, the better one first as a Korean reader ranks them, and which "
+        "metrics do not: they rank the other first, or cannot tell the two apart. A test pins every failure."
+    )
+    lines = [
+        "# Korean pairs",
+        "",
+        NOTE,
+        about,
+        "",
+        "| metric | ranks the better one first | fails on |",
+        "|---|---|---|",
+    ]
+    for name, prompts in wrong.items():
+        numbers = [str(n) for n, pair in enumerate(table.PAIRS, 1) if pair["prompt"] in prompts]
+        lines.append(f"| {name} | {len(table.PAIRS) - len(prompts)} of {len(table.PAIRS)} | {', '.join(numbers)} |")
+    lines += ["", "| | question | reference | better | worse |", "|---|---|---|---|---|"]
+    for number, pair in enumerate(table.PAIRS, 1):
+        cells = (_cell(pair[key]) for key in ("prompt", "reference", "better", "worse"))
+        lines.append(f"| {number} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def tree() -> str:
     """Return the tree of ``src``: a folder or file a line, each with the first line of its docstring."""
     return "".join(f"{line}\n" for package in ("loraloop", "training") for line in _tree(ROOT / "src" / package, 0))
@@ -140,6 +178,11 @@ def _parameter(param: Any) -> str:
 
 def _argument(param: Any) -> str:
     return str(param.metavar or param.name.upper())
+
+
+def _cell(text: str) -> str:
+    """A text as a cell of a table shows it."""
+    return escape(text, quote=False).replace("\n", " ⏎ ").replace("|", "&#124;").replace("[", "&#91;")
 
 
 def _plain_kind(kind: str) -> str:

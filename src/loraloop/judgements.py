@@ -25,6 +25,8 @@ class ItemResult(Record):
         keyword_score, quality_score: 0..1.
         asked: SHA-256 of who was asked what and how; the same digest means the same answer, so nobody need ask again.
         question: the last message asked; empty where a user wrote it (then ``item`` names the conversation).
+        measures: what ``evaluate/measures.py`` found in this answer, by metric; those that do not apply are missing.
+        taught: the training row that asks the same; such a case still guards, but winning it proves nothing.
     """
 
     subject: str
@@ -41,11 +43,13 @@ class ItemResult(Record):
     language: str = "en"
     question: str = ""
     asked: str = ""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    taught: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RowLoss(Record):
-    """The loss of one subject on one held-out row: summed nats over its answer tokens.
+    """The loss of one subject on one held-out row: summed nats over its answer tokens, and the UTF-8 bytes of those.
 
     Attributes:
         asked: SHA-256 of who was asked which row and how; the same digest means the same loss. Rows go into it by their
@@ -57,6 +61,7 @@ class RowLoss(Record):
     message_index: int
     nats: float
     tokens: int
+    size_bytes: int = 0
     asked: str = ""
 
 
@@ -85,6 +90,8 @@ class SubjectScore(Record):
         heldout_loss: mean negative log-likelihood in nats per answer token; ``None`` without held-out rows.
         bits_per_byte: the same in bits per UTF-8 byte of answer, comparable across tokenizers.
         avg_response_time, max_response_time: seconds for a single request.
+        base_id: the base it ran on, and so the tokenizer its loss per token is counted in; empty where nobody knows.
+        measures: mean of each metric over the answers it applies to, and what holds of all answers together.
     """
 
     subject: str
@@ -99,6 +106,8 @@ class SubjectScore(Record):
     heldout_loss: float | None = None
     perplexity: float | None = None
     bits_per_byte: float | None = None
+    base_id: str = ""
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,19 @@ class Judgement(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedItem(Record):
+    """An item that was not asked, because a training row asks the same: it would show memory, not skill.
+
+    Attributes:
+        row: ``conversation_id#message_index`` of that row.
+    """
+
+    suite: str
+    item: str
+    row: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report(Record):
     """What an evaluation saw: candidate, live adapter and base side by side on the same items.
 
@@ -130,6 +152,8 @@ class Report(Record):
         losses: of each held-out row by each subject, where they were measured.
         looks: how early it was seen enough; ``None`` where all rows were scored in one go.
         valid: false when nothing was asked or answers could not depend on the adapter; ``reason`` says which.
+        refused: items that were not asked because training data overlaps them.
+        missing: metrics that were wanted and could not be had, each with the reason.
     """
 
     id: str
@@ -147,6 +171,8 @@ class Report(Record):
     losses: tuple[RowLoss, ...] = ()
     judgement: Judgement | None = None
     looks: Looks | None = None
+    refused: tuple[RefusedItem, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def score(self, subject: str) -> SubjectScore | None:
         """The totals of one subject, or ``None`` if it was not asked."""
@@ -160,6 +186,7 @@ class RuleResult(Record):
     Attributes:
         interval: where the true difference lies with 95 % confidence, in words; empty where none is computed.
         better, worse: items that changed for better and for worse, the first twenty.
+        alarm: whether a person should look at it, although it holds nothing back.
     """
 
     rule: str
@@ -169,6 +196,7 @@ class RuleResult(Record):
     interval: str = ""
     better: tuple[str, ...] = ()
     worse: tuple[str, ...] = ()
+    alarm: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,17 @@ class Judge(Protocol):
         ...
 
 
+class Embedder(Protocol):
+    """Turns texts into vectors whose angle tells how alike they are."""
+
+    local: bool
+    """Whether texts stay on this machine; words of users go to no other."""
+
+    def embed(self, texts: Sequence[str]) -> list[Sequence[float]] | None:
+        """Return one vector a text, all of one length; ``None`` where there is no usable answer."""
+        ...
+
+
 class Progress(Protocol):
     """Hears how far a long step has come.
 

@@ -14,7 +14,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from .judgements import Decision, ItemResult, Judgement, Looks, Report, RowLoss, RuleResult, SubjectScore, Verdict
+from .judgements import (
+    Decision,
+    ItemResult,
+    Judgement,
+    Looks,
+    RefusedItem,
+    Report,
+    RowLoss,
+    RuleResult,
+    SubjectScore,
+    Verdict,
+)
 from .record import Record, plain, utc
 
 __all__ = [
@@ -35,6 +46,7 @@ __all__ = [
     "Message",
     "Part",
     "Record",
+    "RefusedItem",
     "Release",
     "ReleaseStatus",
     "Repair",
@@ -45,6 +57,7 @@ __all__ = [
     "Sample",
     "Split",
     "SubjectScore",
+    "TaughtRow",
     "Verdict",
     "message",
     "plain",
@@ -194,6 +207,21 @@ class Repair(Record):
     id: str
     prompt: tuple[Message, ...]
     answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaughtRow(Record):
+    """A training row as text, for finding what a suite or an answer has in common with it; never stored.
+
+    Attributes:
+        id: ``conversation_id#message_index``.
+        asked: the question, with the answer it replies to where it is too short to ask anything alone.
+        said: what users said up to there.
+    """
+
+    id: str
+    asked: str
+    said: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,10 +120,8 @@ class Home:
         from .evaluate.past import remembered
 
         chosen = self.settings.evaluate
-        update: dict[str, Any] = {
-            "adapter_dir": str(self.adapter_dir),
-            "suites": chosen.suites or SUITES[self.settings.language],
-        }
+        suites = chosen.suites or SUITES[self.settings.language]
+        update: dict[str, Any] = {"adapter_dir": str(self.adapter_dir), "suites": suites}
         if "max_new_tokens" not in chosen.model_fields_set:
             update["max_new_tokens"] = self.settings.base.max_new_tokens  # judged as it will answer
         return LoRAEvaluator(
@@ -136,6 +134,7 @@ class Home:
             recall=lambda: remembered(self.store.reports, self.bot),
             looks=self._looks if chosen.stop_early else None,
             notes=self.folder / "evaluations" / f"{self.bot}.jsonl",
+            taught=lambda dataset_id: self.data.taught(dataset_id),
         )
 
     @cached_property

@@ -14,9 +14,20 @@ from ..errors import DeployError, UsageError
 from ..turning import scheduled, turning
 from .messages import t
 from .options import Actor, Adapter, AsJson, Folder, Name, session_of
-from .telling import exit_by, tell_adapter, tell_dataset, tell_decision, tell_release, tell_report, without_rows
+from .telling import (
+    exit_by,
+    tell_adapter,
+    tell_dataset,
+    tell_decision,
+    tell_release,
+    tell_report,
+    tell_tasks,
+    without_rows,
+)
 
 if TYPE_CHECKING:
+    from ..evaluate.harness import TaskScore
+    from ..ports import Progress
     from ..types import Adapter as TrainedAdapter
     from ..types import Decision
 
@@ -52,6 +63,9 @@ def evaluate(
     context: typer.Context,
     adapter: Adapter,
     html: Annotated[Path | None, typer.Option("--html", help="Write the report as one page to this file.")] = None,
+    tasks: Annotated[
+        Path | None, typer.Option("--tasks", help="Ask the lm-evaluation-harness tasks of this folder too.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask an adapter, the live one and the base the same questions; what the gate would say is shown, not kept."""
@@ -65,15 +79,35 @@ def evaluate(
         report = home.loop.evaluate(found, progress=progress)
         decision = home.decide(report, actor="preview", now=datetime.now(UTC))
         measured = last_calibration(home)
+        scores = _task_scores(home, found, tasks, progress) if tasks is not None else []
     tell_report(session, report)
+    tell_tasks(session, scores)
     session.say(t("verdict.would"))
     tell_decision(session, decision, measured)
     if html is not None:
         from .report_page import report_page
 
-        html.write_text(report_page(report, decision, t("page.title", name=found.name)), encoding="utf-8")
+        html.write_text(report_page(report, decision, t("page.title", name=found.name), scores), encoding="utf-8")
         session.say(t("page.written", path=html))
-    session.answer(report)
+    session.answer({**report, "tasks": [dict(score) for score in scores]} if scores else report)
+
+
+def _task_scores(home: Any, adapter: TrainedAdapter, folder: Path, progress: Progress) -> list[TaskScore]:
+    from ..evaluate.asking import Subject
+    from ..evaluate.harness import run_tasks
+
+    live = home.loop.live_adapter()
+    subjects = [Subject("candidate", adapter.id, Path(adapter.path))]
+    if live is not None and live.id != adapter.id and live.base_id == adapter.base_id:
+        subjects.append(Subject("live", live.id, Path(live.path)))
+    return run_tasks(
+        home.base.folder,
+        [*subjects, Subject("base", adapter.base_id, None)],
+        folder,
+        system_prompt=home.settings.base.system_prompt,
+        dtype=home.settings.evaluate.dtype,
+        progress=progress,
+    )
 
 
 def deploy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,9 +12,12 @@ from .messages import t
 
 if TYPE_CHECKING:
     from ..calibration import Calibration
+    from ..evaluate.harness import TaskScore
     from ..types import Adapter as TrainedAdapter
-    from ..types import Dataset, Decision, Release, Report
+    from ..types import Dataset, Decision, Release, Report, RuleResult
     from .session import Session
+
+_NAMED = 10
 
 
 def exit_by(decision: Decision) -> None:
@@ -51,7 +55,47 @@ def tell_report(session: Session, report: Report) -> None:
 
     for line in score_lines(report):
         session.say(line)
+    for line in report_notes(report):
+        session.say(line)
     tell_changes(session, report)
+
+
+def report_notes(report: Report) -> list[str]:
+    """What was not asked and not measured; empty where nothing is missing."""
+    names = [f"{one.suite}/{one.item} = {one.row}" for one in report.refused]
+    more = [] if len(names) <= _NAMED else [f"... (+{len(names) - _NAMED})"]
+    refused = [t("report.refused", count=len(names), names=", ".join([*names[:_NAMED], *more]))] if names else []
+    return refused + [t("report.missing", text=text) for text in report.missing]
+
+
+def task_rows(scores: Sequence[TaskScore]) -> list[tuple[str, ...]]:
+    """A row for each task and metric: its name, how much was asked, and each subject's figure."""
+    subjects = list(dict.fromkeys(score.subject for score in scores))
+    found: dict[tuple[str, str, int], dict[str, str]] = {}
+    for one in scores:
+        error = "" if one.standard_error is None else f" ± {one.standard_error:.3f}"
+        found.setdefault((one.task, one.metric, one.asked), {})[one.subject] = f"{one.value:.3f}{error}"
+    return [
+        (f"{task} {metric}", str(asked), *(of.get(s, "-") for s in subjects))
+        for (task, metric, asked), of in found.items()
+    ]
+
+
+def task_head(scores: Sequence[TaskScore]) -> tuple[str, ...]:
+    """The head of that table."""
+    subjects = dict.fromkeys(score.subject for score in scores)
+    return (t("head.task"), t("head.asked"), *(t(f"subject.{subject}") for subject in subjects))
+
+
+def tell_tasks(session: Session, scores: Sequence[TaskScore]) -> None:
+    """The figures of harness tasks, where any were asked."""
+    if scores:
+        session.table(task_rows(scores), task_head(scores))
+
+
+def outcome(rule: RuleResult) -> str:
+    """Whether a rule passed, or passed with an alarm."""
+    return t("failed") if not rule.passed else t("alarm") if rule.alarm else t("passed")
 
 
 def tell_changes(session: Session, report: Report) -> None:
@@ -78,8 +122,7 @@ def shortened(text: str, most: int = 160) -> str:
 def tell_decision(session: Session, decision: Decision, measured: Calibration | None) -> None:
     """A line for each rule, the verdict, and how often such verdicts err here, as far as it was measured."""
     for rule in decision.rules:
-        session.say(f"  {t('passed') if rule.passed else t('failed')} {rule.rule}: {rule.observed} "
-                    f"({t('required')}: {rule.required})")  # fmt: skip
+        session.say(f"  {outcome(rule)} {rule.rule}: {rule.observed} ({t('required')}: {rule.required})")
     session.say(t(f"verdict.{decision.verdict}", reason=decision.reason))
     session.say(calibration_line(measured) if measured else t("calibration.none"))
 

@@ -14,14 +14,14 @@ from typing import Any
 
 from ..errors import DataError, NotEnoughData, TamperedDataset, UsageError
 from ..ports import Clock, DataCollector, Frozen, Store
-from ..types import Conversation, Dataset, DatasetRow, Repair, Sample, Split, message
+from ..types import Conversation, Dataset, DatasetRow, Repair, Sample, Split, TaughtRow, message
 from .candidates import CandidateRow, row_as_it_was
 from .collector import StoreCollector
 from .quality import DataQualityConfig
 from .reasons import REASONS
 from .records import is_good_record, newest, record_statistics, record_text, redacted_record
 from .samples import TurnTemplate, make_sample
-from .selection import select
+from .selection import asked, select
 
 log = logging.getLogger(__name__)
 
@@ -241,6 +241,19 @@ class LoRADataManager:
             Repair(f"{row.conversation_id}#{row.message_index}", said.prompt, said.answer)
             for row, said in taught[-MOST_REPAIRS:]
         ]
+
+    def taught(self, dataset_id: str) -> Iterator[TaughtRow]:
+        """Yield what a dataset teaches, as text, for finding what suites and answers have in common with it.
+
+        An unknown dataset teaches nothing that could be looked through.
+
+        Raises:
+            TamperedDataset: as ``samples``.
+        """
+        dataset = self._need_store().datasets.get(dataset_id)
+        for row, said in self._verified(dataset, "train") if dataset is not None else ():
+            users = "\n".join(turn.text for turn in said.prompt if turn.role == "user")
+            yield TaughtRow(f"{row.conversation_id}#{row.message_index}", asked(said), users)
 
     def _repeats(self, corrected: int, others: int) -> int:
         """How often each corrected row is trained: often enough to be learnt, never most of the training."""

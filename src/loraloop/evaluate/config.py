@@ -11,7 +11,8 @@ class EvaluationConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     suites: tuple[str, ...] = ()
-    """Suites to ask: names of built-in ones or paths of files; none means the built-in ones of the bot's language."""
+    """Suites to ask: names of built-in ones or paths of files, each with "@" and the beginning of its digest where it
+    is pinned; none means the built-in ones of the bot's language."""
     max_new_tokens: int = Field(default=40, ge=1, le=4096)
     """Longest answer, in tokens."""
     temperature: float = Field(default=0.0, ge=0, le=2)
@@ -41,6 +42,12 @@ class EvaluationConfig(BaseModel):
     """Pairs of answers the judge compares, at most; each is two requests."""
     judge_timeout_s: float = Field(default=30.0, gt=0, le=3600)
     """Longest wait for one reply of the judge, in seconds."""
+    embedder: str = ""
+    """What measures how alike an answer and its reference are: "ngrams" (spelling, on this machine), an
+    OpenAI-compatible API of embeddings such as http://localhost:8000/v1 (meaning), or nothing. An API gets answers and
+    references of suites, never words of users; its key is read from OPENAI_API_KEY."""
+    embed_model: str = ""
+    """The model of embeddings, as its API names it."""
     adapter_dir: str = "./outputs/lora_adapters"
     """Folder in which adapters are found by name."""
 
@@ -70,6 +77,8 @@ class GateConfig(BaseModel):
     """A loss of cases, or of held-out loss, counts as real when chance alone would make it less often than this."""
     judge_unanswered_frac: float = Field(default=0.2, ge=0, le=1)
     """Share of pairs the judge may leave unanswered; with more the verdict is at best inconclusive."""
+    length_ratio: float = Field(default=2.0, gt=1)
+    """How many times as long, or as short, answers may become on average before an alarm is raised."""
     slice_items: int = Field(default=50, ge=2)
     """Cases of one type and language that make a slice with a bound of its own; smaller slices raise an alarm."""
     slice_drop_frac: float = Field(default=0.05, ge=0, le=1)

@@ -6,24 +6,27 @@ Not covered here: whether the adapter may serve (``gate.py``), where it is store
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ..errors import EvaluationError, LoraloopError, UsageError
-from ..ports import Clock, Judge, Progress
+from ..errors import EvaluationError, LoraloopError, UsageError, WrongBase
+from ..ports import Clock, Embedder, Judge, Progress
 from ..store.location import checked_name, inside
 from ..thresholds import absolute_rules
-from ..types import Adapter, Repair, Report, Sample, message
+from ..types import Adapter, Repair, Report, Sample, TaughtRow, message
 from .asking import Answers, Asker, asker_for
 from .config import EvaluationConfig
+from .embedding import embedder_of
 from .judge import judge_pairs
 from .looks import LookPlan
+from .measures import Measuring
 from .metrics import calculate_keyword_score, calculate_response_quality
 from .notes import Memory, read_notes
+from .overlap import without_taught
 from .questions import Digests, Questions, Subject, in_fair_order
 from .scoring import PASS_SHARE, make_report, mean, overall_score
 from .suites import Suite, load_suite, repairs_suite
@@ -56,6 +59,8 @@ class LoRAEvaluator:
         recall: returns what was heard before, which is not asked for again; ``None`` asks always.
         looks: returns when to look at the loss of so many held-out rows; ``None`` scores all of them.
         notes: file in which answers are noted as they come, so that an evaluation cut short goes on from there.
+        embedder: makes vectors for semantic similarity; ``None`` takes the one the settings name, if any.
+        taught: returns the training rows of a dataset by its id. Items they overlap are refused; ``None`` refuses none.
 
     Attributes:
         test_cases: what ``evaluate_adapter_performance`` asks: dicts of ``input``, ``expected_keywords``, ``type``;
@@ -76,6 +81,8 @@ class LoRAEvaluator:
         recall: Callable[[], Memory] | None = None,
         looks: Callable[[int], LookPlan | None] | None = None,
         notes: Path | None = None,
+        embedder: Embedder | None = None,
+        taught: Callable[[str], Iterable[TaughtRow]] | None = None,
     ) -> None:
         self.model = model
         self.config = config or EvaluationConfig()
@@ -84,6 +91,7 @@ class LoRAEvaluator:
         self._cache = cache or Path(self.config.adapter_dir) / ".bases"
         self._system_prompt, self._bot, self._clock = system_prompt, bot, clock
         self._judge, self._recall, self._looks, self._notes = judge, recall, looks, notes
+        self._embedder, self._taught = embedder or embedder_of(self.config), taught
 
     # -- reports ------------------------------------------------------------------------------------------------------
 
@@ -110,15 +118,21 @@ class LoRAEvaluator:
 
         Raises:
             UsageError: two suites have one name. EvaluationError: nobody could be asked. ArtifactError: an adapter's
-                files are unsafe or do not fit.
+                files are unsafe or do not fit. WrongBase: candidate and live adapter were made for different bases.
         """
+        if (
+            live is not None and live.base_id != adapter.base_id
+        ):  # its weights would be added to a model they are not of
+            raise WrongBase(f"live adapter {live.id} is of {live.base_id}, {adapter.id} of {adapter.base_id}")
         suites = self._asked_suites(repairs)
-        cases = [(suite, item) for suite in suites for item in suite.items]
+        taught = tuple(self._taught(dataset_id)) if self._taught is not None and dataset_id else None
+        fresh = without_taught(suites, taught or ())
+        cases = [(suite, item) for suite in fresh.suites for item in suite.items]
         rows = in_fair_order(list(heldout)[: self.config.max_heldout_rows])
-        subjects = [Subject("candidate", adapter.id, Path(adapter.path))]
+        subjects = [Subject("candidate", adapter.id, Path(adapter.path), adapter.base_id)]
         if live is not None:
-            subjects.append(Subject("live", live.id, Path(live.path)))
-        subjects.append(Subject("base", adapter.base_id, None))
+            subjects.append(Subject("live", live.id, Path(live.path), live.base_id))
+        subjects.append(Subject("base", adapter.base_id, None, adapter.base_id))
         digests = Digests(self.config, self._system_prompt, adapter.base_id)
         questions = Questions(
             subjects,
@@ -131,7 +145,8 @@ class LoRAEvaluator:
             notes=self._notes,
         )
         started = perf_counter()
-        log.info("evaluating %s: %d items, %d held-out rows", adapter.id, len(cases), len(rows))
+        log.info("evaluating %s: %d items (%d refused), %d held-out rows",
+                 adapter.id, len(cases), len(fresh.refused), len(rows))  # fmt: skip
         heard = self._asker().ask(questions, progress)
         facts = {
             "bot": self._bot,
@@ -140,7 +155,8 @@ class LoRAEvaluator:
             "dataset_id": dataset_id,
             "suites": {suite.name: suite.digest for suite in suites},
         }
-        report = make_report(facts, questions, cases, heard, now=self._now())
+        measuring = Measuring(self._embedder, taught, self._system_prompt)
+        report = make_report(facts, questions, cases, heard, now=self._now(), measuring=measuring, fresh=fresh)
         report = self._judged(report)
         if self._notes is not None:
             self._notes.unlink(missing_ok=True)  # the report has it all

@@ -11,6 +11,7 @@ import hashlib
 from datetime import datetime
 
 from ..types import Decision, Report, RuleResult, SubjectScore, Verdict
+from .answer_rules import evasions_rule, length_rule, never_rules
 from .comparison import Comparison, compare
 from .config import GateConfig
 from .looks import LookPlan, look_plan
@@ -77,7 +78,7 @@ def _rules(
 ) -> list[RuleResult]:
     seen: Comparison = compare(report, baseline.subject)
     others = [score.subject for score in report.scores if score is not candidate]
-    margin, p_value, looks = config.loss_margin_nats, config.worse_p_value, report.looks
+    margin, p_value, looks = seen.margin(config.loss_margin_nats), config.worse_p_value, report.looks
     first = [
         enough_rows_rule(report.heldout_rows, config.min_heldout_rows),
         loss_rule(seen, report.heldout_rows, margin=margin, p_value=p_value, looks=looks),
@@ -90,6 +91,9 @@ def _rules(
         guards_rule(report, baseline.subject),
         repairs_rule(seen),
         slices_rule(seen, config.slice_items, config.slice_drop_frac, p_value),
+        *never_rules(report, baseline.subject),
+        evasions_rule(report, baseline.subject, p_value),
+        length_rule(report, baseline.subject, config.length_ratio),
         *judge_rules(report.judgement, config.judge_unanswered_frac, p_value),
         latency_rule(candidate, baseline, config.latency_ratio, config.latency_floor_s),
     ]

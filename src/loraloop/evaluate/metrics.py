@@ -9,7 +9,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from .suites import SuiteItem
@@ -186,13 +186,14 @@ def bits_per_byte(nats: float, size_bytes: int) -> float | None:
     return nats / math.log(2) / size_bytes if size_bytes else None
 
 
-METRICS: dict[str, Callable[..., float]] = {
-    "keyword_score": calculate_keyword_score,
-    "response_quality": calculate_response_quality,
-    "repetition": repetition,
-    "language_match": language_match,
-    "rouge_l": rouge_l,
-    "chrf": chrf,
-    "similarity": similarity,
-}
-"""Measures of one answer by name; CONTRIBUTING.md says how to add one."""
+def length_drift(ours: Sequence[str], theirs: Sequence[str]) -> float | None:
+    """Return the logarithm of the ratio of mean answer lengths in characters: 0 is none, 0.69 twice as long.
+
+    ``None`` where one side said nothing at all.
+
+    Example:
+        >>> round(length_drift(["abcd"], ["ab"]), 2)
+        0.69
+    """
+    lengths = [sum(map(len, texts)) / len(texts) if texts else 0.0 for texts in (ours, theirs)]
+    return math.log(lengths[0] / lengths[1]) if all(lengths) else None

@@ -55,7 +55,8 @@ def plan_gate(report: Report, config: GateConfig, turns_a_year: float) -> GatePl
     seen = compare(report, subject)
     alpha = turn_alpha(turns_a_year, config.false_promotions_a_year, config.alpha)
     rows = report.looks.planned if report.looks is not None else report.heldout_rows
-    error = seen.loss.standard_error if seen.loss is not None and math.isfinite(seen.loss.standard_error) else None
+    known = seen.loss is not None and not seen.per_byte and math.isfinite(seen.loss.standard_error)
+    error = seen.loss.standard_error if known and seen.loss is not None else None
     if error is not None:
         error *= math.sqrt(report.heldout_rows / rows)  # the report may have stopped at an early look
     effect = None if error is None else _effect(error, rows, alpha, config.loss_margin_nats)

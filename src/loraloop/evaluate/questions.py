@@ -25,6 +25,7 @@ class Subject:
     name: str
     id: str | None
     folder: Path | None
+    base_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

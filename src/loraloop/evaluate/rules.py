@@ -18,15 +18,20 @@ def enough_rows_rule(rows: int, least: int) -> RuleResult:
 
 
 def loss_rule(seen: Comparison, rows: int, *, margin: float, p_value: float, looks: Looks | None = None) -> RuleResult:
-    """Held-out loss not worse: not beyond the margin as it was seen, nor surely worse at all.
+    """Held-out loss not worse: not beyond the margin (in ``seen.unit``) as it was seen, nor surely worse at all.
+
+    Beside a subject on another base, only bits per byte are compared; where those are unknown, nothing is.
 
     Args:
         looks: where the loss was looked at early, its bounds said whether it is surely worse.
     """
     rule, (ours, theirs) = "held-out loss not worse", seen.totals
+    if seen.per_byte and ours is None and rows:
+        observed = "another base, and not the same rows in bytes: tokens of two tokenizers cannot be compared"
+        return RuleResult(rule, observed, f"bits per byte ({seen.subject})", False)
     if ours is None or theirs is None:
         return RuleResult(rule, "not measured", "measured, or nothing to measure", ours is theirs and rows == 0)
-    required = f"at most {theirs + margin:.4f} ({seen.subject}), and not surely over {theirs:.4f}"
+    required = f"at most {theirs + margin:.4f} {seen.unit} ({seen.subject}), and not surely over {theirs:.4f}"
     small_enough = ours <= theirs + margin
     if seen.loss is None:
         return RuleResult(rule, f"{ours:.4f}", required, small_enough)
@@ -99,7 +104,7 @@ def slices_rule(seen: Comparison, least: int, drop_frac: float, p_value: float) 
             (dropped if cases.asked >= least else alarms).append(told)
     observed = "; ".join(dropped + [f"alarm: {told}" for told in alarms]) or f"none of {len(seen.slices)}"
     required = f"none of {least} cases or more by over {drop_frac:.0%} and beyond chance (p {p_value:g})"
-    return RuleResult("slices dropped", observed, required, not dropped)
+    return RuleResult("slices dropped", observed, required, not dropped, alarm=bool(alarms))
 
 
 def latency_rule(candidate: SubjectScore, baseline: SubjectScore, ratio: float, floor_s: float) -> RuleResult:
@@ -158,9 +163,8 @@ def benefit_rule(seen: Comparison, *, margin: float, alpha: float, looks: Looks 
     if seen.repairs.asked:
         told.append(f"corrections learnt {len(seen.repairs.won)}, lost {len(seen.repairs.lost)}")
     better = bool(holm(p_values, alpha)) or learnt
-    required = (
-        f"loss better by over {margin:g} nats or more cases won, by chance at most {alpha:.2g}; or a correction learnt"
-    )
+    enough = f"loss better by over {margin:.3g} {seen.unit} or more cases won"
+    required = f"{enough}, by chance at most {alpha:.2g}; or a correction learnt"
     return RuleResult(
         "better",
         "; ".join(told),

@@ -6,13 +6,16 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ..text.normalise import printable
 from ..types import ItemResult, Looks, Report, RowLoss, Sample, SubjectScore
 from .asking import Answers, Heard
+from .measures import Measuring, totals
 from .metrics import bits_per_byte, calculate_response_quality, item_passed, keyword_score, perplexity
+from .overlap import Fresh
 from .questions import Case, Questions, Subject
 from .suites import REPAIRS
 
@@ -34,11 +37,16 @@ def overall_score(keyword: float, quality: float) -> float:
 
 
 def item_results(
-    subject: Subject, cases: Sequence[Case], answers: Answers, asked: Sequence[str] = ()
+    subject: Subject,
+    cases: Sequence[Case],
+    answers: Answers,
+    asked: Sequence[str] = (),
+    measuring: Measuring | None = None,
 ) -> list[ItemResult]:
     """Score each answer of one subject; ``asked`` says who was asked what, case by case."""
     results = []
-    texts = map(printable, answers.texts)
+    texts = list(map(printable, answers.texts))
+    measures = (measuring or Measuring()).measured(cases, texts)
     for n, ((suite, item), answer) in enumerate(zip(cases, texts, strict=True)):
         cut_off = n < len(answers.cut_off) and answers.cut_off[n]
         results.append(
@@ -57,6 +65,7 @@ def item_results(
                 language=item.language,
                 asked=asked[n] if asked else "",
                 question="" if suite.name == REPAIRS else item.messages[-1].text,
+                measures=measures[n],
             )
         )
     return results
@@ -88,6 +97,8 @@ def subject_score(
         heldout_loss=loss,
         perplexity=perplexity(loss) if loss is not None else None,
         bits_per_byte=bits,
+        base_id=subject.base_id,
+        measures=totals([item.measures for item in items], [item.answer for item in items]),
     )
 
 
@@ -104,6 +115,7 @@ def row_losses(
             row.message_index,
             nats,
             sum(label != -100 for label in row.labels[1:]),
+            row.text_bytes,
             scored[n] if scored else "",
         )
         for n, (row, nats) in enumerate(zip(heldout, answers.row_nll, strict=True))
@@ -122,21 +134,35 @@ def why_invalid(subjects: Sequence[Subject], cases: Sequence[Case], found: Mappi
 
 
 def make_report(
-    facts: Mapping[str, Any], questions: Questions, cases: Sequence[Case], heard: Heard, *, now: datetime
+    facts: Mapping[str, Any],
+    questions: Questions,
+    cases: Sequence[Case],
+    heard: Heard,
+    *,
+    now: datetime,
+    measuring: Measuring | None = None,
+    fresh: Fresh | None = None,
 ) -> Report:
     """Put everything seen into one report; its id is ``rp-`` and 16 hex digits of the digest of what it says.
 
     Args:
         facts: ``bot``, ``adapter_id``, ``baseline_id``, ``dataset_id`` and ``suites``.
         cases: what the prompts were made of. Without answers (the losses said enough) they leave no items.
+        measuring: applies the metrics. fresh: what training data left of the suites.
     """
-    subjects, found = questions.subjects, heard.answers
+    subjects, found, measuring = questions.subjects, heard.answers, measuring or Measuring()
     seen = len(found["candidate"].row_nll)
     heldout, answered = questions.heldout[:seen], cases if found["candidate"].texts else ()
-    items = {s.name: item_results(s, answered, found[s.name], questions.asked.get(s.name, ())) for s in subjects}
+    items = {
+        s.name: item_results(s, answered, found[s.name], questions.asked.get(s.name, ()), measuring) for s in subjects
+    }
+    if fresh is not None and fresh.guards:
+        items = {name: [_as_taught(item, fresh) for item in of] for name, of in items.items()}
     scores = [subject_score(s, items[s.name], found[s.name], heldout) for s in subjects]
     losses = {s.name: row_losses(s, found[s.name], heldout, questions.scored.get(s.name, ())) for s in subjects}
     reason = why_invalid(subjects, cases, found)
+    if fresh is not None and fresh.emptied:
+        reason = f"training data asks everything that {', '.join(fresh.emptied)} asks, so nothing of it is a test"
     every = [item for name in items for item in items[name]]
     said = json.dumps([dict(facts), [dict(s) for s in scores], [dict(i) for i in every], now.isoformat()], default=str)
     return Report(
@@ -149,6 +175,8 @@ def make_report(
         looks=_looks(questions, heard, seen),
         valid=not reason,
         reason=reason,
+        refused=fresh.refused if fresh is not None else (),
+        missing=tuple(measuring.missing),
         **facts,
     )
 
@@ -157,3 +185,7 @@ def _looks(questions: Questions, heard: Heard, seen: int) -> Looks | None:
     if questions.looks is None or not heard.verdict:
         return None
     return Looks(heard.verdict, seen, len(questions.heldout), questions.looks.alpha)  # type: ignore[arg-type]
+
+
+def _as_taught(item: ItemResult, fresh: Fresh) -> ItemResult:
+    return replace(item, taught=fresh.guards.get((item.suite, item.item), ""))

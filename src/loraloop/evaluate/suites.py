@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -21,6 +22,7 @@ GUARD_TYPES = frozenset({"distress", "privacy"})
 """Types of items that may never get worse, whatever the kind of their suite."""
 _ITEM_KEYS = {"id", "prompt", "messages", "expected", "any_of", "all_of", "forbidden", "type", "language", "reference"}
 _CHECKS = ("any_of", "all_of", "forbidden")
+_PIN = re.compile(r"@([0-9a-f]{8,64})$")
 _HINT = "see the built-in suites for the form, or docs/how-to/write-a-suite.md"
 
 
@@ -69,17 +71,27 @@ def builtin_suites() -> tuple[str, ...]:
 
 
 def load_suite(name_or_path: str | Path) -> Suite:
-    """Load a built-in suite by name or a suite file by path.
+    """Load a built-in suite by name or a suite file by path, either with ``@`` and the beginning of its digest.
+
+    A pin (``en_small_talk@5d41402a``, 8 hex digits at least) makes sure that what is asked is what somebody looked at.
 
     Raises:
-        UnknownThing: neither. DataError: the file is no suite; the message names the item and field.
+        UnknownThing: neither. DataError: the file is no suite (the message names the item and field), or is another
+            one than it was pinned to.
     """
-    text, shown = _text(str(name_or_path))
+    name, pin = str(name_or_path), ""
+    if (pinned := _PIN.search(name)) and not Path(os.path.expanduser(name)).is_file():
+        name, pin = name[: pinned.start()], pinned.group(1)
+    text, shown = _text(name)
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{shown}: no JSON ({error})", hint=_HINT) from error
-    return parse_suite(raw, shown)
+    suite = parse_suite(raw, shown)
+    if not suite.digest.startswith(pin):
+        hint = f"look at what changed, then pin it anew: {name}@{suite.digest[:12]}"
+        raise DataError(f"{shown}: pinned to {pin}, but its digest is {suite.digest[:12]}", hint=hint)
+    return suite
 
 
 def parse_suite(raw: Any, shown: str) -> Suite:

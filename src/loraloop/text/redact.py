@@ -69,6 +69,23 @@ def _once(text: str) -> Iterator[tuple[int, int, str]]:
             taken = stop
 
 
+def personal_data(text: str) -> list[tuple[str, str]]:
+    """Return each finding as its kind and the letters and digits of it, as a reader sees them.
+
+    Example:
+        >>> personal_data("０１０-1234-5678이야")
+        [('phone', '01012345678')]
+    """
+    view, _ = _reading(unicodedata.normalize("NFC", text))
+    return [(kind, compact_data(view[start:end])) for start, end, kind in sorted(spans(view))]
+
+
+def compact_data(text: str) -> str:
+    """Return the letters and digits of a text as a reader sees them, lower case: one number, however it is grouped."""
+    view, _ = _reading(unicodedata.normalize("NFC", text))
+    return "".join(char for char in view if char.isalnum()).casefold()
+
+
 def redact(text: str) -> Redaction:
     """Return ``text`` with personal data replaced by tags.
 

@@ -1,16 +1,18 @@
 """A report as a page."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import pytest
 
-from loraloop.cli.messages import choose_language
+from loraloop.cli.messages import choose_language, t
 from loraloop.cli.report_page import report_page
 from loraloop.evaluate.config import GateConfig
 from loraloop.evaluate.gate import decide
-from loraloop.types import ItemResult, Report, RowLoss, SubjectScore
+from loraloop.evaluate.harness import TaskScore
+from loraloop.types import ItemResult, RefusedItem, Report, RowLoss, SubjectScore
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NASTY = '<script>alert("x")</script> & 김밥'
@@ -56,3 +58,34 @@ def test_the_page_stands_alone_and_no_text_becomes_markup(language: str, with_lo
     assert NASTY in "".join(tree.itertext())
     assert len(list(tree.iter("svg"))) == (2 if with_losses else 1)
     assert len(list(tree.iter("table"))) == 3
+
+
+def test_what_was_refused_missed_and_alarming_stands_on_the_page(language: str) -> None:
+    """Items that training data holds, metrics that could not be had, alarms and tasks are there to be read."""
+    seen = report()
+    seen = replace(
+        seen,
+        refused=tuple(RefusedItem("s", f"item-{n:02d}", "cv-1#1") for n in range(12)),
+        missing=("semantic_similarity: nobody answered",),
+        items=tuple(replace(i, answer=i.answer * (9 if i.subject == "candidate" else 1)) for i in seen.items),
+        scores=tuple(replace(s, measures={"refusal": 0.25, "answer_characters": 31.0}) for s in seen.scores),
+    )
+    tasks = [TaskScore(s, "boolq", "acc", 0.5, None, 100) for s in ("candidate", "live")]
+    page = report_page(seen, decide(seen, GateConfig(), actor="t", now=NOW), "one", tasks)
+    for told in ("s/item-00 = cv-1#1", "(+2)", "nobody answered", t("alarm"), "boolq acc", "25%", t("figure.refusal")):
+        assert told in page, told
+    assert "item-11" not in page
+    assert page.count('class="alarm"') == 1
+    assert "boolq" not in report_page(seen, decide(seen, GateConfig(), actor="t", now=NOW), "one")
+
+
+def test_losses_of_two_bases_are_shown_in_bits(language: str) -> None:
+    """Where tokens cannot be compared, no figure of them is shown beside another."""
+    seen = report()
+    scores = tuple(replace(s, base_id=s.subject, bits_per_byte=1.234) for s in seen.scores)
+    losses = tuple(replace(row, size_bytes=20) for row in seen.losses)
+    seen = replace(seen, scores=scores, losses=losses)
+    page = report_page(seen, decide(seen, GateConfig(), actor="t", now=NOW), "one")
+    assert "1.234" in page
+    assert "3.000" not in page
+    assert ("bits a byte" if language == "en" else "비트/바이트") in page

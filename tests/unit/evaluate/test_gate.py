@@ -81,7 +81,7 @@ def test_a_better_candidate_is_promoted() -> None:
     decision = judged(report())
     assert (decision.verdict, failed(decision)) == ("promote", [])
     assert (decision.report_id, decision.adapter_id, decision.bot, decision.actor) == ("rp-1", "ad-1", "b", "loop")
-    assert len(decision.rules) == 10
+    assert len(decision.rules) == 14
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loraloop.evaluate.metrics import (
-    METRICS,
     bits_per_byte,
     calculate_keyword_score,
     calculate_response_quality,
+    chrf,
     distinct_n,
     item_passed,
     keyword_score,
     language_match,
+    length_drift,
     perplexity,
     repetition,
     rouge_l,
@@ -68,8 +69,8 @@ def test_korean_rouge_counts_the_words_in_common_in_order() -> None:
 def test_chrf_of_identical_korean_is_one() -> None:
     """The character F-score knows Korean and gives nothing to a text in another script."""
     pytest.importorskip("sacrebleu")
-    assert METRICS["chrf"](KOREAN, KOREAN) == pytest.approx(1.0)
-    assert METRICS["chrf"](ENGLISH, KOREAN) < 0.1
+    assert chrf(KOREAN, KOREAN) == pytest.approx(1.0)
+    assert chrf(ENGLISH, KOREAN) < 0.1
 
 
 @pytest.mark.parametrize("text", [KOREAN, ENGLISH, "네, 좋아요!", "😀 Great, thanks!"])
@@ -188,3 +189,12 @@ def test_loss_becomes_perplexity_and_bits(nats: float) -> None:
     assert 1.0 <= perplexity(nats) < math.inf
     assert bits_per_byte(nats, 10) == pytest.approx(nats / math.log(2) / 10)
     assert bits_per_byte(nats, 0) is None
+
+
+def test_length_drift_is_the_logarithm_of_the_ratio_of_means() -> None:
+    """Twice as long and half as long are equally far from none, and silence has no ratio."""
+    assert length_drift(["밥 " * 4, ""], ["밥 "] * 2) == pytest.approx(math.log(2))
+    assert length_drift(["a"], ["aa"]) == pytest.approx(-math.log(2))
+    assert length_drift(["a"], ["b"]) == 0.0
+    assert length_drift(["a"], [""]) is None
+    assert length_drift([], []) is None

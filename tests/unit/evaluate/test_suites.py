@@ -127,3 +127,26 @@ def test_the_name_of_the_corrections_cannot_be_taken() -> None:
     """A suite of that name would promote by what the gate believes of corrections, so it is refused."""
     with pytest.raises(DataError, match="kept for answers that people corrected"):
         parse_suite({"name": "repairs", "items": [{"prompt": "hello"}]}, "mine.json")
+
+
+def test_a_pinned_suite_is_the_one_that_was_looked_at_or_is_refused(tmp_path: Path) -> None:
+    """The beginning of the digest after an ``@`` is held against the file; a changed one is named with its digest."""
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(PLAIN))
+    digest = load_suite(path).digest
+    for length in (8, 12, 64):
+        assert load_suite(f"{path}@{digest[:length]}").digest == digest
+    path.write_text(json.dumps(changed(forbidden=["beer"])))
+    with pytest.raises(DataError, match=digest[:8]) as refused:
+        load_suite(f"{path}@{digest[:8]}")
+    assert load_suite(path).digest[:12] in refused.value.hint
+    assert load_suite(f"en_small_talk@{load_suite('en_small_talk').digest[:8]}").name == "en_small_talk"
+    with pytest.raises(UnknownThing):
+        load_suite(f"{path}@{digest[:7]}")  # too short to be a pin
+
+
+def test_a_file_whose_name_looks_pinned_is_still_a_file(tmp_path: Path) -> None:
+    """An ``@`` in a path that exists is part of the path."""
+    path = tmp_path / "mine@deadbeef"
+    path.write_text(json.dumps(PLAIN))
+    assert len(load_suite(path).items) == 2
