@@ -21,7 +21,7 @@ LEVELS = [
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
     {"ports", "text", "thresholds"},
-    {"types", "errors", "events"},
+    {"types", "errors", "events", "experiments"},
     {"judgements"},
     {"record"},
 ]
