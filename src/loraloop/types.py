@@ -53,7 +53,7 @@ __all__ = [
 Role = Literal["system", "user", "assistant", "tool"]
 Consent = Literal["granted", "public", "caller-asserted", "unknown", "withdrawn"]
 Split = Literal["train", "validation", "gate"]
-ReleaseStatus = Literal["on_trial", "confirmed", "reverted"]
+ReleaseStatus = Literal["on_trial", "confirmed", "reverted", "candidate"]
 
 ROLES: tuple[str, ...] = get_args(Role)
 CONSENTS: tuple[str, ...] = get_args(Consent)
