@@ -113,8 +113,8 @@ class Pairs(Record):
     """The first values of the primary metric, the n-th user of one arm beside the n-th of the other.
 
     Attributes:
-        candidate_only: pairs in which only the candidate's user had a 1. control_only: only the control's. same: neither
-            or both.
+        candidate_only: pairs in which only the candidate's user had a 1. control_only: only the control's.
+        same: neither or both.
         control, candidate: users with a value. control_ones, candidate_ones: those whose value is 1.
     """
 

@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     {"cli", "testing", "__main__"},
-    {"calibration", "health", "turning"},
+    {"calibration", "experimenting", "health", "turning"},
     {"wiring"},
     {"settings", "settings_sources"},
     {"controller"},

@@ -1,4 +1,4 @@
-"""When a release goes back by itself, how often that may happen, and what then needs a person. Pure but for the keeper."""
+"""When a release goes back by itself, how often it may, and what then needs a person. Pure but for the keeper."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class ExperimentConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     steps: tuple[float, ...] = (0.05, 0.25, 0.5)
-    """Shares of users that get the candidate of a canary, rising, each above 0 and at most 0.5; after the last, all do."""
+    """Shares of users that get the candidate of a canary, rising, above 0 and at most 0.5; after the last, all do."""
     step_users: int = Field(default=50, ge=1)
     """Users of each arm with an outcome that every step of a canary must add before the next one."""
     step_hours: float = Field(default=1.0, ge=0, le=8760)
@@ -42,7 +42,7 @@ class ExperimentConfig(BaseModel):
     false_verdicts: float = Field(default=0.05, gt=0, le=0.2)
     """Share of experiments between equals that may end with a verdict that one is better or worse, 0..0.2."""
     tolerance: float = Field(default=0.05, gt=0, le=0.2)
-    """Difference of the primary metric that a canary's candidate must surely not be worse by, 0..1 (0.05 is 5 points)."""
+    """Difference of the primary metric by which a canary's candidate must surely not be worse, 0..1."""
     errors_more: float = Field(default=0.01, ge=0, le=1)
     """Share of failed answers that the candidate may have more, 0..1."""
     regenerated_more: float = Field(default=0.03, ge=0, le=1)
@@ -58,7 +58,7 @@ class ExperimentConfig(BaseModel):
     floor_guard_hits: int = Field(default=3, ge=1)
     """Answers among the last 200 of a release that a guard stopped, that send it back at once."""
     rollbacks_a_day: int = Field(default=2, ge=0)
-    """Automatic rollbacks in 24 hours; the next one freezes experiments and automatic deployment until a person acts."""
+    """Automatic rollbacks in 24 hours; one more freezes experiments and automatic deployment until a person acts."""
 
     @model_validator(mode="after")
     def _steps_rise(self) -> ExperimentConfig:

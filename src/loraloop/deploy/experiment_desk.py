@@ -7,8 +7,8 @@
     action = desk.check()                               # every few seconds: what changed, if anything
 
 Every method may be called from any thread; ``assign`` writes (one commit) only for a user it has not met, ``check``
-always reads and may write. What was observed is kept in memory until the next ``check`` or ``close``; a crash loses that
-much, of both arms alike.
+always reads and may write. What was observed is kept in memory until the next ``check`` or ``close``; a crash loses
+that much, of both arms alike. Call ``check`` at once after a swap of the live release too.
 
 A user without a pseudonym gets the live release: nothing could be learnt from the answer, so nobody takes the risk.
 """

@@ -95,7 +95,7 @@ def ratio_evidence(control: Number, candidate: Number) -> Number:
 
 
 def smallest_ratio_fault(users: int, alpha: float, power: float = 0.95) -> float:
-    """Return the smallest lost share of one arm that ``users`` in all would show with probability ``power``; 1 for none.
+    """Return the smallest lost share of an arm that ``users`` in all would show with probability ``power``; 1: none.
 
     Example:
         >>> round(smallest_ratio_fault(13_000, 0.001), 3), smallest_ratio_fault(30, 0.001)

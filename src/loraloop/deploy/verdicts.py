@@ -165,7 +165,11 @@ def guardrail_rule(one: Guardrail, tally: Tally, config: ExperimentConfig, prima
     reach = float(sure_reach(theirs.users, ours.users, guardrail_alpha(config, primary))) * float(error)
     means = f"{float(_sums(candidate).mean()):.4g} beside {float(_sums(control).mean()):.4g}"
     return RuleResult(
-        one.name, means, required, not float(excess) - reach > 0, interval=f"beyond it by at least {excess - reach:+.4g}"
+        one.name,
+        means,
+        required,
+        not float(excess) - reach > 0,
+        interval=f"beyond it by at least {excess - reach:+.4g}",
     )
 
 

@@ -25,7 +25,8 @@ class SqlStore:
     """The store port over SQLite or PostgreSQL. Open it with ``open_store``.
 
     Attributes:
-        conversations, datasets, adapters, reports, decisions, releases, state, events, experiments: see ``ports.Store``.
+        conversations, datasets, adapters, reports, decisions, releases, state, events, experiments: see ``Store`` in
+            ``ports``.
     """
 
     def __init__(self, database: Database, clock: Clock | None = None) -> None:

@@ -92,9 +92,7 @@ def play_guardrails(config: ExperimentConfig, *, experiments: int, users: int, s
 _ORDINARY = {"errors": 0.01, "regenerated": 0.05, "guard_hits": 0.002, "latency_s": 0.8, "length_chars": 80.0}
 
 
-def _visits(
-    one: Guardrail, arms: np.ndarray, counts: list[np.ndarray], draws: np.random.Generator
-) -> list[np.ndarray]:
+def _visits(one: Guardrail, arms: np.ndarray, counts: list[np.ndarray], draws: np.random.Generator) -> list[np.ndarray]:
     """Each user's total at each of two comings, with the arm that must not be beyond the bound exactly on it."""
     usual = _ORDINARY[one.metric]
     beyond = usual * one.factor + one.margin

@@ -97,7 +97,7 @@ def test_the_smallest_fault_named_is_found_as_often_as_promised() -> None:
 
 
 def test_equals_are_seldom_told_apart_though_one_looks_after_every_user() -> None:
-    """500 A/A experiments of 1,500 users an arm: at most 5 % false verdicts and noise; a plain test errs in over 25 %."""
+    """500 A/A experiments of 1,500 users an arm: at most 5 % false verdicts; a plain test errs in over 25 %."""
     seen = play_primary(World(0.9), CONFIG, experiments=500, users_an_arm=1500, seed=0)
     false = (seen["worse"] < np.inf) | (seen["better"] < np.inf)
     assert false.mean() <= 0.05
@@ -105,7 +105,7 @@ def test_equals_are_seldom_told_apart_though_one_looks_after_every_user() -> Non
 
 
 def test_a_drop_of_five_points_is_caught() -> None:
-    """90 to 85 %: caught in at least nine of ten by 1,500 users an arm (less the noise of 500), promoted in hardly any."""
+    """90 to 85 %: caught in nine of ten by 1,500 users an arm (less the noise of 500), promoted in hardly any."""
     seen = play_primary(World(0.9, drop=0.05), CONFIG, experiments=500, users_an_arm=1500, seed=1)
     assert (seen["worse"] < np.inf).mean() >= 0.9 - 2 * math.sqrt(0.09 / 500)
     assert (seen["not_worse"] < seen["worse"]).mean() <= 0.03
