@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Literal
@@ -166,11 +167,11 @@ class ExperimentDesk:
         Args:
             experiment_id, arm: of the answer's assignment; feedback on an answer of another time is not counted.
         """
-        self._heard(experiment_id, arm, user, "approval", float(approved), 1)
+        self._heard(experiment_id, arm, user, {"approval": (float(approved), 1)})
 
     def regenerated(self, experiment_id: str, arm: str, user: str | None) -> None:
         """Note that a user asked for another answer."""
-        self._heard(experiment_id, arm, user, "regenerated", 1.0, 0)
+        self._heard(experiment_id, arm, user, {"regenerated": (1.0, 0)})
 
     def check(self) -> Action:
         """Write down what was observed, look at where everything stands, and act on it.
@@ -248,11 +249,11 @@ class ExperimentDesk:
     def _is_running(self, experiment_id: str) -> bool:
         return self._running is not None and self._running.id == experiment_id
 
-    def _heard(self, experiment_id: str, arm: str, user: str | None, metric: str, total: float, count: int) -> None:
+    def _heard(self, experiment_id: str, arm: str, user: str | None, values: Mapping[str, tuple[float, int]]) -> None:
         with self._lock:
             if user is not None and arm in ("control", "candidate") and self._is_running(experiment_id):
                 side: Arm = "candidate" if arm == "candidate" else "control"
-                self._waiting.append(Observation(user, side, metric, total, count))
+                self._waiting += [Observation(user, side, name, *value) for name, value in values.items()]
 
     def _write_down(self, experiment: Experiment, user: str, arm: Arm) -> bool:
         key = (experiment.id, user)

@@ -121,7 +121,7 @@ class Experiments:
             return int(connection.execute(sa.delete(_U).where(_U.c.person == user)).rowcount)
 
 
-def _running(bot: str) -> sa.Select[tuple[str]]:
+def _running(bot: str) -> sa.Select[Any]:
     return sa.select(_E.c.body).where(_E.c.bot == bot, _E.c.status == "running")
 
 

@@ -296,7 +296,7 @@ def test_whoever_says_no_name_gets_the_live_release_and_counts_for_nothing(
     assert store.experiments.tally(store.experiments.list("b")[0].id, "approval").users == {}
 
 
-def test_the_assignment_is_written_before_it_is_told_and_a_dead_database_means_the_live_release(
+def test_the_assignment_is_written_first_and_a_dead_database_means_the_live_release(
     desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore, live: Release,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
