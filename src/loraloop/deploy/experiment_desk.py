@@ -19,7 +19,7 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from threading import RLock
+from threading import Lock, RLock
 from typing import Literal
 
 from ..errors import StaleRelease, StoreError
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 MOST_REMEMBERED = 100_000
 """Users whose assignment is known to be written down, kept in memory; one forgotten is looked up again."""
+MOST_WAITING = 200_000
+"""Observations that wait for a database that is away; what comes after them is not counted."""
 ActionKind = Literal["none", "step", "promote", "roll back", "end", "freeze"]
 
 
@@ -101,7 +103,8 @@ class ExperimentDesk:
 
     def __init__(self, experiments: Experiments, store: Store, bot: str) -> None:
         self._experiments, self._store, self._bot = experiments, store, bot
-        self._lock = RLock()
+        self._lock = RLock()  # held for moments, never while the database works: every request passes here
+        self._checking = Lock()
         self._written: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._waiting: list[Observation] = []
         self._recent: dict[str | None, _Recent] = {}
@@ -117,19 +120,17 @@ class ExperimentDesk:
             user: a pseudonym; ``None`` where nobody said who it is.
         """
         with self._lock:
-            experiment = self._running
-            usual = Assignment(self._live_id)
-            if experiment is None or user is None or self._broken(experiment.candidate_id):
+            experiment, usual = self._running, Assignment(self._live_id)
+            if experiment is None or user is None or experiment.control_id != self._live_id:
+                return usual  # where another release went live, the next check ends the experiment
+            if self._broken(experiment.candidate_id):
                 return usual
-            if experiment.control_id != self._live_id:  # another release went live: the next check ends this
-                return usual
-            arm: Arm | None = "control" if experiment.mode == "shadow" else None
-            arm = arm or arm_of(experiment.salt, user, experiment.share)
-            if arm is None or not self._write_down(experiment, user, arm):
-                return usual
-        mirror = experiment.candidate_id if experiment.mode == "shadow" else None
+        shadow = experiment.mode == "shadow"
+        arm: Arm | None = "control" if shadow else arm_of(experiment.salt, user, experiment.share)
+        if arm is None or not self._write_down(experiment, user, arm):
+            return usual
         chosen = experiment.candidate_id if arm == "candidate" else experiment.control_id
-        return Assignment(chosen, experiment.id, arm, mirror)
+        return Assignment(chosen, experiment.id, arm, experiment.candidate_id if shadow else None)
 
     def answered(
         self,
@@ -180,7 +181,7 @@ class ExperimentDesk:
             StoreError: the database is away; nothing is lost, the next check tries again.
             ArtifactError, DeployError: a promoted candidate, or what was before, cannot serve.
         """
-        with self._lock:
+        with self._checking:
             self._flush()
             self._look()
             experiment = self._running
@@ -196,7 +197,7 @@ class ExperimentDesk:
 
     def close(self) -> None:
         """Write down what was observed."""
-        with self._lock:
+        with self._checking:
             self._flush()
 
     # -- how it is done -----------------------------------------------------------------------------------------------
@@ -230,21 +231,24 @@ class ExperimentDesk:
         broken = self._broken(live.id if live else None)
         if live is None or live.status != "on_trial" or not broken:
             return NOTHING
-        self._recent.pop(live.id, None)
+        with self._lock:
+            self._recent.pop(live.id, None)
         release = self._experiments.roll_back_live(broken)
         return Action("roll back" if release else "freeze", broken, release=release)
 
     def _look(self) -> None:
         """See what is running and live now; another process may have changed it."""
         live = self._store.releases.live(self._bot)
-        self._live_id = live.id if live else None
-        self._running = self._store.experiments.running(self._bot)
-        current = {self._live_id, self._running.candidate_id if self._running else None}
-        self._recent = {one: recent for one, recent in self._recent.items() if one in current}
+        running = self._store.experiments.running(self._bot)
+        with self._lock:
+            self._live_id, self._running = live.id if live else None, running
+            current = {self._live_id, running.candidate_id if running else None}
+            self._recent = {one: recent for one, recent in self._recent.items() if one in current}
 
     def _broken(self, release_id: str | None) -> str:
-        recent = self._recent.get(release_id)
-        return floor_broken(recent.floors(), self._experiments.config) if recent else ""
+        with self._lock:
+            recent = self._recent.get(release_id)
+            return floor_broken(recent.floors(), self._experiments.config) if recent else ""
 
     def _is_running(self, experiment_id: str) -> bool:
         return self._running is not None and self._running.id == experiment_id
@@ -257,20 +261,29 @@ class ExperimentDesk:
 
     def _write_down(self, experiment: Experiment, user: str, arm: Arm) -> bool:
         key = (experiment.id, user)
-        if key in self._written:
-            self._written.move_to_end(key)
-            return True
+        with self._lock:
+            if key in self._written:
+                self._written.move_to_end(key)
+                return True
         try:
             self._store.experiments.assign(experiment.id, user, arm, self._experiments.now())
         except StoreError as error:
             log.warning("%s: an assignment could not be written down, the live release answers: %s", self._bot, error)
             return False
-        self._written[key] = None
-        if len(self._written) > MOST_REMEMBERED:
-            self._written.popitem(last=False)
+        with self._lock:
+            self._written[key] = None
+            if len(self._written) > MOST_REMEMBERED:
+                self._written.popitem(last=False)
         return True
 
     def _flush(self) -> None:
-        if self._waiting and self._running is not None:
-            self._store.experiments.observe(self._running.id, self._waiting)
-        self._waiting = []
+        with self._lock:
+            experiment, seen, self._waiting = self._running, self._waiting, []
+        if not seen or experiment is None:
+            return
+        try:
+            self._store.experiments.observe(experiment.id, seen)
+        except StoreError:
+            with self._lock:
+                self._waiting = [*seen, *self._waiting][:MOST_WAITING]
+            raise

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -425,3 +426,50 @@ def test_the_live_adapter_is_no_candidate_and_one_experiment_is_enough(
     with pytest.raises(UsageError, match="is running"):
         begin(experiments, adapter, decided, 3)
     assert experiments.now() - clock.now() == timedelta(0)
+
+
+def test_requests_of_many_threads_are_all_counted_once(
+    desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore
+) -> None:
+    """Eight threads ask and answer while another checks: every user and every answer is in the tally."""
+    begin(experiments, adapter, decided, mode="ab")
+    desk.check()
+
+    def serve(thread: int) -> None:
+        for n in range(60):
+            name = f"{thread}-{n % 20}"
+            desk.answered(desk.assign(name), name, latency_s=1.0, length_chars=10)
+
+    with ThreadPoolExecutor(9) as pool:
+        serving = [pool.submit(serve, thread) for thread in range(8)]
+        while not all(one.done() for one in serving):
+            assert desk.check().kind == "none"
+        for one in serving:
+            one.result()
+    desk.close()
+    tally = store.experiments.tally(store.experiments.list("b")[0].id, "approval")
+    assert sum(tally.users.values()) == 160
+    assert sum(arm.k for arm in tally.sums["latency_s"].values()) == 480
+
+
+def test_what_a_dead_database_did_not_take_is_written_by_the_next_check(
+    desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The check says that it could not; nothing is lost and nothing counted twice."""
+    begin(experiments, adapter, decided, mode="ab")
+    desk.check()
+    given = desk.assign("u")
+    desk.answered(given, "u", latency_s=2.0)
+
+    def busy(*_: object) -> None:
+        raise StoreBusy("the database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.experiments, "observe", busy)
+        for _ in range(2):
+            with pytest.raises(StoreBusy):
+                desk.check()
+    assert desk.check().kind == "none"
+    sums = store.experiments.tally(given.experiment_id, "approval").sums["latency_s"][given.arm]
+    assert (sums.x, sums.k) == (2.0, 1.0)
