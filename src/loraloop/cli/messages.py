@@ -143,6 +143,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "trial.confirmed": ("confirmed", "확정"),
     "trial.reverted": ("reverted", "되돌림"),
     "trial.candidate": ("in an experiment", "실험 중"),
+    "trial.withdrawn": ("withdrawn", "철회"),
     # experiments
     "xplan.approval": ("approval of what is live", "지금 릴리스의 만족도"),
     "xplan.measured": ("measured", "실측"),

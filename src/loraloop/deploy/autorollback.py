@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..errors import DeployError
-from ..ports import StateStore
-from ..types import Record, utc
+from ..ports import StateStore, Store
+from ..types import Record, Release, utc
 from .config import ExperimentConfig
 
 DAY = timedelta(hours=24)
@@ -102,15 +102,24 @@ def refuse_without_a_person(state: StateStore, bot: str, digest: str, name: str)
     """
     known = read_rollbacks(state, bot)
     if digest in known.barred:
-        raise DeployError(
-            f"{name} was rolled back automatically: {known.barred[digest]}",
-            hint=f"a person may bring it back: loraloop deploy {name} --force --reason WHY",
-        )
+        raise _barred_error(name, known.barred[digest])
     if known.frozen_at is not None:
         raise DeployError(
             f"automatic deployment of {bot} is frozen since {known.frozen_at:%Y-%m-%d %H:%M} UTC: too many rollbacks",
             hint=f"look at loraloop experiment status; a person ends it: loraloop deploy {name} --force --reason WHY",
         )
+
+
+def refuse_barred(store: Store, bot: str, target: Release) -> None:
+    """Let nobody go back to what went back by itself; to force it is to deploy it.
+
+    Raises:
+        DeployError: it did.
+    """
+    adapter = store.adapters.get(target.adapter_id or "")
+    why = read_rollbacks(store.state, bot).barred.get(adapter.digest) if adapter else None
+    if why is not None:
+        raise _barred_error(target.adapter_name, why)
 
 
 def let_return(state: StateStore, bot: str, digest: str) -> None:
@@ -127,3 +136,8 @@ def _barred(rollbacks: Rollbacks, digest: str | None, reason: str) -> Mapping[st
 
 def _key(bot: str) -> str:
     return f"rollbacks:{bot}"
+
+
+def _barred_error(name: str, why: str) -> DeployError:
+    hint = f"a person may bring it back: loraloop deploy {name} --force --reason WHY"
+    return DeployError(f"{name} was rolled back automatically: {why}", hint=hint)

@@ -192,7 +192,7 @@ class Experiments:
         facts = {"actor": actor, "reason": reason, "candidate_id": experiment.candidate_id}
         done = self._store.experiments.change(experiment, ended, "ExperimentEnded", facts)
         if status != "promoted":
-            self._store.releases.set_status(experiment.candidate_id, "reverted")
+            self._store.releases.set_status(experiment.candidate_id, "withdrawn")
         log.info("experiment %s ended: %s (%s)", experiment.id, status, reason)
         return done
 

@@ -81,7 +81,7 @@ def named(target: str, releases: Sequence[Release]) -> Release | None:
     Raises:
         UnknownThing: none was ever released.
     """
-    shown = [release for release in releases if release.status != "candidate"]
+    shown = [release for release in releases if release.status not in ("candidate", "withdrawn")]
     newest_first = sorted(shown, key=lambda release: -release.version)
     called = [one for one in newest_first if one.adapter_id and one.adapter_name.lower() == target.lower()]
     meant = [one for one in newest_first if target in (one.id, str(one.version), one.adapter_id)]

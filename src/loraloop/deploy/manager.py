@@ -20,7 +20,7 @@ from ..store.sql import open_store
 from ..thresholds import absolute_rules
 from ..types import Adapter, Decision, Release, plain
 from .adoption import Find, adopt, folder_of, forget, stored_adapters
-from .autorollback import let_return, refuse_without_a_person
+from .autorollback import let_return, refuse_barred, refuse_without_a_person
 from .config import DeploymentConfig
 from .history import ALL, before, identity, named, next_release, original, told
 from .needs import needed
@@ -218,6 +218,8 @@ class LoRADeploymentManager:
                 raise DeployError("nothing was ever deployed, so there is nothing to go back from")
             releases = self._store.releases.history(self._bot, ALL)
             target = before(live, releases) if target_adapter is None else named(target_adapter, releases)
+            if target_adapter is not None and target is not None:
+                refuse_barred(self._store, self._bot, target)
             if target == original(live, {release.id: release for release in releases}):
                 raise DeployError(f"{live.adapter_name} is what is live already", hint="name another: loraloop history")
             release = self._switch.go_back(target, live, releases[0], actor)

@@ -183,7 +183,7 @@ class Releases:
             return _release(connection.execute(sa.select(t.c.body, t.c.status).where(t.c.id == release_id)).first())
 
     def set_status(self, release_id: str, status: str) -> None:
-        """Set ``on_trial``, ``confirmed``, ``reverted`` or ``candidate``.
+        """Set ``on_trial``, ``confirmed``, ``reverted``, ``candidate`` or ``withdrawn``.
 
         Raises:
             UnknownThing: there is no such release.

@@ -132,7 +132,7 @@ def test_a_canary_that_users_like_less_is_rolled_back_and_barred(
     assert store.releases.live("b") == live
     back = store.releases.get(candidate)
     assert back is not None
-    assert back.status == "reverted"
+    assert back.status == "withdrawn"
     assert desk.assign("0-user-1").release_id == live.id
     made = adapter(2)
     for attempt in (lambda: manager.release(decided(made), made), lambda: begin(experiments, adapter, decided)):
@@ -190,7 +190,7 @@ def test_a_canary_without_users_or_opinions_is_held_and_ends_undecided(
     action = desk.check()
     assert (action.kind, action.experiment and action.experiment.status) == ("end", "undecided")
     assert store.releases.live("b") == live
-    assert (store.releases.get(candidate) or live).status == "reverted"
+    assert (store.releases.get(candidate) or live).status == "withdrawn"
 
 
 def test_the_third_rollback_of_a_day_freezes_until_a_person_acts(
@@ -258,6 +258,7 @@ def test_a_release_on_trial_that_breaks_a_floor_goes_back_and_a_confirmed_one_st
     assert (store.releases.get(trial.id) or now).status == "reverted"
     with pytest.raises(DeployError, match="rolled back automatically"):
         manager.release(decided(second), second)
+    assert "rolled back automatically" in manager.rollback_adapter("a2")["error"]
 
 
 def test_lost_users_of_one_arm_stop_the_verdict(
@@ -392,13 +393,19 @@ def test_a_promotion_whose_files_changed_leaves_everything_as_it_was(
 
 
 def test_a_candidate_is_no_target_of_a_rollback_and_survives_clean_up(
-    experiments: Experiments, adapter: Made, decided: Decided, manager: LoRADeploymentManager, live: Release
-) -> None:
-    """It was never live; and its files serve some users."""
+    experiments: Experiments, adapter: Made, decided: Decided, manager: LoRADeploymentManager, live: Release,
+    store: SqlStore,
+) -> None:  # fmt: skip
+    """It was never live, nor will be when a person stops it; and while it is tried its files serve some users."""
     begin(experiments, adapter, decided)
     told = manager.rollback_adapter("a2")
     assert not told["success"]
     assert "a2" not in manager.cleanup_old_adapters(0)["deleted_adapter_names"]
+    running = store.experiments.running("b")
+    assert running is not None
+    experiments.end(running, "stopped", "enough", actor="op")
+    assert not manager.rollback_adapter("a2")["success"]
+    assert "a2" in manager.cleanup_old_adapters(0)["deleted_adapter_names"]
 
 
 @pytest.mark.parametrize(
