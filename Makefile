@@ -65,7 +65,7 @@ docs: $(VENV)/.dev ## write the generated pages of docs/reference anew
 	$(BIN)/python docs/generate.py
 
 bench: $(if $(NAME),$(VENV)/.bench,) ## list the benchmarks, or run one: make bench NAME=train
-	@$(if $(NAME),$(BIN)/python benchmarks/bench_$(NAME).py,for f in benchmarks/bench_*.py; do n=$${f##*/bench_}; printf '%-8s %s\n' "$${n%.py}" "$$(head -1 $$f | tr -d '\"')"; done)
+	@$(if $(NAME),$(BIN)/python benchmarks/bench_$(NAME).py,for f in benchmarks/bench_*.py; do n=$${f##*/bench_}; printf '%-11s %s\n' "$${n%.py}" "$$(head -1 $$f | tr -d '\"')"; done)
 
 clean: ## remove .venv and the demo's homes
 	rm -rf $(VENV) .loraloop-demo

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from .experiments import Arm, Experiment, Observation, Tally
 from .types import Adapter, Conversation, Dataset, Decision, Feedback, Record, Release, Report
 
 V = TypeVar("V", bound=Record)
@@ -150,6 +151,46 @@ class EventStore(Protocol):
         ...
 
 
+class ExperimentStore(Protocol):
+    """Keeps experiments, who takes part, and what was seen of their answers."""
+
+    def start(self, experiment: Experiment, candidate: Release) -> Experiment:
+        """Store both, the candidate as a release that is not live, in one transaction.
+
+        Raises:
+            UsageError: an experiment of this bot is running already.
+        """
+        ...
+
+    def running(self, bot: str) -> Experiment | None: ...
+
+    def list(self, bot: str, limit: int = 100) -> list[Experiment]:
+        """Newest first."""
+        ...
+
+    def change(self, was: Experiment, now: Experiment, event: str, facts: Mapping[str, Any]) -> Experiment:
+        """Replace an experiment that is still as it ``was``, and tell it.
+
+        Raises:
+            StaleRelease: somebody else changed it first.
+        """
+        ...
+
+    def assign(self, experiment_id: str, user: str, arm: Arm, at: datetime) -> None:
+        """Write down that a user takes part, durably; a second time changes nothing."""
+        ...
+
+    def observe(self, experiment_id: str, seen: Sequence[Observation]) -> None:
+        """Add what was seen of assigned users; of others nothing is kept."""
+        ...
+
+    def tally(self, experiment_id: str, primary: str) -> Tally: ...
+
+    def forget(self, user: str) -> int:
+        """Remove a user from every experiment; return from how many."""
+        ...
+
+
 class Store(Protocol):
     """One database, seen as its parts."""
 
@@ -176,6 +217,9 @@ class Store(Protocol):
 
     @property
     def events(self) -> EventStore: ...
+
+    @property
+    def experiments(self) -> ExperimentStore: ...
 
     def bots(self) -> list[str]:
         """Every bot that has an adapter or a release, sorted."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from .data.quality import DataQualityConfig
-from .deploy.config import DeploymentConfig
+from .deploy.config import DeploymentConfig, ExperimentConfig
 from .errors import SettingsError
 from .evaluate.config import EvaluationConfig, GateConfig
 from .schedule.config import SchedulerConfig
@@ -83,6 +83,8 @@ class Settings(BaseModel):
     """What a candidate must meet."""
     deploy: DeploymentConfig = DeploymentConfig()
     """How adapters go live, and what is kept."""
+    experiment: ExperimentConfig = ExperimentConfig()
+    """How a candidate is tried on users beside the live release, and what sends it back."""
     schedule: SchedulerConfig = SchedulerConfig()
     """When the loop turns."""
 

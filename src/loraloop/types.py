@@ -67,7 +67,7 @@ __all__ = [
 Role = Literal["system", "user", "assistant", "tool"]
 Consent = Literal["granted", "public", "caller-asserted", "unknown", "withdrawn"]
 Split = Literal["train", "validation", "gate"]
-ReleaseStatus = Literal["on_trial", "confirmed", "reverted"]
+ReleaseStatus = Literal["on_trial", "confirmed", "reverted", "candidate", "withdrawn"]
 
 ROLES: tuple[str, ...] = get_args(Role)
 CONSENTS: tuple[str, ...] = get_args(Consent)
@@ -258,6 +258,7 @@ class Release(Record):
         version: 1, 2, 3, ... per bot, never reused; the live pointer moves by compare-and-swap on it.
         adapter_id: ``None`` means the base alone serves.
         method: ``"auto"``, ``"force"`` or ``"rollback"``.
+        status: ``"candidate"`` in an experiment, ``"withdrawn"`` after one that did not promote it: neither ever live.
         previous_id: the release that was live before.
         serving: base id, template digest, system prompt and decoding settings, as plain data.
     """

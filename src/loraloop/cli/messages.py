@@ -180,6 +180,83 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "trial.on_trial": ("on trial", "시험 운영"),
     "trial.confirmed": ("confirmed", "확정"),
     "trial.reverted": ("reverted", "되돌림"),
+    "trial.candidate": ("in an experiment", "실험 중"),
+    "trial.withdrawn": ("withdrawn", "철회"),
+    # experiments
+    "xplan.approval": ("approval of what is live", "지금 릴리스의 만족도"),
+    "xplan.measured": ("measured", "실측"),
+    "xplan.assumed": ("assumed", "가정"),
+    "xplan.daily": ("users a day who say what they think", "하루에 평가를 남기는 사용자"),
+    "xplan.users": (
+        "users an arm to see a drop of {points} points, 9 times in 10",
+        "{points}점 하락을 10번 중 9번 알아보는 데 필요한 사용자 (한쪽)",
+    ),
+    "xplan.promote": (
+        "users an arm to promote an equal, 9 times in 10",
+        "같은 품질을 10번 중 9번 승격하는 데 필요한 사용자 (한쪽)",
+    ),
+    "xplan.days": ("days as halves / as a canary", "걸리는 날: 반반 / 카나리"),
+    "xplan.smallest": ("smallest drop seen in {days} days, points", "{days}일 안에 알아보는 가장 작은 하락 (점)"),
+    "xplan.ratio": ("smallest loss of an arm's users seen", "알아보는 가장 작은 한쪽 사용자 손실"),
+    "xplan.never": ("never", "불가능"),
+    "xplan.canary": (
+        "This traffic decides it: loraloop experiment start ADAPTER",
+        "이 사용량이면 결론이 납니다: loraloop experiment start 어댑터",
+    ),
+    "xplan.shadow": (
+        "This traffic will not decide it in {days} days. A shadow shows errors, time and length without opinions: "
+        "loraloop experiment start ADAPTER --mode shadow",
+        "이 사용량으로는 {days}일 안에 결론이 나지 않습니다. 그림자 모드는 평가 없이 오류, 시간, 길이를 보여 줍니다: "
+        "loraloop experiment start 어댑터 --mode shadow",
+    ),
+    "xplan.replay": (
+        "Too few users for any experiment. Ask both releases the same recorded questions instead: "
+        "loraloop evaluate ADAPTER",
+        "어떤 실험에도 사용자가 너무 적습니다. 기록된 같은 질문을 두 릴리스에 물어 보세요: loraloop evaluate 어댑터",
+    ),
+    "experiment.started": (
+        "experiment {id} ({mode}): {share} of users get {name}",
+        "실험 {id} ({mode}): 사용자 {share}에게 {name} 제공",
+    ),
+    "experiment.shadow": (
+        "experiment {id} (shadow): {name} answers unseen beside what is live",
+        "실험 {id} (그림자): {name}이(가) 보이지 않게 함께 답합니다",
+    ),
+    "experiment.line": (
+        "experiment {id} ({mode}, {status}), candidate {name}, since {since} UTC",
+        "실험 {id} ({mode}, {status}), 후보 {name}, 시작 {since} UTC",
+    ),
+    "experiment.stopped": (
+        "experiment {id} stopped; everyone gets what is live",
+        "실험 {id} 중단: 모두 지금 릴리스를 씁니다",
+    ),
+    "experiment.frozen": (
+        "frozen since {since} UTC: too many automatic rollbacks in a day. A person ends it with --force --reason",
+        "{since} UTC부터 동결: 하루에 자동 되돌림이 너무 많았습니다. 사람이 --force --reason으로 풀어야 합니다",
+    ),
+    "experiment.barred": (
+        "rolled back automatically, only a person may bring back: {digests}",
+        "자동으로 되돌린 어댑터, 사람만 다시 올릴 수 있음: {digests}",
+    ),
+    "head.arm": ("arm", "군"),
+    "head.release": ("release", "릴리스"),
+    "head.users": ("users", "사용자"),
+    "head.outcomes": ("with an outcome", "평가한 사용자"),
+    "head.rule": ("rule", "규칙"),
+    "head.observed": ("observed", "관찰"),
+    "head.interval": ("interval", "구간"),
+    "arm.control": ("control", "대조"),
+    "arm.candidate": ("candidate", "후보"),
+    "experiment.status.running": ("running", "진행 중"),
+    "experiment.status.promoted": ("promoted", "승격"),
+    "experiment.status.rolled back": ("rolled back", "되돌림"),
+    "experiment.status.undecided": ("undecided", "결론 없음"),
+    "experiment.status.stopped": ("stopped", "중단"),
+    "experiment.status.frozen": ("frozen", "동결"),
+    "experiment.says.promote": ("verdict: promote ({reason})", "판정: 승격 ({reason})"),
+    "experiment.says.roll back": ("verdict: roll back ({reason})", "판정: 되돌림 ({reason})"),
+    "experiment.says.keep going": ("verdict: keep going ({reason})", "판정: 계속 ({reason})"),
+    "experiment.says.cannot decide": ("verdict: cannot decide ({reason})", "판정: 결론 낼 수 없음 ({reason})"),
     "head.adapter": ("adapter", "어댑터"),
     "head.method": ("method", "방법"),
     "head.status": ("status", "상태"),

@@ -124,7 +124,7 @@ def deploy(
         raise UsageError("forcing a release needs a reason", hint='--force --reason "why"')
     with session.opened() as home:
         found = home.loop.find_adapter(adapter)
-        decision = _forced(home, found, reason, actor) if force else _judged(home, found)
+        decision = forced_decision(home, found, reason, actor) if force else judged_decision(home, found)
         release = home.deployer.release(
             decision, found, serving=home.serving(), actor=actor, method="force" if force else "auto"
         )
@@ -132,7 +132,7 @@ def deploy(
     session.answer(release)
 
 
-def _judged(home: Any, adapter: TrainedAdapter) -> Decision:
+def judged_decision(home: Any, adapter: TrainedAdapter) -> Decision:
     """The gate's newest decision; a forced one, or one about the adapter beside itself, judged nothing."""
     for decision in home.store.decisions.list(home.bot):
         if decision.adapter_id == adapter.id and decision.report_id:
@@ -146,7 +146,8 @@ def _judged(home: Any, adapter: TrainedAdapter) -> Decision:
     )
 
 
-def _forced(home: Any, adapter: TrainedAdapter, reason: str, actor: str) -> Decision:
+def forced_decision(home: Any, adapter: TrainedAdapter, reason: str, actor: str) -> Decision:
+    """A decision that says who forces what, and why."""
     from datetime import UTC, datetime
 
     from ..deploy.history import identity

@@ -81,7 +81,8 @@ def named(target: str, releases: Sequence[Release]) -> Release | None:
     Raises:
         UnknownThing: none was ever released.
     """
-    newest_first = sorted(releases, key=lambda release: -release.version)
+    shown = [release for release in releases if release.status not in ("candidate", "withdrawn")]
+    newest_first = sorted(shown, key=lambda release: -release.version)
     called = [one for one in newest_first if one.adapter_id and one.adapter_name.lower() == target.lower()]
     meant = [one for one in newest_first if target in (one.id, str(one.version), one.adapter_id)]
     found = next(iter(called or meant), None)

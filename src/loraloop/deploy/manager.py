@@ -20,6 +20,7 @@ from ..store.sql import open_store
 from ..thresholds import absolute_rules
 from ..types import Adapter, Decision, Release, plain
 from .adoption import Find, adopt, folder_of, forget, stored_adapters
+from .autorollback import let_return, refuse_barred, refuse_without_a_person
 from .config import DeploymentConfig
 from .history import ALL, before, identity, named, next_release, original, told
 from .needs import needed
@@ -91,11 +92,7 @@ class LoRADeploymentManager:
             DeployError: the decision does not promote this adapter. TamperedArtifact: its files changed.
             StaleRelease: another release went live meanwhile. In each case the one before still serves.
         """
-        if decision.adapter_id != adapter.id:
-            raise DeployError(f"decision {decision.id} is about {decision.adapter_id}, not {adapter.id}")
-        if method != "force" and decision.verdict != "promote":
-            raise DeployError(f"decision {decision.id} says {decision.verdict}, not promote", hint="see loraloop gate")
-        files = self._artifacts.verified(adapter.digest)
+        files = self.cleared(decision, adapter, method)
         now, live = self._now(), self._store.releases.live(self._bot)
         hours = self.config.trial_hours
         facts = {
@@ -112,7 +109,34 @@ class LoRADeploymentManager:
             "performance": plain(performance or {}),
         }
         release = next_release(next(iter(self._store.releases.history(self._bot, 1)), None), live, self._bot, facts)
-        return self._switch.go_live(release, live, files)
+        published = self._switch.go_live(release, live, files)
+        if method == "force":
+            let_return(self._store.state, self._bot, adapter.digest)
+        return published
+
+    def cleared(self, decision: Decision, adapter: Adapter, method: str = "auto") -> Path:
+        """Return an adapter's files, verified, if it may go before users.
+
+        Raises:
+            DeployError: the decision does not promote this adapter; or it was rolled back automatically, or too much
+                was, and nobody forces it. TamperedArtifact: its files changed.
+        """
+        if decision.adapter_id != adapter.id:
+            raise DeployError(f"decision {decision.id} is about {decision.adapter_id}, not {adapter.id}")
+        if method != "force":
+            if decision.verdict != "promote":
+                raise DeployError(f"decision {decision.id} says {decision.verdict}, not promote", hint="loraloop gate")
+            refuse_without_a_person(self._store.state, self._bot, adapter.digest, adapter.name)
+        return self._artifacts.verified(adapter.digest)
+
+    def take_live(self, candidate: Release, *, actor: str, confirmed: bool) -> Release:
+        """Make a candidate of an experiment live, under the id its answers carry; on trial unless users confirmed it.
+
+        Raises:
+            TamperedArtifact: its files changed. StaleRelease: another release went live meanwhile.
+        """
+        hours = 0.0 if confirmed else self.config.trial_hours
+        return self._switch.take_live(candidate, self._store.releases.live(self._bot), actor, timedelta(hours=hours))
 
     def confirm(self, release_id: str | None = None, actor: str = "operator") -> Release:
         """End the trial of a release (the live one unless named): it stays.
@@ -194,6 +218,8 @@ class LoRADeploymentManager:
                 raise DeployError("nothing was ever deployed, so there is nothing to go back from")
             releases = self._store.releases.history(self._bot, ALL)
             target = before(live, releases) if target_adapter is None else named(target_adapter, releases)
+            if target_adapter is not None and target is not None:
+                refuse_barred(self._store, self._bot, target)
             if target == original(live, {release.id: release for release in releases}):
                 raise DeployError(f"{live.adapter_name} is what is live already", hint="name another: loraloop history")
             release = self._switch.go_back(target, live, releases[0], actor)

@@ -44,7 +44,7 @@ def protected(
     *,
     now: datetime,
 ) -> set[str]:
-    """Return the names and digests that clean-up must leave for one bot: live, previous, on trial, pinned.
+    """Return the names and digests that clean-up must leave for one bot: live, previous, on trial, candidate, pinned.
 
     A release that was replaced before anybody confirmed it counts as on trial until its trial would have ended.
 
@@ -55,6 +55,7 @@ def protected(
     """
     on_trial = [release for release in releases if release.status == "on_trial"]
     wanted = {release.adapter_id for release in on_trial if release.trial_ends_at and release.trial_ends_at >= now}
+    wanted |= {release.adapter_id for release in releases if release.status == "candidate"}
     if live is not None:
         previous = before(live, releases)
         wanted |= {live.adapter_id, previous.adapter_id if previous else None}

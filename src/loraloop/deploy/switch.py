@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from ..ports import ArtifactStore, Store
@@ -58,11 +59,25 @@ class Switch:
             TamperedArtifact, UnknownThing: its files are not what they were; the live one still serves.
             StaleRelease: another release went live meanwhile.
         """
-        files = self._files_of(target) if target is not None and target.adapter_id is not None else None
+        files = self.files_of(target) if target is not None and target.adapter_id is not None else None
         release = self.go_live(return_to(target, live, newest, actor=actor, now=self.now()), live, files)
         self._store.releases.set_status(live.id, "reverted")
         log.info("rolled back from release %s to %s as %s", live.id, release.adapter_name, release.id)
         return release
+
+    def take_live(self, candidate: Release, live: Release | None, actor: str, trial: timedelta) -> Release:
+        """Let a candidate that some users have be live for all; an empty ``trial`` confirms it at once.
+
+        Raises:
+            TamperedArtifact, UnknownThing: its files are not what they were; the live one still serves.
+            StaleRelease: another release went live meanwhile.
+        """
+        files = self.files_of(candidate)
+        release = replace(
+            candidate, actor=actor, previous_id=live.id if live else None, status="on_trial" if trial else "confirmed",
+            trial_ends_at=self.now() + trial if trial else None,
+        )  # fmt: skip
+        return self.go_live(release, live, files)
 
     def show(self, live: Release) -> None:
         """Let ``current`` lead to the files of what is live.
@@ -70,9 +85,14 @@ class Switch:
         Raises:
             TamperedArtifact, UnknownThing: they are not what they were.
         """
-        self._show(live, self._files_of(live))
+        self._show(live, self.files_of(live))
 
-    def _files_of(self, release: Release) -> Path:
+    def files_of(self, release: Release) -> Path:
+        """Return the verified files of a release that has an adapter.
+
+        Raises:
+            TamperedArtifact, UnknownThing: they are not what they were.
+        """
         return self._artifacts.verified(adapter_of(self._store, str(release.adapter_id)).digest)
 
     def _show(self, release: Release, files: Path) -> None:

@@ -15,6 +15,7 @@ from . import tables
 from .conversations import Conversations
 from .database import Database
 from .events import Events
+from .experiments import Experiments
 from .values import Adapters, Datasets, Releases, State, Values
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,8 @@ class SqlStore:
     """The store port over SQLite or PostgreSQL. Open it with ``open_store``.
 
     Attributes:
-        conversations, datasets, adapters, reports, decisions, releases, state, events: see ``ports.Store``.
+        conversations, datasets, adapters, reports, decisions, releases, state, events, experiments: see ``Store`` in
+            ``ports``.
     """
 
     def __init__(self, database: Database, clock: Clock | None = None) -> None:
@@ -42,6 +44,7 @@ class SqlStore:
         )
         self.releases = Releases(database, events)
         self.state = State(database)
+        self.experiments = Experiments(database, events)
 
     def bots(self) -> list[str]:
         """Return every bot that has an adapter or a release, sorted."""

@@ -5,7 +5,18 @@ Times are UTC text of fixed width, values are JSON text: both read the same from
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -98,4 +109,39 @@ events = Table(
     Column("at", Text, nullable=False),
     Column("facts", Text, nullable=False),
     Index("events_in_order", "bot", "id"),
+)
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("bot", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("experiments_in_order", "bot", "started_at"),
+)
+
+experiment_users = Table(
+    "experiment_users",
+    metadata,
+    Column("experiment_id", Text, ForeignKey("experiments.id"), nullable=False),
+    Column("person", Text, nullable=False),
+    Column("arm", Text, nullable=False),
+    Column("assigned_at", Text, nullable=False),
+    PrimaryKeyConstraint("experiment_id", "person"),
+)
+
+experiment_outcomes = Table(
+    "experiment_outcomes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("experiment_id", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("arm", Text, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("first_value", Float, nullable=False),
+    Column("total", Float, nullable=False),
+    Column("count", Integer, nullable=False),
+    UniqueConstraint("experiment_id", "person", "arm", "metric"),
 )

@@ -145,7 +145,7 @@ class Releases:
             return _release(connection.execute(query).first())
 
     def publish(self, release: Release, expected_version: int) -> Release:
-        """Store ``release`` and make it live, in one transaction.
+        """Store ``release`` and make it live, in one transaction; a candidate of an experiment keeps its id.
 
         Raises:
             StaleRelease: the live version is not ``expected_version`` (0 when nothing is live).
@@ -157,7 +157,9 @@ class Releases:
             found = connection.execute(sa.select(_L.c.version).where(_L.c.bot == release.bot)).scalar() or 0
             if found != expected_version or release.version <= found:
                 raise StaleRelease(f"release {found} of {release.bot} is live, {expected_version} was expected")
-            connection.execute(sa.insert(tables.releases), {**row, "body": codec.encode(release)})
+            t = tables.releases
+            connection.execute(sa.delete(t).where(t.c.id == release.id, t.c.status == "candidate"))
+            connection.execute(sa.insert(t), {**row, "body": codec.encode(release)})
             connection.execute(sa.delete(_L).where(_L.c.bot == release.bot))
             connection.execute(
                 sa.insert(_L), {"bot": release.bot, "version": release.version, "release_id": release.id}
@@ -181,7 +183,7 @@ class Releases:
             return _release(connection.execute(sa.select(t.c.body, t.c.status).where(t.c.id == release_id)).first())
 
     def set_status(self, release_id: str, status: str) -> None:
-        """Set ``on_trial``, ``confirmed`` or ``reverted``.
+        """Set ``on_trial``, ``confirmed``, ``reverted``, ``candidate`` or ``withdrawn``.
 
         Raises:
             UnknownThing: there is no such release.
