@@ -14,6 +14,7 @@ from typing import Any, Literal, cast, get_args
 
 from ..errors import UnknownThing, UsageError
 from ..ports import Clock, Store
+from ..text.redact import Placeholders
 from ..types import CONSENTS, Conversation, Feedback, Message, plain
 from .candidates import candidates
 from .formats import SCHEMA_VERSION, ImportOptions, build
@@ -113,7 +114,8 @@ def give_feedback(
     if place not in answers:
         raise UnknownThing(f"{conversation_id} has no answer {place}", hint=f"its answers: {answers}")
     try:
-        said, by = safe_text(text, "the text"), label(actor) or ""
+        told = Placeholders(message.text for message in found.messages)
+        said, by = safe_text(text, "the text", told), label(actor) or ""
     except BadRow as error:
         raise UsageError(f"this feedback cannot be stored: {error}", hint="hand in text") from error
     if kind == "correction" and not said:
