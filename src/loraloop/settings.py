@@ -21,6 +21,7 @@ from .errors import SettingsError
 from .evaluate.config import EvaluationConfig, GateConfig
 from .schedule.config import SchedulerConfig
 from .settings_sources import Given, from_text, gather, nested
+from .store.privacy import PrivacyConfig
 from .train.config import LoRATrainingConfig
 
 FILE = "loraloop.toml"
@@ -85,6 +86,8 @@ class Settings(BaseModel):
     """How adapters go live, and what is kept."""
     schedule: SchedulerConfig = SchedulerConfig()
     """When the loop turns."""
+    privacy: PrivacyConfig = PrivacyConfig()
+    """How long talk is kept, and how it is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)

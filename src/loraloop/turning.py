@@ -26,6 +26,8 @@ def scheduled(home: Home) -> LoRAScheduler:
     made: dict[str, Any] = {}
 
     def collect() -> Sequence[Any]:
+        home.forgetting.prune()
+        home.forgetting.settle()
         made["dataset"] = loop.collect()
         rows: Sequence[Any] = made["dataset"].rows
         return rows

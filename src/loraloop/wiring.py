@@ -17,7 +17,8 @@ from .lm.bases import Base, find_base
 from .settings import Settings, default_toml, load_settings
 from .store.artifacts import LocalArtifacts
 from .store.durable import write_durably
-from .store.secret import home_secret
+from .store.ledger import Ledger
+from .store.secret import home_secrets
 from .store.sql import SqlStore, open_store
 from .store.turn_lock import TurnLock
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .data.manager import LoRADataManager
     from .deploy.manager import LoRADeploymentManager
     from .evaluate.evaluator import LoRAEvaluator
+    from .forgetting import Forgetting
     from .lm.speaker import Speaker
     from .lm.template import Template
     from .schedule.scheduler import LoRAScheduler
@@ -56,7 +58,7 @@ class Home:
         self.recovered: tuple[str, ...] = ()
         self._opened_at = time.time_ns()
         self.artifacts = LocalArtifacts(folder)
-        self.store: SqlStore = open_store(settings.store.url or folder / "loraloop.db")
+        self.store: SqlStore = open_store(settings.store.url or folder / "loraloop.db", keys=lambda: self.secrets)
 
     def __enter__(self) -> Home:
         return self
@@ -71,7 +73,46 @@ class Home:
     @cached_property
     def secret(self) -> bytes:
         """The key of pseudonyms and row digests: 32 random bytes in ``secret.key``, readable by the owner alone."""
-        return home_secret(self.folder / "secret.key")
+        return self.secrets[0]
+
+    @cached_property
+    def secrets(self) -> list[bytes]:
+        """Every key this home had, the newest first."""
+        return home_secrets(self.folder / "secret.key")
+
+    def pseudonyms(self, user: str) -> list[str]:
+        """Return the names under which a person may be stored here, one a key, the newest key's first.
+
+        Raises:
+            UsageError: the name is empty or no text.
+        """
+        from .data.messages import BadRow, pseudonym
+
+        try:
+            found = [pseudonym(user, secret) for secret in self.secrets]
+        except BadRow as error:
+            raise UsageError(f"{error}", hint="name the user as text") from error
+        if None in found:
+            raise UsageError("the name of the user is empty", hint="name the user as conversations do")
+        return list(dict.fromkeys(name for name in found if name is not None))
+
+    @cached_property
+    def forgetting(self) -> Forgetting:
+        """Forgets people and conversations of this home, whichever bot they talked to."""
+        from .forgetting import Forgetting, Places
+
+        config = self.settings.privacy
+        beside = self.folder.with_name(f"{self.folder.name}.tombstones")
+        ledger = Ledger(Path(config.tombstones).expanduser() if config.tombstones else beside)
+        return Forgetting(
+            Places(self.folder, self.store, self.artifacts, ledger, config, self.bot, self._roll_back)
+        )
+
+    def _roll_back(self, bot: str, target: str, actor: str) -> Mapping[str, Any]:
+        if bot == self.bot:
+            return self.deployer.rollback_adapter(target, actor=actor)
+        with Home(self.folder, self.settings, bot) as other:
+            return other.deployer.rollback_adapter(target, actor=actor)
 
     @cached_property
     def turn_lock(self) -> TurnLock:
@@ -163,6 +204,7 @@ class Home:
             new_rows=lambda: self.store.conversations.count(self.bot),
             last_turn=lambda: last_turn(self.store.state, self.bot),
             turning=self.turn_lock.held,
+            owed=lambda: self.forgetting.owed(self.bot),
         )
 
     @cached_property
@@ -292,8 +334,11 @@ def open_home(folder: str | Path | None = None, *, bot: str | None = None, setti
         settings = load_settings(home)
     opened = Home(home, settings, bot)
     try:
-        opened.recovered = tuple(opened.deployer.recover())
+        done = opened.deployer.recover()
         opened.artifacts.sweep_staging()
+        done += [*opened.forgetting.reapply(), *opened.forgetting.settle()]
+        opened.forgetting.prune()
+        opened.recovered = tuple(done)
     except BaseException:
         opened.close()
         raise

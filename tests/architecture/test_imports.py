@@ -17,7 +17,7 @@ LEVELS = [
     {"calibration", "health", "turning"},
     {"wiring"},
     {"settings", "settings_sources"},
-    {"controller"},
+    {"controller", "forgetting", "lineage", "traces"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
     {"ports", "text", "thresholds"},
