@@ -28,7 +28,7 @@ def recognizers(language: str) -> list[Any]:
 
 
 def main() -> None:
-    """Answer ``{"ko": {"items": [text, ...], "chat": [...]}, "en": ...}`` with the spans in each, and the seconds taken."""
+    """Answer ``{"ko": {"items": [text, ...], "chat": ...}, "en": ...}`` with the spans in each and the seconds."""
     asked = json.load(sys.stdin)
     answer: dict[str, Any] = {}
     for language, parts in asked.items():

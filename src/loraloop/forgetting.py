@@ -77,6 +77,12 @@ class Forgetting:
         self._at.ledger.add(digest for kind, value in meant for digest in store.tombstones.digests_of(kind, value))
         return self._finish(store.eraser.erase(people, ids), now=now, actor=actor)
 
+    def look_after(self) -> list[str]:
+        """Do what is due, whenever a home is opened and before each scheduled turn; returns what was done, in words."""
+        done = [*self.reapply(), *self.settle()]
+        self.prune()
+        return done
+
     def reapply(self) -> list[str]:
         """Erase again what a restored backup brought back; returns what was done, in words."""
         store, ledger = self._at.store, self._at.ledger
@@ -126,7 +132,8 @@ class Forgetting:
         """Return why a bot's loop must turn soon, in words; ``None`` where it need not."""
         for erasure in self._at.store.erasures.owed():
             if bot in self._serving(erasure.adapters):
-                return f"somebody whom the live adapter learnt from was forgotten; due by {erasure.due_at:%Y-%m-%d %H:%M} UTC"
+                due = f"{erasure.due_at:%Y-%m-%d %H:%M} UTC"
+                return f"somebody whom the live adapter learnt from was forgotten; a rebuild is due by {due}"
         return None
 
     # -- how it is done -----------------------------------------------------------------------------------------------
@@ -137,7 +144,9 @@ class Forgetting:
         busy = [bot for bot in self._bots(erased) if not self._drop_unfinished(bot)]
         files = scrub_files(self._at.folder, erased.people | erased.conversations, erased.texts)
         serving = self._serving(erased.adapters)
-        erasure = Erasure(erasure_id, at, at + timedelta(hours=self._at.config.rebuild_hours), None, {}, erased.adapters)
+        erasure = Erasure(
+            erasure_id, at, at + timedelta(hours=self._at.config.rebuild_hours), None, {}, erased.adapters
+        )
         facts: dict[str, Any] = {
             "erasure": erasure_id,
             "at": at.isoformat(),

@@ -91,7 +91,9 @@ class _Walk:
         named = {dataset for one in line if one in self.adapters and (dataset := self.adapters[one].dataset_id)}
         made_of = named | (datasets or set())
         taught_by = {cid for one in made_of for cid in self.rows.get(one, ())} if rows else set()
-        answered = [c.id for c in self._store.conversations.iterate(self._bot) if c.release_id in releases] if answers else []
+        answered = (
+            [c.id for c in self._store.conversations.iterate(self._bot) if c.release_id in releases] if answers else []
+        )
         return Lineage(thing, kind, *map(_sorted, (taught_by, made_of, line, releases, answered)))
 
     def releases_of(self, adapters: set[str]) -> set[str]:

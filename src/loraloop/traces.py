@@ -20,8 +20,8 @@ def needles(names: Collection[str], texts: Collection[str]) -> tuple[bytes, ...]
     """Return what to look for: ids, and each line of each text as it stands in plain text, JSON and HTML."""
     lines = {line.strip() for text in texts for line in (text, *text.splitlines())}
     said = {line for line in lines if len(line) >= _LEAST_CHARS}
-    forms = {form for line in said for form in (line, json.dumps(line)[1:-1], json.dumps(line, ensure_ascii=False)[1:-1],
-                                                html.escape(line))}  # fmt: skip
+    as_json = {json.dumps(line, ensure_ascii=ascii)[1:-1] for line in said for ascii in (True, False)}
+    forms = said | as_json | {html.escape(line) for line in said}
     return tuple(sorted(form.encode() for form in {*names, *forms}))
 
 

@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .controller import Loop, Parts, last_turn
-from .errors import StoreError, UnknownThing, UsageError
+from .errors import UnknownThing
+from .homes import SETTINGS_FILE, home_folder, init_home
 from .lm.bases import Base, find_base
-from .settings import Settings, default_toml, load_settings
+from .settings import Settings, load_settings
 from .store.artifacts import LocalArtifacts
-from .store.durable import write_durably
 from .store.ledger import Ledger
 from .store.secret import home_secrets
 from .store.sql import SqlStore, open_store
@@ -33,15 +33,10 @@ if TYPE_CHECKING:
     from .train.core import LoRATrainerCore
     from .types import Conversation, Decision, Message, Report
 
-DEFAULT_HOME = "./.loraloop"
-SETTINGS_FILE = "loraloop.toml"
+__all__ = ["Home", "home_folder", "init_home", "open_home"]
+
 SUITES = {"en": ("en_small_talk",), "ko": ("ko_meals", "ko_small_talk")}
 """Suites asked where the settings name none, by the bot's language."""
-
-
-def home_folder(folder: str | Path | None = None) -> Path:
-    """Return the home: the folder named, else ``LORALOOP_HOME``, else ``./.loraloop``."""
-    return Path(folder or os.environ.get("LORALOOP_HOME") or DEFAULT_HOME).expanduser().absolute()
 
 
 class Home:
@@ -81,20 +76,10 @@ class Home:
         return home_secrets(self.folder / "secret.key")
 
     def pseudonyms(self, user: str) -> list[str]:
-        """Return the names under which a person may be stored here, one a key, the newest key's first.
+        """Return the names under which a person may be stored here; see ``data.exchanges.pseudonyms``."""
+        from .data.exchanges import pseudonyms
 
-        Raises:
-            UsageError: the name is empty or no text.
-        """
-        from .data.messages import BadRow, pseudonym
-
-        try:
-            found = [pseudonym(user, secret) for secret in self.secrets]
-        except BadRow as error:
-            raise UsageError(f"{error}", hint="name the user as text") from error
-        if None in found:
-            raise UsageError("the name of the user is empty", hint="name the user as conversations do")
-        return list(dict.fromkeys(name for name in found if name is not None))
+        return pseudonyms(user, self.secrets)
 
     @cached_property
     def forgetting(self) -> Forgetting:
@@ -102,15 +87,10 @@ class Home:
         from .forgetting import Forgetting, Places
 
         config = self.settings.privacy
-        beside = self.folder.with_name(f"{self.folder.name}.tombstones")
-        ledger = Ledger(Path(config.tombstones).expanduser() if config.tombstones else beside)
-        return Forgetting(
-            Places(self.folder, self.store, self.artifacts, ledger, config, self.bot, self._roll_back)
-        )
+        ledger = Ledger.beside(self.folder, config.tombstones)
+        return Forgetting(Places(self.folder, self.store, self.artifacts, ledger, config, self.bot, self._roll_back))
 
     def _roll_back(self, bot: str, target: str, actor: str) -> Mapping[str, Any]:
-        if bot == self.bot:
-            return self.deployer.rollback_adapter(target, actor=actor)
         with Home(self.folder, self.settings, bot) as other:
             return other.deployer.rollback_adapter(target, actor=actor)
 
@@ -298,29 +278,6 @@ class Home:
         )
 
 
-def init_home(folder: str | Path | None = None, **overrides: Any) -> Path:
-    """Make a home: its folder and a commented settings file.
-
-    Args:
-        overrides: settings that differ from the defaults, by dotted name with ``__`` for the dot
-            (``base__model="smollm2"``).
-
-    Raises:
-        UsageError: there is a home already.
-    """
-    home = home_folder(folder)
-    if (home / SETTINGS_FILE).exists():
-        raise UsageError(f"{home} is a home already", hint=f"edit {home / SETTINGS_FILE}, or use another --home")
-    text = default_toml(overrides)
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        write_durably(home / SETTINGS_FILE, text)
-    except OSError as error:
-        raise StoreError(f"cannot make {home}: {error.strerror}", hint="choose a writable --home") from error
-    load_settings(home)
-    return home
-
-
 def open_home(folder: str | Path | None = None, *, bot: str | None = None, settings: Settings | None = None) -> Home:
     """Open a home made by ``init_home``.
 
@@ -334,11 +291,8 @@ def open_home(folder: str | Path | None = None, *, bot: str | None = None, setti
         settings = load_settings(home)
     opened = Home(home, settings, bot)
     try:
-        done = opened.deployer.recover()
+        opened.recovered = (*opened.deployer.recover(), *opened.forgetting.look_after())
         opened.artifacts.sweep_staging()
-        done += [*opened.forgetting.reapply(), *opened.forgetting.settle()]
-        opened.forgetting.prune()
-        opened.recovered = tuple(done)
     except BaseException:
         opened.close()
         raise

@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = [
     {"cli", "testing", "__main__"},
     {"calibration", "health", "turning"},
-    {"wiring"},
+    {"wiring", "homes"},
     {"settings", "settings_sources"},
     {"controller", "forgetting", "lineage", "traces"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},

@@ -76,10 +76,17 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "만 14세 미만이고 법정대리인의 동의가 없어 학습하지 않습니다",
     ),
     "consent.as_given": ("as each conversation states", "대화마다 밝힌 대로"),
-    "prune.done": ("{count} conversations older than {days} days were erased", "{days}일이 지난 대화 {count}건을 지웠습니다"),
+    "prune.done": (
+        "{count} conversations older than {days} days were erased",
+        "{days}일이 지난 대화 {count}건을 지웠습니다",
+    ),
     "prune.would": (
         "{count} conversations are older than {days} days",
         "{days}일이 지난 대화가 {count}건 있습니다",
+    ),
+    "key.made": (
+        "a new key; {count} keys are kept in secret.key now: back it up, apart from the home",
+        "새 키를 만들었습니다. 이제 secret.key에 키 {count}개가 있습니다. 홈과 따로 백업하세요",
     ),
     "status.owed": ("owed", "해야 할 일"),
     # steps of the loop

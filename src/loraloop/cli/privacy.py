@@ -82,8 +82,8 @@ def consent(
     """Show or set what holds for all that a person said; the next dataset heeds it."""
     session = session_of(context, as_json)
     with session.opened() as home:
-        name = home.pseudonyms(user)[0]
-        person = home.store.people.get(name)
+        names = home.pseudonyms(user)
+        person = home.store.people.get(names[0])
         changes: dict[str, Any] = {}
         if withdraw is not None:
             changes["withdrawn_at"] = datetime.now(UTC) if withdraw else None
@@ -92,15 +92,22 @@ def consent(
         if guardian is not None:
             changes["guardian_consent"] = guardian
         if changes:
-            person = home.store.people.put(replace(person, **changes), bot=home.bot, actor=actor)
-    held = {"withdrawn": t("consent.withdrawn"), "needs-guardian": t("consent.needs_guardian"), None: t("consent.as_given")}
+            for name in reversed(names):
+                person = home.store.people.put(replace(person, id=name, **changes), bot=home.bot, actor=actor)
+    held = {
+        "withdrawn": t("consent.withdrawn"),
+        "needs-guardian": t("consent.needs_guardian"),
+        None: t("consent.as_given"),
+    }
     session.say(f"{person.id}: {held[person.refusal]}")
     session.answer({**dict(person), "may_be_learnt": person.refusal is None})
 
 
 def prune(
     context: typer.Context,
-    days: Annotated[float | None, typer.Option("--days", min=0, help="Keep so many days; the setting if left out.")] = None,
+    days: Annotated[
+        float | None, typer.Option("--days", min=0, help="Keep so many days; the setting if left out.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would go.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -109,10 +116,24 @@ def prune(
     with session.opened() as home:
         kept = home.settings.privacy.retention_days if days is None else days
         if not kept:
-            raise UsageError("nothing says how long conversations are kept", hint="--days N, or [privacy] retention_days")
+            raise UsageError(
+                "nothing says how long conversations are kept", hint="--days N, or [privacy] retention_days"
+            )
         count = home.forgetting.prune(kept, dry_run=dry_run)
     session.say(t("prune.would" if dry_run else "prune.done", count=count, days=f"{kept:g}"))
     session.answer({"conversations": count, "days": kept, "dry_run": dry_run})
+
+
+def new_key(context: typer.Context, as_json: AsJson = False) -> None:
+    """Make a new key of pseudonyms; the older ones are kept, so that whoever came before it can still be forgotten."""
+    from ..store.secret import rotate_secret
+
+    session = session_of(context, as_json)
+    with session.opened() as home, home.turn_lock.held():
+        rotate_secret(home.folder / "secret.key")
+        count = len(home.secrets)
+    session.say(t("key.made", count=count))
+    session.answer({"keys": count})
 
 
 def add_to(app: typer.Typer) -> None:
@@ -123,3 +144,4 @@ def add_to(app: typer.Typer) -> None:
     app.command()(lineage)
     data.command()(consent)
     data.command()(prune)
+    data.command()(new_key)

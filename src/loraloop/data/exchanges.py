@@ -142,11 +142,23 @@ def why_not_learnt(store: Store, conversation_id: str, message_index: int, confi
     return "no_answer"
 
 
+def pseudonyms(user: str, secrets: Sequence[bytes]) -> list[str]:
+    """Return the names under which a person may be stored, one a key, the newest key's first.
+
+    Raises:
+        UsageError: the name is empty or no text.
+    """
+    found = [_pseudonym(user, secret) for secret in secrets]
+    if None in found:
+        raise UsageError("the name of the user is empty", hint="name the user as conversations do")
+    return list(dict.fromkeys(name for name in found if name is not None))
+
+
 def _pseudonym(user: str | None, secret: bytes) -> str | None:
     try:
         return pseudonym(user, secret)
     except BadRow as error:
-        raise UsageError(f"this exchange cannot be stored: {error}", hint="name the user as text") from error
+        raise UsageError(f"this user cannot be stored: {error}", hint="name the user as text") from error
 
 
 def _now(clock: Clock | None) -> datetime:

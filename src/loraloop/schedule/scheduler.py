@@ -69,8 +69,7 @@ class LoRAScheduler:
         self.config = config if config is not None else SchedulerConfig()
         self._keeper, self._count_rows, self._clock = MemoryKeeper(state, key), new_rows, clock
         self._memory = self._keeper.load()
-        self._callbacks, self._last_turn, self._turning = Callbacks(), last_turn, turning
-        self._owed = owed
+        self._callbacks, self._last_turn, self._turning, self._owed = Callbacks(), last_turn, turning, owed
         self._wake = threading.Condition(threading.RLock())
         self._one_run = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -165,8 +164,7 @@ class LoRAScheduler:
             return None
         try:
             with self._wake:
-                job = waiting.due(self._memory.jobs, self._now())
-                self._asked = False
+                job, self._asked = waiting.due(self._memory.jobs, self._now()), False
             if job is None:
                 config, facts = self._frozen(), self._facts(count=False)
                 reading = automatic(self._facts() if count_matters(facts, config) else facts, config)
@@ -233,8 +231,7 @@ class LoRAScheduler:
             return Outcome(job.name, "failed", f"cut off {job.attempt - 1} times, given up"), None, rows
         try:
             rows = self._count_rows() if self._count_rows is not None else 0
-            by_rows = job.cause == "automatic" and self._owed() is None
-            required = config.min_samples_for_training if by_rows else 1
+            required = config.min_samples_for_training if job.cause == "automatic" and not self._owed() else 1
             with self._turning():
                 return run_callbacks(self._callbacks, job.name, required), None, rows
         except Exception as error:

@@ -102,9 +102,7 @@ def _pages(values: Collection[str]) -> Iterator[list[str]]:
         yield listed[begin : begin + _PAGE]
 
 
-def _ids(
-    connection: sa.Connection, table: sa.Table, wanted: Any, column: Any, values: Collection[str]
-) -> set[str]:
+def _ids(connection: sa.Connection, table: sa.Table, wanted: Any, column: Any, values: Collection[str]) -> set[str]:
     found: set[str] = set()
     for page in _pages(values):
         found.update(connection.execute(sa.select(wanted).select_from(table).where(column.in_(page))).scalars())
@@ -127,9 +125,7 @@ def _said(connection: sa.Connection, ids: Collection[str], people: Collection[st
     return {text for text in texts if len(text) >= QUOTE_CHARS}, bots
 
 
-def _feedback(
-    connection: sa.Connection, ids: Collection[str], people: Collection[str]
-) -> list[tuple[int, str]]:
+def _feedback(connection: sa.Connection, ids: Collection[str], people: Collection[str]) -> list[tuple[int, str]]:
     """Feedback on some conversations, and by some people on any."""
     f = tables.feedback
     by_them = [f'%"actor": {json.dumps(one, ensure_ascii=False)}%' for one in people]
@@ -171,7 +167,10 @@ def _deleted(connection: sa.Connection, ids: Collection[str], people: Collection
         gone["drops"] += connection.execute(sa.delete(d).where(d.c.target.in_(page))).rowcount
     for table in reversed(tables.metadata.sorted_tables):
         named = (("conversation_id", ids), ("person", people), ("person_id", people))
-        for column, values in (*named, *((("id", ids),) if table is _C else (("id", people),) if table is tables.people else ())):
+        for column, values in (
+            *named,
+            *((("id", ids),) if table is _C else (("id", people),) if table is tables.people else ()),
+        ):
             if column in table.c and table is not f:
                 for page in _pages(values):
                     done = connection.execute(sa.delete(table).where(table.c[column].in_(page))).rowcount

@@ -21,6 +21,11 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @classmethod
+    def beside(cls, home: Path, named: str = "") -> Ledger:
+        """Return the ledger of a home: the file that is named, else ``HOME.tombstones`` beside it."""
+        return cls(Path(named).expanduser() if named else home.with_name(f"{home.name}.tombstones"))
+
     def digests(self) -> set[str]:
         """Return every digest; a line that was cut off by a crash counts as not written.
 

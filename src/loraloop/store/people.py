@@ -43,9 +43,7 @@ class People:
         return person
 
 
-def refusing(
-    connection: sa.Connection, person_ids: Iterable[str], *, all_of_them: bool = False
-) -> dict[str, Person]:
+def refusing(connection: sa.Connection, person_ids: Iterable[str], *, all_of_them: bool = False) -> dict[str, Person]:
     """Return those of some people who may not be learnt from (or all who have a row), by pseudonym."""
     wanted = sorted(set(person_ids))
     if not wanted:

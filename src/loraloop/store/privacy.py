@@ -11,7 +11,7 @@ class PrivacyConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     retention_days: float = Field(default=0, ge=0, le=36_500)
-    """Days a conversation is kept, counted from when it was held; 0 keeps it until it is forgotten. Public corpora stay."""
+    """Days a conversation is kept, from when it was held; 0 keeps it until it is forgotten. Public corpora stay."""
     rebuild_hours: float = Field(default=72, ge=0, le=8_760)
     """Hours until an adapter that learnt from a forgotten person is rebuilt without them, or rolled back."""
     tombstones: str = ""

@@ -110,9 +110,7 @@ people = Table(
     Column("withdrawn_at", Text),
 )
 
-tombstones = Table(
-    "tombstones", metadata, Column("digest", Text, primary_key=True), Column("at", Text, nullable=False)
-)
+tombstones = Table("tombstones", metadata, Column("digest", Text, primary_key=True), Column("at", Text, nullable=False))
 
 erasures = Table(
     "erasures",

@@ -75,7 +75,9 @@ class Tombstones:
         if not digests:
             return set(), set()
         with self._database.read() as connection:
-            people = set(connection.execute(sa.select(_C.c.person).where(_C.c.person.is_not(None)).distinct()).scalars())
+            people = set(
+                connection.execute(sa.select(_C.c.person).where(_C.c.person.is_not(None)).distinct()).scalars()
+            )
             people |= set(connection.execute(sa.select(tables.people.c.id)).scalars())
             conversations = set(connection.execute(sa.select(_C.c.id)).scalars())
         return (
