@@ -88,9 +88,9 @@ class Forgetting:
         store, ledger = self._at.store, self._at.ledger
         written, stored = ledger.digests(), store.tombstones.all()
         ledger.add(stored - written)
-        people, conversations = store.tombstones.risen(written - stored)
         if not written - stored:
             return []
+        people, conversations = store.tombstones.risen(written - stored)
         erased = store.eraser.erase(people, conversations)
         store.tombstones.remember(written)
         if not (people or conversations):

@@ -94,7 +94,8 @@ class Database:
         with _told(self._name):
             if not self.is_sqlite:
                 with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                    connection.exec_driver_sql("VACUUM FULL")
+                    for table in sa.inspect(connection).get_table_names():
+                        connection.exec_driver_sql(f'VACUUM FULL "{table}"')
                 return
             with self._exclusive():
                 raw = self.engine.raw_connection()
