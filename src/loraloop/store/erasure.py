@@ -129,11 +129,11 @@ def _feedback(connection: sa.Connection, ids: Collection[str], people: Collectio
     """Feedback on some conversations, and by some people on any."""
     f = tables.feedback
     by_them = [f'%"actor": {json.dumps(one, ensure_ascii=False)}%' for one in people]
+    where = [f.c.conversation_id.in_(page) for page in _pages(ids)] + [f.c.body.like(pattern) for pattern in by_them]
     found: dict[int, str] = {}
-    for page in _pages(ids):
-        found.update(connection.execute(sa.select(f.c.id, f.c.body).where(f.c.conversation_id.in_(page))).tuples())
-    for pattern in by_them:
-        found.update(connection.execute(sa.select(f.c.id, f.c.body).where(f.c.body.like(pattern))).tuples())
+    for condition in where:
+        for feedback_id, body in connection.execute(sa.select(f.c.id, f.c.body).where(condition)):
+            found[feedback_id] = body
     return list(found.items())
 
 
