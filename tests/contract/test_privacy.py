@@ -33,7 +33,8 @@ KEYS = [b"k" * 32]
 
 def conversation(number: int, user: str | None = MINA, **changes: object) -> Conversation:
     """One question of a person, and its answer."""
-    said = (message("user", f"{SAID} {number}?"), message("assistant", f"answer {number}", "review"))
+    asked = f"{SAID} {number}?" if user == MINA else f"quite another question of mine {number}?"
+    said = (message("user", asked), message("assistant", f"answer {number}", "review"))
     plainly = Conversation(f"cv-{number:016x}", "b", said, NOW, "chat", "granted", user=user)
     return replace(plainly, **changes)  # type: ignore[arg-type]
 

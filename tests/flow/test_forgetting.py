@@ -40,21 +40,29 @@ def talk(home: Home, user: str = "mina", count: int = 3) -> list[str]:
     return ids
 
 
-@pytest.fixture
-def taught(a_home: Path) -> Path:
-    """A home whose live adapter learnt from one person, with traces of them in all kinds of files."""
-    with open_home(a_home) as home:
+@pytest.fixture(scope="session")
+def taught_home(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose live adapter learnt from one person, made once; copy it before you touch it."""
+    folder = tmp_path_factory.mktemp("taught") / "home"
+    shutil.copytree(live_home, folder, symlinks=True)
+    with open_home(folder) as home:
         ids = talk(home)
         dataset = home.loop.collect()
         adapter = home.loop.train(dataset, "second")
-        report = home.loop.evaluate(adapter)
-        decision = home.loop.gate(report, actor="test")
+        decision = home.loop.gate(home.loop.evaluate(adapter), actor="test")
         home.deployer.release(decision, adapter, serving=home.serving(), actor="test", method="force")
         assert {row.conversation_id for row in dataset.rows} & set(ids)
-    (a_home / "export.jsonl").write_text(json.dumps({"text": SAID + " 0, what is it?"}) + '\n{"text": "another"}\n')
-    (a_home / "page.html").write_text(f"<p>it is {SAID} again 1.</p>")
-    (a_home / "loraloop.log").open("a").write(f"2026 INFO something about {ids[0]}\n2026 INFO plain\n")
-    return a_home
+    (folder / "export.jsonl").write_text(json.dumps({"text": SAID + " 0, what is it?"}) + '\n{"text": "another"}\n')
+    (folder / "page.html").write_text(f"<p>it is {SAID} again 1.</p>")
+    (folder / "loraloop.log").write_text(f"2026 INFO something about {ids[0]}\n2026 INFO plain\n")
+    return folder
+
+
+@pytest.fixture
+def taught(taught_home: Path, tmp_path: Path) -> Path:
+    """A copy of it, for one test."""
+    shutil.copytree(taught_home, tmp_path / "home", symlinks=True)
+    return tmp_path / "home"
 
 
 def test_no_byte_is_left_and_the_receipt_names_nobody(taught: Path, command: Command) -> None:
@@ -110,6 +118,7 @@ def test_now_takes_the_live_adapter_out_of_service(taught: Path, command: Comman
             )  # type: ignore[arg-type, union-attr]
 
 
+@pytest.mark.real
 def test_a_rebuilt_adapter_settles_what_is_owed(taught: Path, command: Command) -> None:
     """The next turn learns without the forgotten; once that is live nothing is owed and the old files are gone."""
     forgotten = command(taught, "forget", "mina", "--json").json
@@ -156,6 +165,7 @@ def test_a_restored_backup_brings_nobody_back(taught: Path, command: Command, tm
         assert home.forgetting.owed(home.bot)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("step", ["train", "evaluate"])
 def test_forgetting_while_a_turn_runs(a_home: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a turn makes of somebody who is forgotten meanwhile is dropped, and the next turn is without them."""
