@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from .errors import UnknownThing, WrongBase
+from .errors import DataError, UnknownThing, WrongBase
 from .ports import ArtifactStore, Clock, Progress, StateStore, Store
 from .store.location import checked_name
 from .types import Adapter, Dataset, Decision, Record, Release, Repair, Report, Sample, Split
 
 log = logging.getLogger(__name__)
+
+
+_FORGOTTEN_MEANWHILE = "somebody was forgotten while their rows were in use; what was made of them is dropped"
 
 
 class DataPart(Protocol):
@@ -186,6 +189,9 @@ class Loop:
             name, train, validation_data=validation, dataset_id=dataset.id, progress=progress
         )
         adapter: Adapter = result.adapter
+        if not self._is_whole(dataset):
+            self._artifacts.remove(adapter.digest)
+            raise DataError(_FORGOTTEN_MEANWHILE, hint="run it again: the next dataset is without them")
         return self._here(self._store.adapters.put(adapter))
 
     def evaluate(self, adapter: Adapter, *, progress: Progress | None = None) -> Report:
@@ -209,11 +215,12 @@ class Loop:
         if dataset is not None:
             repairs = self._parts.data.repairs(dataset)
             heldout = self._parts.data.samples(dataset, self._parts.template(), "gate", self._parts.max_length)
-        return self._store.reports.put(
-            self._parts.evaluator.evaluate(
-                adapter, live=live, heldout=heldout, repairs=repairs, dataset_id=adapter.dataset_id, progress=progress
-            )
+        report = self._parts.evaluator.evaluate(
+            adapter, live=live, heldout=heldout, repairs=repairs, dataset_id=adapter.dataset_id, progress=progress
         )
+        if dataset is not None and not self._is_whole(dataset):
+            raise DataError(_FORGOTTEN_MEANWHILE, hint="run it again: the next dataset is without them")
+        return self._store.reports.put(report)
 
     def gate(self, report: Report, *, actor: str = "operator") -> Decision:
         """Decide on a report."""
@@ -252,6 +259,11 @@ class Loop:
             if (adapter.dataset_id, adapter.base_id, adapter.config_digest) == (dataset.id, base, digest):
                 return self._here(adapter) if adapter.digest in self._artifacts.digests() else None
         return None
+
+    def _is_whole(self, dataset: Dataset) -> bool:
+        """Whether a dataset still has all its rows: who was forgotten meanwhile has none."""
+        stored = self._store.datasets.get(dataset.id)
+        return stored is None or len(stored.rows) == len(dataset.rows)
 
     def _here(self, adapter: Adapter) -> Adapter:
         """The adapter with the path of its verified files on this machine."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from .experiments import Arm, Experiment, Observation, Tally
-from .types import Adapter, Conversation, Dataset, Decision, Feedback, Record, Release, Report
+from .types import Adapter, Conversation, Dataset, Decision, Feedback, Person, Record, Release, Report
 
 V = TypeVar("V", bound=Record)
 C_co = TypeVar("C_co", covariant=True)
@@ -95,6 +95,14 @@ class ConversationStore(Protocol):
         ...
 
     def drops(self, bot: str) -> dict[str, str]: ...
+
+
+class PeopleStore(Protocol):
+    """Keeps what holds for all that a person said: age group, guardian's consent, withdrawal."""
+
+    def get(self, person_id: str) -> Person: ...
+
+    def put(self, person: Person, *, bot: str, actor: str) -> Person: ...
 
 
 class ValueStore(Protocol[V]):
@@ -196,6 +204,9 @@ class Store(Protocol):
 
     @property
     def conversations(self) -> ConversationStore: ...
+
+    @property
+    def people(self) -> PeopleStore: ...
 
     @property
     def datasets(self) -> ValueStore[Dataset]: ...

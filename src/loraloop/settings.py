@@ -21,6 +21,7 @@ from .errors import SettingsError
 from .evaluate.config import EvaluationConfig, GateConfig
 from .schedule.config import SchedulerConfig
 from .settings_sources import Given, from_text, gather, nested
+from .store.privacy import PrivacyConfig
 from .train.config import LoRATrainingConfig
 
 FILE = "loraloop.toml"
@@ -87,6 +88,8 @@ class Settings(BaseModel):
     """How a candidate is tried on users beside the live release, and what sends it back."""
     schedule: SchedulerConfig = SchedulerConfig()
     """When the loop turns."""
+    privacy: PrivacyConfig = PrivacyConfig()
+    """How long talk is kept, and how it is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)

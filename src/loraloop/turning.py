@@ -26,6 +26,7 @@ def scheduled(home: Home) -> LoRAScheduler:
     made: dict[str, Any] = {}
 
     def collect() -> Sequence[Any]:
+        home.forgetting.look_after()
         made["dataset"] = loop.collect()
         rows: Sequence[Any] = made["dataset"].rows
         return rows

@@ -33,6 +33,7 @@ __all__ = [
     "CONSENTS_TO_LEARN",
     "ROLES",
     "Adapter",
+    "AgeGroup",
     "Consent",
     "Conversation",
     "Dataset",
@@ -45,6 +46,7 @@ __all__ = [
     "Looks",
     "Message",
     "Part",
+    "Person",
     "Record",
     "RefusedItem",
     "Release",
@@ -65,7 +67,8 @@ __all__ = [
 ]
 
 Role = Literal["system", "user", "assistant", "tool"]
-Consent = Literal["granted", "public", "caller-asserted", "unknown", "withdrawn"]
+Consent = Literal["granted", "public", "caller-asserted", "unknown", "withdrawn", "needs-guardian"]
+AgeGroup = Literal["unknown", "under_14", "14_or_over"]
 Split = Literal["train", "validation", "gate"]
 ReleaseStatus = Literal["on_trial", "confirmed", "reverted", "candidate", "withdrawn"]
 
@@ -150,6 +153,31 @@ class Conversation(Record):
     quality_score: float | None = None
     language: str | None = None
     feedback: tuple[Feedback, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Person(Record):
+    """What holds for everything one person said, whatever each conversation states.
+
+    Attributes:
+        id: the pseudonym.
+        age_group: whether a guardian must consent. Source: Personal Information Protection Act of Korea, article 22-2
+            (under 14).
+        guardian_consent: whether a guardian did.
+        withdrawn_at: since when nothing they said may be learnt; ``None`` where consent was not withdrawn.
+    """
+
+    id: str
+    age_group: AgeGroup = "unknown"
+    guardian_consent: bool = False
+    withdrawn_at: datetime | None = None
+
+    @property
+    def refusal(self) -> Consent | None:
+        """The consent that stands in for a given one: ``"withdrawn"``, ``"needs-guardian"``, or ``None``: as given."""
+        if self.withdrawn_at is not None:
+            return "withdrawn"
+        return "needs-guardian" if self.age_group == "under_14" and not self.guardian_consent else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .controller import Loop, Parts, last_turn
-from .errors import StoreError, UnknownThing, UsageError
+from .errors import UnknownThing
+from .homes import SETTINGS_FILE, home_folder, init_home
 from .lm.bases import Base, find_base
-from .settings import Settings, default_toml, load_settings
+from .settings import Settings, load_settings
 from .store.artifacts import LocalArtifacts
-from .store.durable import write_durably
-from .store.secret import home_secret
+from .store.ledger import Ledger
+from .store.secret import home_secrets
 from .store.sql import SqlStore, open_store
 from .store.turn_lock import TurnLock
 
@@ -26,20 +27,16 @@ if TYPE_CHECKING:
     from .deploy.manager import LoRADeploymentManager
     from .evaluate.evaluator import LoRAEvaluator
     from .evaluate.looks import LookPlan
+    from .forgetting import Forgetting
     from .lm.template import Template
     from .schedule.scheduler import LoRAScheduler
     from .train.core import LoRATrainerCore
     from .types import Conversation, Decision, Message, Report
 
-DEFAULT_HOME = "./.loraloop"
-SETTINGS_FILE = "loraloop.toml"
+__all__ = ["Home", "home_folder", "init_home", "open_home"]
+
 SUITES = {"en": ("en_small_talk",), "ko": ("ko_meals", "ko_small_talk")}
 """Suites asked where the settings name none, by the bot's language."""
-
-
-def home_folder(folder: str | Path | None = None) -> Path:
-    """Return the home: the folder named, else ``LORALOOP_HOME``, else ``./.loraloop``."""
-    return Path(folder or os.environ.get("LORALOOP_HOME") or DEFAULT_HOME).expanduser().absolute()
 
 
 class Home:
@@ -56,7 +53,7 @@ class Home:
         self.recovered: tuple[str, ...] = ()
         self._opened_at = time.time_ns()
         self.artifacts = LocalArtifacts(folder)
-        self.store: SqlStore = open_store(settings.store.url or folder / "loraloop.db")
+        self.store: SqlStore = open_store(settings.store.url or folder / "loraloop.db", keys=lambda: self.secrets)
 
     def __enter__(self) -> Home:
         return self
@@ -71,7 +68,31 @@ class Home:
     @cached_property
     def secret(self) -> bytes:
         """The key of pseudonyms and row digests: 32 random bytes in ``secret.key``, readable by the owner alone."""
-        return home_secret(self.folder / "secret.key")
+        return self.secrets[0]
+
+    @cached_property
+    def secrets(self) -> list[bytes]:
+        """Every key this home had, the newest first."""
+        return home_secrets(self.folder / "secret.key")
+
+    def pseudonyms(self, user: str) -> list[str]:
+        """Return the names under which a person may be stored here; see ``data.exchanges.pseudonyms``."""
+        from .data.exchanges import pseudonyms
+
+        return pseudonyms(user, self.secrets)
+
+    @cached_property
+    def forgetting(self) -> Forgetting:
+        """Forgets people and conversations of this home, whichever bot they talked to."""
+        from .forgetting import Forgetting, Places
+
+        config = self.settings.privacy
+        ledger = Ledger.beside(self.folder, config.tombstones)
+        return Forgetting(Places(self.folder, self.store, self.artifacts, ledger, config, self.bot, self._roll_back))
+
+    def _roll_back(self, bot: str, target: str, actor: str) -> Mapping[str, Any]:
+        with Home(self.folder, self.settings, bot) as other:
+            return other.deployer.rollback_adapter(target, actor=actor)
 
     @cached_property
     def turn_lock(self) -> TurnLock:
@@ -164,6 +185,7 @@ class Home:
             new_rows=lambda: self.store.conversations.count(self.bot),
             last_turn=lambda: last_turn(self.store.state, self.bot),
             turning=self.turn_lock.held,
+            owed=lambda: self.forgetting.owed(self.bot),
         )
 
     @cached_property
@@ -237,29 +259,6 @@ class Home:
         }
 
 
-def init_home(folder: str | Path | None = None, **overrides: Any) -> Path:
-    """Make a home: its folder and a commented settings file.
-
-    Args:
-        overrides: settings that differ from the defaults, by dotted name with ``__`` for the dot
-            (``base__model="smollm2"``).
-
-    Raises:
-        UsageError: there is a home already.
-    """
-    home = home_folder(folder)
-    if (home / SETTINGS_FILE).exists():
-        raise UsageError(f"{home} is a home already", hint=f"edit {home / SETTINGS_FILE}, or use another --home")
-    text = default_toml(overrides)
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        write_durably(home / SETTINGS_FILE, text)
-    except OSError as error:
-        raise StoreError(f"cannot make {home}: {error.strerror}", hint="choose a writable --home") from error
-    load_settings(home)
-    return home
-
-
 def open_home(folder: str | Path | None = None, *, bot: str | None = None, settings: Settings | None = None) -> Home:
     """Open a home made by ``init_home``.
 
@@ -273,7 +272,7 @@ def open_home(folder: str | Path | None = None, *, bot: str | None = None, setti
         settings = load_settings(home)
     opened = Home(home, settings, bot)
     try:
-        opened.recovered = tuple(opened.deployer.recover())
+        opened.recovered = (*opened.deployer.recover(), *opened.forgetting.look_after())
         opened.artifacts.sweep_staging()
     except BaseException:
         opened.close()

@@ -15,9 +15,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = [
     {"cli", "testing", "__main__"},
     {"calibration", "experimenting", "health", "speaking", "turning"},
-    {"wiring"},
+    {"wiring", "homes"},
     {"settings", "settings_sources"},
-    {"controller"},
+    {"controller", "forgetting", "lineage", "traces"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
     {"ports", "text", "thresholds"},

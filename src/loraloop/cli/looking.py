@@ -23,6 +23,7 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
         decision = next(iter(store.decisions.list(bot, 1)), None)
         count = store.conversations.count(bot)
         schedule = [dict(reading) for reading in home.scheduler.explain()]
+        owed = home.forgetting.owed(bot)
         model, folder = home.settings.base.model, str(home.folder)
     shown = t("status.nothing_live")
     if live is not None and live.adapter_id is not None:
@@ -36,10 +37,11 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
         (t("status.dataset"), latest.id if latest else t("status.none")),
         (t("status.decision"), f"{decision.verdict}: {decision.adapter_id}" if decision else t("status.none")),
         (t("status.schedule"), str(schedule[0]["reason"])),
+        *([(t("status.owed"), owed)] if owed else []),
     ])  # fmt: skip
     session.answer({
         "home": folder, "bot": bot, "base": model, "live": live, "conversations": count,
-        "dataset": latest.id if latest else None, "decision": decision, "schedule": schedule,
+        "dataset": latest.id if latest else None, "decision": decision, "schedule": schedule, "owed": owed,
     })  # fmt: skip
 
 

@@ -42,6 +42,53 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "답변 {count}개는 학습하지 않습니다: {reason}",
     ),
     "data.exported": ("{count} conversations written to {path}", "대화 {count}건을 {path}에 썼습니다"),
+    # people
+    "forget.done": (
+        "forgotten: {conversations} conversations, {feedback} pieces of feedback",
+        "지웠습니다: 대화 {conversations}건, 의견 {feedback}건",
+    ),
+    "forget.datasets": ("datasets that held them", "이 데이터가 있던 데이터셋"),
+    "forget.adapters": ("adapters that learnt from them", "이 데이터로 학습한 어댑터"),
+    "forget.releases": ("releases of those adapters", "그 어댑터의 배포"),
+    "forget.rolled_back": ("{bot}: rolled back to {target}", "{bot}: {target}(으)로 되돌렸습니다"),
+    "forget.stuck": (
+        "{bot}: could not be rolled back; see loraloop.log, then: loraloop rollback base",
+        "{bot}: 되돌리지 못했습니다. loraloop.log를 보고 loraloop rollback base를 실행하세요",
+    ),
+    "forget.owed": (
+        "the live adapter learnt from them; it is rebuilt by {due} UTC, or rolled back then (--now: at once)",
+        "지금 어댑터가 이 데이터로 학습했습니다. {due} UTC까지 다시 만들고, 아니면 되돌립니다 (--now: 바로)",
+    ),
+    "forget.busy": (
+        "the loop of {bot} is being turned; what it makes of these rows is dropped when it ends",
+        "{bot}의 루프가 실행 중입니다. 이 데이터로 만든 것은 끝날 때 버립니다",
+    ),
+    "forget.receipt": ("receipt: {path}", "확인서: {path}"),
+    "lineage.kind": ("asked about", "대상"),
+    "lineage.taught_by": ("taught by", "가르친 대화"),
+    "lineage.datasets": ("datasets", "데이터셋"),
+    "lineage.adapters": ("adapters", "어댑터"),
+    "lineage.releases": ("releases", "배포"),
+    "lineage.answers": ("answers", "답변"),
+    "consent.withdrawn": ("withdrawn; nothing they said is learnt", "철회함. 이 사람의 말은 학습하지 않습니다"),
+    "consent.needs_guardian": (
+        "under 14 without a guardian's consent; nothing they said is learnt",
+        "만 14세 미만이고 법정대리인의 동의가 없어 학습하지 않습니다",
+    ),
+    "consent.as_given": ("as each conversation states", "대화마다 밝힌 대로"),
+    "prune.done": (
+        "{count} conversations older than {days} days were erased",
+        "{days}일이 지난 대화 {count}건을 지웠습니다",
+    ),
+    "prune.would": (
+        "{count} conversations are older than {days} days",
+        "{days}일이 지난 대화가 {count}건 있습니다",
+    ),
+    "key.made": (
+        "a new key; {count} keys are kept in secret.key now: back it up, apart from the home",
+        "새 키를 만들었습니다. 이제 secret.key에 키 {count}개가 있습니다. 홈과 따로 백업하세요",
+    ),
+    "status.owed": ("owed", "해야 할 일"),
     # steps of the loop
     "dataset.made": (
         "dataset {id}: {train} rows to learn, {validation} to stop by, {gate} to judge by",

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast, get_args
 
 from ..errors import UnknownThing, UsageError
 from ..ports import Clock, Store
+from ..text.redact import Placeholders
 from ..types import CONSENTS, Conversation, Feedback, Message, plain
 from .candidates import candidates
 from .formats import SCHEMA_VERSION, ImportOptions, build
@@ -113,7 +114,8 @@ def give_feedback(
     if place not in answers:
         raise UnknownThing(f"{conversation_id} has no answer {place}", hint=f"its answers: {answers}")
     try:
-        said, by = safe_text(text, "the text"), label(actor) or ""
+        told = Placeholders(message.text for message in found.messages)
+        said, by = safe_text(text, "the text", told), label(actor) or ""
     except BadRow as error:
         raise UsageError(f"this feedback cannot be stored: {error}", hint="hand in text") from error
     if kind == "correction" and not said:
@@ -140,11 +142,23 @@ def why_not_learnt(store: Store, conversation_id: str, message_index: int, confi
     return "no_answer"
 
 
+def pseudonyms(user: str, secrets: Sequence[bytes]) -> list[str]:
+    """Return the names under which a person may be stored, one a key, the newest key's first.
+
+    Raises:
+        UsageError: the name is empty or no text.
+    """
+    found = [_pseudonym(user, secret) for secret in secrets]
+    if None in found:
+        raise UsageError("the name of the user is empty", hint="name the user as conversations do")
+    return list(dict.fromkeys(name for name in found if name is not None))
+
+
 def _pseudonym(user: str | None, secret: bytes) -> str | None:
     try:
         return pseudonym(user, secret)
     except BadRow as error:
-        raise UsageError(f"this exchange cannot be stored: {error}", hint="name the user as text") from error
+        raise UsageError(f"this user cannot be stored: {error}", hint="name the user as text") from error
 
 
 def _now(clock: Clock | None) -> datetime:

@@ -43,23 +43,33 @@ def export_conversations(store: Store, bot: str, file: str | Path) -> int:
         DataError: the file cannot be written.
     """
     target = Path(file)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    count = 0
     try:
-        with open(partial, "x", encoding="utf-8", newline="\n", opener=_private) as stream:
-            for conversation in store.conversations.iterate(bot):
-                stream.write(json.dumps(to_row(conversation), ensure_ascii=False) + "\n")
-                count += 1
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(target)
+        while True:
+            written = _write(store, bot, target)
+            # Who was forgotten while the file was written may stand in it, and the search for them is over.
+            if written <= {conversation.id for conversation in store.conversations.iterate(bot)}:
+                return len(written)
     except OSError as error:
         raise DataError(
             f"{target}: {error.strerror or 'cannot be written'}", hint="choose a folder that can be written to"
         ) from error
+
+
+def _write(store: Store, bot: str, target: Path) -> set[str]:
+    """Write the file once; returns the ids of the conversations in it."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    written: set[str] = set()
+    try:
+        with open(partial, "x", encoding="utf-8", newline="\n", opener=_private) as stream:
+            for conversation in store.conversations.iterate(bot):
+                stream.write(json.dumps(to_row(conversation), ensure_ascii=False) + "\n")
+                written.add(conversation.id)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-    return count
+    return written
 
 
 def _private(path: str, flags: int) -> int:

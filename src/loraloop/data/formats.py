@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 from ..text.language import language
+from ..text.redact import Placeholders
 from ..types import CONSENTS, Conversation, Feedback, Message, utc
 from .messages import APPROVALS, MAX_MESSAGES, BadRow, chat_message, conversation_id, label, pseudonym, safe_text
 
@@ -96,7 +97,9 @@ def _consent(row: Mapping[str, Any], options: ImportOptions, default: str) -> st
     return cast(str, consent)
 
 
-def _one_feedback(raw: object, messages: Sequence[Message], options: ImportOptions, ours: bool) -> Feedback:
+def _one_feedback(
+    raw: object, messages: Sequence[Message], options: ImportOptions, ours: bool, placeholders: Placeholders
+) -> Feedback:
     item = raw if isinstance(raw, Mapping) else {"kind": raw}
     named = item.get("kind", item.get("rating"))
     kind = _FEEDBACK_KINDS.get(named.lower()) if isinstance(named, str) else None
@@ -106,7 +109,7 @@ def _one_feedback(raw: object, messages: Sequence[Message], options: ImportOptio
     index = item.get("message_index", answers[-1] if answers else None)
     if isinstance(index, bool) or index not in answers:
         raise BadRow("feedback names a message that is no answer")
-    text = safe_text(item.get("text") or "", "feedback")
+    text = safe_text(item.get("text") or "", "feedback", placeholders)
     if kind == "correction" and not text:
         raise BadRow("a correction has no text")
     actor = label(item.get("actor")) if ours else pseudonym(item.get("actor"), options.secret)
@@ -119,11 +122,13 @@ def _one_feedback(raw: object, messages: Sequence[Message], options: ImportOptio
     )
 
 
-def _feedback(raw: object, messages: Sequence[Message], options: ImportOptions, ours: bool) -> tuple[Feedback, ...]:
+def _feedback(
+    raw: object, messages: Sequence[Message], options: ImportOptions, ours: bool, placeholders: Placeholders
+) -> tuple[Feedback, ...]:
     if not raw:
         return ()
     items = raw if isinstance(raw, list | tuple) else [raw]
-    return tuple(_one_feedback(item, messages, options, ours) for item in items)
+    return tuple(_one_feedback(item, messages, options, ours, placeholders) for item in items)
 
 
 def _approval(row: Mapping[str, Any], options: ImportOptions, default: str | None) -> str | None:
@@ -162,7 +167,8 @@ def build(
     if len(raw_messages) > MAX_MESSAGES:
         raise BadRow(f"{len(raw_messages)} messages, at most {MAX_MESSAGES} are read")
     approved, ours = _approval(row, options, approved_by), row.get("schema_version") == SCHEMA_VERSION
-    messages = tuple(chat_message(item, place, approved, ours) for place, item in enumerate(raw_messages))
+    said = Placeholders()
+    messages = tuple(chat_message(item, place, approved, ours, said) for place, item in enumerate(raw_messages))
     person = row.get("user", row.get("user_id"))
     user = label(person) if ours else pseudonym(person, options.secret)
     session = label(row.get("session", row.get("session_id")))
@@ -181,7 +187,7 @@ def build(
         release_id=label(row.get("release_id")),
         quality_score=_score(row.get("quality_score")),
         language=(label(row.get("language")) if ours else None) or language(asked),
-        feedback=_feedback(row.get("feedback"), messages, options, ours),
+        feedback=_feedback(row.get("feedback"), messages, options, ours, said),
     )
 
 

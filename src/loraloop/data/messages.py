@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..text.normalise import clean
-from ..text.redact import redact
+from ..text.redact import Placeholders, redact
 from ..types import Message, Part
 
 MAX_MESSAGES = 1000
@@ -47,12 +47,13 @@ class BadRow(ValueError):
     """One row cannot become a conversation; the message says why and never quotes the row."""
 
 
-def safe_text(value: object, what: str) -> str:
+def safe_text(value: object, what: str, placeholders: Placeholders | None = None) -> str:
     """Return a string cleaned and redacted.
 
     Args:
         value: what stood in the row.
         what: name of the place, for the reason.
+        placeholders: of the conversation it belongs to; ``None`` for a text that stands alone.
 
     Raises:
         BadRow: it is no string, or holds a lone surrogate (which no database and no tokenizer takes).
@@ -61,7 +62,7 @@ def safe_text(value: object, what: str) -> str:
         raise BadRow(f"{what} is {type(value).__name__}, not text")
     if _SURROGATE.search(value):
         raise BadRow(f"{what} holds half of a surrogate pair")
-    return redact(clean(value)).text
+    return redact(clean(value), placeholders).text
 
 
 def role_of(value: object, place: int) -> str:
@@ -76,21 +77,27 @@ def role_of(value: object, place: int) -> str:
     return role
 
 
-def _part(value: object, place: int) -> Part:
+def _part(value: object, place: int, placeholders: Placeholders | None) -> Part:
     if isinstance(value, str):
-        return Part(text=safe_text(value, f"message {place}"))
+        return Part(text=safe_text(value, f"message {place}", placeholders))
     if not isinstance(value, Mapping):
         raise BadRow(f"message {place} holds a part that is neither text nor an object")
     kind = value.get("kind", value.get("type", "text"))
     if not isinstance(kind, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", kind):
         raise BadRow(f"message {place} holds a part of no known kind")
     if kind in _TEXT_KINDS:
-        return Part(text=safe_text(value.get("text", ""), f"message {place}"))
+        return Part(text=safe_text(value.get("text", ""), f"message {place}", placeholders))
     text = value.get("text", "")
-    return Part(kind=kind, text=safe_text(text, f"message {place}") if isinstance(text, str) else "")
+    return Part(kind=kind, text=safe_text(text, f"message {place}", placeholders) if isinstance(text, str) else "")
 
 
-def parts_of(content: object, place: int, tool_calls: object = None, may_be_empty: bool = False) -> tuple[Part, ...]:
+def parts_of(
+    content: object,
+    place: int,
+    tool_calls: object = None,
+    may_be_empty: bool = False,
+    placeholders: Placeholders | None = None,
+) -> tuple[Part, ...]:
     """Return the parts of a message: text, a list of parts, or nothing beside tool calls.
 
     Images, audio and files keep their kind and lose their payload: they are never learnt from here.
@@ -101,20 +108,27 @@ def parts_of(content: object, place: int, tool_calls: object = None, may_be_empt
     if content is None:
         parts: list[Part] = []
     elif isinstance(content, str):
-        parts = [Part(text=safe_text(content, f"message {place}"))]
+        parts = [Part(text=safe_text(content, f"message {place}", placeholders))]
     elif isinstance(content, Sequence):
-        parts = [_part(item, place) for item in content]
+        parts = [_part(item, place, placeholders) for item in content]
     else:
         raise BadRow(f"message {place} has content of type {type(content).__name__}")
     if tool_calls:
-        parts.append(Part(kind="tool_call", text=safe_text(json.dumps(tool_calls, ensure_ascii=False), "tool call")))
+        called = safe_text(json.dumps(tool_calls, ensure_ascii=False), "tool call", placeholders)
+        parts.append(Part(kind="tool_call", text=called))
     kept = tuple(part for part in parts if part.kind != "text" or part.text)
     if not kept and not may_be_empty:
         raise BadRow(f"message {place} is empty")
     return kept or (Part(),)
 
 
-def chat_message(value: object, place: int, approved_by: str | None, may_be_empty: bool = False) -> Message:
+def chat_message(
+    value: object,
+    place: int,
+    approved_by: str | None,
+    may_be_empty: bool = False,
+    placeholders: Placeholders | None = None,
+) -> Message:
     """Return a message from ``{"role", "content"}`` or ``{"from", "value"}``.
 
     Args:
@@ -123,6 +137,7 @@ def chat_message(value: object, place: int, approved_by: str | None, may_be_empt
         approved_by: how assistant messages of this row are approved, unless the message says so itself with
             ``approved_by``; ``"weight": 0`` (OpenAI: do not learn this one) withholds approval.
         may_be_empty: whether an assistant may have said nothing (ours sometimes do; elsewhere it is a broken export).
+        placeholders: of the conversation.
 
     Raises:
         BadRow: it cannot be read.
@@ -133,7 +148,7 @@ def chat_message(value: object, place: int, approved_by: str | None, may_be_empt
     role = role_of(named, place)
     content = value.get("content", value.get("value", value.get("text")))
     calls = value.get("tool_calls") or value.get("function_call")
-    parts = parts_of(content, place, calls, may_be_empty and role == "assistant")
+    parts = parts_of(content, place, calls, may_be_empty and role == "assistant", placeholders)
     if named == "function_call":
         parts = tuple(Part(kind="tool_call", text=part.text) for part in parts)
     if role != "assistant":

@@ -60,6 +60,8 @@ def consent_given(row: CandidateRow, config: DataQualityConfig) -> str | None:
     consent = row.conversation.consent
     if consent == "withdrawn":
         return "consent_withdrawn"
+    if consent == "needs-guardian":
+        return "guardian_missing"
     if consent not in CONSENTS_TO_LEARN:
         return "consent_missing"
     return "caller_asserted_refused" if config.refuse_caller_asserted and consent == "caller-asserted" else None

@@ -10,6 +10,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "이 대화로 학습해도 된다는 동의가 없습니다",
     ),
     "consent_withdrawn": ("the person withdrew consent", "이용자가 동의를 철회했습니다"),
+    "guardian_missing": (
+        "the person is under 14 and no guardian consented",
+        "만 14세 미만이며 법정대리인의 동의가 없습니다",
+    ),
     "caller_asserted_refused": (
         "only the calling code vouches for it, and the setting refuse_caller_asserted refuses that",
         "호출한 코드만 보증하는 데이터이며, refuse_caller_asserted 설정이 이를 거부합니다",

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..text.normalise import clean
-from ..text.redact import redact
+from ..text.redact import Placeholders, redact
 from .formats import parse_time
 from .messages import BadRow
 from .quality import DataQualityConfig, error_phrase
@@ -18,13 +18,13 @@ from .quality import DataQualityConfig, error_phrase
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-def record_text(record: Mapping[str, Any], key: str) -> str:
+def record_text(record: Mapping[str, Any], key: str, placeholders: Placeholders | None = None) -> str:
     """Return a text of a record cleaned and redacted; empty where there is none or it is no text."""
     value = record.get(key)
     if not isinstance(value, str):
         return ""
     # Lone surrogates cannot be encoded, so neither stored nor tokenised.
-    return redact(clean(value.encode("utf-8", "ignore").decode())).text
+    return redact(clean(value.encode("utf-8", "ignore").decode()), placeholders).text
 
 
 def record_score(record: Mapping[str, Any]) -> float | None:
@@ -62,7 +62,8 @@ def is_good_record(record: object, config: DataQualityConfig) -> bool:
 
 def redacted_record(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy whose two texts are redacted; the caller's own dict stays as it is."""
-    texts = {key: record_text(record, key) for key in ("user_input", "bot_response")}
+    said = Placeholders()
+    texts = {key: record_text(record, key, said) for key in ("user_input", "bot_response")}
     return {**record, **texts}
 
 

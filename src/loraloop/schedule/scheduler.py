@@ -42,6 +42,7 @@ class LoRAScheduler:
             ``data_collector`` callback gives as new.
         last_turn: when the loop was last turned without this scheduler, and the rows there were; ``None`` before that.
         turning: held around each run, so that nothing else turns the loop meanwhile.
+        owed: why the live adapter must be replaced soon, in words; ``None`` where it need not.
         clock: tells the time; ``None`` for the system's.
 
     Attributes:
@@ -62,12 +63,13 @@ class LoRAScheduler:
         new_rows: Callable[[], int] | None = None,
         last_turn: Callable[[], tuple[int, datetime] | None] = lambda: None,
         turning: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        owed: Callable[[], str | None] = lambda: None,
         clock: Clock | None = None,
     ) -> None:
         self.config = config if config is not None else SchedulerConfig()
         self._keeper, self._count_rows, self._clock = MemoryKeeper(state, key), new_rows, clock
         self._memory = self._keeper.load()
-        self._callbacks, self._last_turn, self._turning = Callbacks(), last_turn, turning
+        self._callbacks, self._last_turn, self._turning, self._owed = Callbacks(), last_turn, turning, owed
         self._wake = threading.Condition(threading.RLock())
         self._one_run = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -162,8 +164,7 @@ class LoRAScheduler:
             return None
         try:
             with self._wake:
-                job = waiting.due(self._memory.jobs, self._now())
-                self._asked = False
+                job, self._asked = waiting.due(self._memory.jobs, self._now()), False
             if job is None:
                 config, facts = self._frozen(), self._facts(count=False)
                 reading = automatic(self._facts() if count_matters(facts, config) else facts, config)
@@ -230,7 +231,7 @@ class LoRAScheduler:
             return Outcome(job.name, "failed", f"cut off {job.attempt - 1} times, given up"), None, rows
         try:
             rows = self._count_rows() if self._count_rows is not None else 0
-            required = config.min_samples_for_training if job.cause == "automatic" else 1
+            required = config.min_samples_for_training if job.cause == "automatic" and not self._owed() else 1
             with self._turning():
                 return run_callbacks(self._callbacks, job.name, required), None, rows
         except Exception as error:
@@ -280,7 +281,7 @@ class LoRAScheduler:
             rows, seen = new_row_count(self._count_rows, self._callbacks.data_collector, seen)
         with self._wake:
             self._memory = memory = replace(self._memory, seen_rows=min(seen, self._memory.seen_rows))
-            return memory.facts(self._now(), rows, self._running)
+            return replace(memory.facts(self._now(), rows, self._running), owed=self._owed())
 
     def _say_once(self) -> None:
         if self._warned:

@@ -24,6 +24,7 @@ class Facts(Record):
         running: name of the adapter being trained at this moment.
         retrying: name of an automatic run that waits to be tried again.
         asked: names of adapters somebody asked for by hand.
+        owed: why the live adapter must be replaced soon, in words; ``None`` where it need not.
     """
 
     now: datetime
@@ -32,6 +33,7 @@ class Facts(Record):
     running: str | None = None
     retrying: str | None = None
     asked: tuple[str, ...] = ()
+    owed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,11 @@ def manual(facts: Facts, config: SchedulerConfig) -> Reading:
     if not facts.asked:
         return Reading("manual", False, "nobody asked")
     return Reading("manual", True, f"asked for {', '.join(facts.asked)}")
+
+
+def owed(facts: Facts, config: SchedulerConfig) -> Reading:
+    """Fire when the live adapter learnt from somebody who was forgotten since, however few rows are new."""
+    return Reading("owed", facts.owed is not None, facts.owed or "nothing is owed a rebuild")
 
 
 def busy(facts: Facts, config: SchedulerConfig) -> Reading:
@@ -159,7 +166,10 @@ STRATEGIES: dict[str, Trigger] = {
 
 def automatic(facts: Facts, config: SchedulerConfig) -> Reading:
     """Read the configured strategy: it fires when an automatic run should start now."""
-    return all_of(enabled, not_(busy), STRATEGIES[config.strategy])(facts, config)
+    strategy = STRATEGIES[config.strategy]
+    if facts.owed is not None:
+        strategy = any_of(all_of(rested, owed), strategy)
+    return all_of(enabled, not_(busy), strategy)(facts, config)
 
 
 def count_matters(facts: Facts, config: SchedulerConfig) -> bool:

@@ -10,10 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..errors import UnknownThing
-from ..types import Conversation, Feedback, Message, plain
+from ..types import CONSENTS_TO_LEARN, Conversation, Feedback, Message, plain
 from . import codec, tables
 from .database import Database
 from .events import Events
+from .people import refusing
+from .tombstones import Tombstones
 
 _PAGE = 500
 _T = tables.conversations
@@ -22,11 +24,13 @@ _T = tables.conversations
 class Conversations:
     """The only place where conversation text lives."""
 
-    def __init__(self, database: Database, events: Events) -> None:
-        self._database, self._events = database, events
+    def __init__(self, database: Database, events: Events, tombstones: Tombstones) -> None:
+        self._database, self._events, self._tombstones = database, events, tombstones
 
     def add(self, conversations: Iterable[Conversation]) -> int:
         """Store those not yet known; return how many were new. All of one call or none.
+
+        Conversations that were forgotten, and whatever a forgotten person says, are passed over.
 
         Raises:
             DataError: a text cannot be stored; nothing of this call was.
@@ -41,6 +45,7 @@ class Conversations:
             for begin in range(0, len(ids), _PAGE):
                 page = sa.select(_T.c.id).where(_T.c.id.in_(ids[begin : begin + _PAGE]))
                 known.update(connection.execute(page).scalars())
+            known |= self._tombstones.dead_among(connection, found.values())
             fresh = [c for c in found.values() if c.id not in known]
             if fresh:
                 connection.execute(sa.insert(_T), [_row(c) for c in fresh])
@@ -76,6 +81,12 @@ class Conversations:
             if len(rows) < _PAGE:
                 return
             after = (rows[-1]["created_at"], rows[-1]["id"])
+
+    def older_than(self, moment: datetime) -> list[str]:
+        """Return the ids of all conversations held before a moment, of whichever bot, but for public corpora."""
+        query = sa.select(_T.c.id).where(_T.c.created_at < codec.stamp(moment), _T.c.consent != "public")
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
 
     def count(self, bot: str) -> int:
         """Return how many conversations a bot has."""
@@ -147,10 +158,13 @@ def _conversations(connection: sa.Connection, rows: Iterable[Any]) -> list[Conve
     query = sa.select(f.c.conversation_id, f.c.body).where(f.c.conversation_id.in_(list(said))).order_by(f.c.id)
     for conversation_id, body in connection.execute(query):
         said[conversation_id].append(codec.decode(Feedback, body))
-    return [_conversation(row, tuple(said[row["id"]])) for row in rows]
+    people = refusing(connection, [row["person"] for row in rows if row["person"]])
+    refusals = {person.id: person.refusal for person in people.values()}
+    return [_conversation(row, tuple(said[row["id"]]), refusals.get(row["person"])) for row in rows]
 
 
-def _conversation(row: Any, feedback: tuple[Feedback, ...]) -> Conversation:
+def _conversation(row: Any, feedback: tuple[Feedback, ...], refusal: str | None) -> Conversation:
+    """A conversation with the consent that holds now: what its person said since outweighs what it states."""
     messages = tuple(codec.decode(Message, json.dumps(message)) for message in json.loads(row["messages"]))
     return Conversation(
         id=row["id"],
@@ -158,7 +172,7 @@ def _conversation(row: Any, feedback: tuple[Feedback, ...]) -> Conversation:
         messages=messages,
         created_at=datetime.fromisoformat(row["created_at"]),
         source=row["source"],
-        consent=row["consent"],
+        consent=refusal if refusal and row["consent"] in CONSENTS_TO_LEARN else row["consent"],
         user=row["person"],
         session=row["session"],
         release_id=row["release_id"],

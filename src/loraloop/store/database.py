@@ -85,6 +85,34 @@ class Database:
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_KEY})")
                 yield connection
 
+    def scrub(self) -> None:
+        """Leave no byte of what was deleted: rewrite the file and empty its write-ahead log.
+
+        Raises:
+            StoreBusy: somebody reads, so that the log cannot be emptied.
+        """
+        with _told(self._name):
+            if not self.is_sqlite:
+                with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    for table in sa.inspect(connection).get_table_names():
+                        connection.exec_driver_sql(f'VACUUM FULL "{table}"')
+                return
+            with self._exclusive():
+                raw = self.engine.raw_connection()
+                try:
+                    # Rewriting goes through the log, so the log is emptied after it, whatever stood in it before.
+                    raw.execute("VACUUM")
+                    self._empty_log(raw)
+                finally:
+                    raw.close()
+
+    def _empty_log(self, raw: Any) -> None:
+        deadline = time.monotonic() + self._timeout_s
+        while raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > deadline:
+                raise StoreBusy(f"{self._name} is being read, so its log cannot be emptied")
+            time.sleep(_POLL_S)
+
     def close(self) -> None:
         """Let go of all connections and the lock file."""
         self.engine.dispose()

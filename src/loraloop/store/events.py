@@ -24,7 +24,7 @@ class Events:
     """
 
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
-        self._database, self._now = database, now
+        self._database, self.now = database, now
 
     def append(self, bot: str, kind: str, actor: str, facts: Mapping[str, Any]) -> None:
         """Write one event in a transaction of its own."""
@@ -34,7 +34,7 @@ class Events:
     def within(self, connection: sa.Connection, bot: str, kind: str, actor: str, facts: Mapping[str, Any]) -> None:
         """Write one event in the transaction of the change it tells."""
         body = codec.json_text(dict(facts))
-        row = {"bot": bot, "kind": kind, "actor": actor, "at": codec.stamp(self._now()), "facts": body}
+        row = {"bot": bot, "kind": kind, "actor": actor, "at": codec.stamp(self.now()), "facts": body}
         connection.execute(sa.insert(_T), row)
 
     def tail(self, bot: str, limit: int = 100) -> list[dict[str, Any]]:

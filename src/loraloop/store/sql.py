@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,8 +15,12 @@ from ..types import Decision, Report
 from . import tables
 from .conversations import Conversations
 from .database import Database
+from .erasure import Eraser
+from .erasures import Erasures
 from .events import Events
 from .experiments import Experiments
+from .people import People
+from .tombstones import Tombstones
 from .values import Adapters, Datasets, Releases, State, Values
 
 log = logging.getLogger(__name__)
@@ -25,15 +30,22 @@ class SqlStore:
     """The store port over SQLite or PostgreSQL. Open it with ``open_store``.
 
     Attributes:
-        conversations, datasets, adapters, reports, decisions, releases, state, events, experiments: see ``Store`` in
-            ``ports``.
+        conversations, people, datasets, adapters, reports, decisions, releases, state, events, experiments: see
+            ``ports.Store``.
+        tombstones, eraser, erasures: what was forgotten, and how.
     """
 
-    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+    def __init__(
+        self, database: Database, clock: Clock | None = None, keys: Callable[[], Sequence[bytes]] | None = None
+    ) -> None:
         self._database = database
         events = Events(database, clock.now if clock else lambda: datetime.now(UTC))
         self.events = events
-        self.conversations = Conversations(database, events)
+        self.tombstones = Tombstones(database, events, keys)
+        self.eraser = Eraser(database, self.tombstones)
+        self.erasures = Erasures(database, events)
+        self.people = People(database, events)
+        self.conversations = Conversations(database, events, self.tombstones)
         self.datasets = Datasets(database, events)
         self.adapters = Adapters(database, events)
         self.reports: Values[Report] = Values(
@@ -73,12 +85,15 @@ class SqlStore:
         self._database.close()
 
 
-def open_store(location: str | Path, clock: Clock | None = None) -> SqlStore:
+def open_store(
+    location: str | Path, clock: Clock | None = None, keys: Callable[[], Sequence[bytes]] | None = None
+) -> SqlStore:
     """Open a database, making or migrating it first.
 
     Args:
         location: path of an SQLite file, or a URL: ``sqlite:///PATH``, ``postgresql://USER@HOST/NAME``.
         clock: tells the time of events; ``None`` for the system's.
+        keys: the home's secrets, the newest first, by which the forgotten are known.
 
     Raises:
         StoreTooNew: a newer version of this program made it. StoreError: it cannot be opened.
@@ -89,7 +104,7 @@ def open_store(location: str | Path, clock: Clock | None = None) -> SqlStore:
     except BaseException:
         database.close()
         raise
-    return SqlStore(database, clock)
+    return SqlStore(database, clock, keys)
 
 
 def _url(location: str) -> str:

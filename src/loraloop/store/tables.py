@@ -35,6 +35,7 @@ conversations = Table(
     Column("language", Text),
     Column("messages", Text, nullable=False),
     Index("conversations_in_order", "bot", "created_at", "id"),
+    Index("conversations_of_person", "person"),
 )
 
 feedback = Table(
@@ -144,4 +145,32 @@ experiment_outcomes = Table(
     Column("total", Float, nullable=False),
     Column("count", Integer, nullable=False),
     UniqueConstraint("experiment_id", "person", "arm", "metric"),
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("age_group", Text, nullable=False, default="unknown"),
+    Column("guardian_consent", Integer, nullable=False, default=0),
+    Column("withdrawn_at", Text),
+)
+
+tombstones = Table("tombstones", metadata, Column("digest", Text, primary_key=True), Column("at", Text, nullable=False))
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("due_at", Text, nullable=False),
+    Column("done_at", Text),
+    Column("body", Text, nullable=False),
+)
+
+touched = Table(
+    "touched",
+    metadata,
+    Column("adapter_id", Text, primary_key=True),
+    Column("erasure_id", Text, ForeignKey("erasures.id"), nullable=False),
 )

@@ -10,11 +10,13 @@ from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
-from ..errors import DataError, StaleRelease, UnknownThing
+from ..errors import ArtifactError, DataError, StaleRelease, UnknownThing
 from ..types import CONSENTS_TO_LEARN, Adapter, Dataset, DatasetRow, Record, Release
 from . import codec, tables
 from .database import Database
+from .erasures import refused
 from .events import Events
+from .people import refusing
 
 V = TypeVar("V", bound=Record)
 _R, _D, _L = tables.records, tables.dataset_rows, tables.live
@@ -122,13 +124,15 @@ class Datasets(Values[Dataset]):
         wanted = sorted({row.conversation_id for row in dataset.rows})
         allowed: set[str] = set()
         for begin in range(0, len(wanted), _PAGE):
-            page = sa.select(t.c.id).where(
+            page = sa.select(t.c.id, t.c.person).where(
                 t.c.id.in_(wanted[begin : begin + _PAGE]), t.c.bot == dataset.bot, t.c.consent.in_(CONSENTS_TO_LEARN)
             )
-            allowed.update(connection.execute(page).scalars())
-        refused = [conversation_id for conversation_id in wanted if conversation_id not in allowed]
-        if refused:
-            raise DataError(f"{len(refused)} conversations may not be learnt from, {refused[0]} for one: no consent")
+            found = connection.execute(page).all()
+            people = refusing(connection, [person for _, person in found if person])
+            allowed.update(conversation_id for conversation_id, person in found if person not in people)
+        without = [conversation_id for conversation_id in wanted if conversation_id not in allowed]
+        if without:
+            raise DataError(f"{len(without)} conversations may not be learnt from, {without[0]} for one: no consent")
 
 
 class Releases:
@@ -149,6 +153,7 @@ class Releases:
 
         Raises:
             StaleRelease: the live version is not ``expected_version`` (0 when nothing is live).
+            ArtifactError: its adapter learnt from somebody who was forgotten.
         """
         row = {"id": release.id, "bot": release.bot, "version": release.version, "status": release.status}
         with self._database.write() as connection:
@@ -157,6 +162,11 @@ class Releases:
             found = connection.execute(sa.select(_L.c.version).where(_L.c.bot == release.bot)).scalar() or 0
             if found != expected_version or release.version <= found:
                 raise StaleRelease(f"release {found} of {release.bot} is live, {expected_version} was expected")
+            if refused(connection, release.adapter_id):
+                raise ArtifactError(
+                    f"adapter {release.adapter_id} learnt from somebody who was forgotten; it cannot go live",
+                    hint="train again: loraloop turn",
+                )
             t = tables.releases
             connection.execute(sa.delete(t).where(t.c.id == release.id, t.c.status == "candidate"))
             connection.execute(sa.insert(t), {**row, "body": codec.encode(release)})

@@ -129,3 +129,14 @@ def test_the_next_time_is_not_too_late(config: SchedulerConfig, rows: int) -> No
     earlier = replace(facts, now=following - timedelta(seconds=1))
     assert earlier.now < START or not automatic(earlier, config).fires
     assert next_time(None, config) is None
+
+
+def test_what_is_owed_fires_without_new_rows_but_not_without_a_pause() -> None:
+    """A live adapter that learnt from somebody forgotten since is rebuilt however few rows are new, after the pause."""
+    config = SchedulerConfig()
+    facts = Facts(START, last_run_at=START - timedelta(hours=2), rows=0, owed="due by noon")
+    assert automatic(facts, config).fires
+    assert "due by noon" in automatic(facts, config).reason
+    assert not automatic(replace(facts, owed=None), config).fires
+    assert not automatic(replace(facts, last_run_at=START - timedelta(minutes=5)), config).fires
+    assert not automatic(facts, config.model_copy(update={"enable_auto_scheduling": False})).fires

@@ -8,7 +8,7 @@ import random
 from collections import Counter
 from datetime import date, timedelta
 
-from loraloop.text.personal import passes_luhn
+from loraloop.text.personal_money import passes_luhn
 from loraloop.text.redact import redact
 
 HANGUL = dict(zip("0123456789", "공일이삼사오육칠팔구", strict=True))

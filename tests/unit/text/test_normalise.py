@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loraloop.text import dedupe, edits, language, normalise, personal, redact
+from loraloop.text import dedupe, edits, language, nearby, normalise, personal_money, redact
 from loraloop.text.normalise import clean, match_key
 
+MODULES = [normalise, language, dedupe, edits, redact, personal_money, nearby]
 
-@pytest.mark.parametrize("module", [normalise, language, dedupe, edits, redact, personal], ids=lambda m: m.__name__)
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__)
 def test_examples_in_docstrings_hold(module):
     """Every example in the docstrings of the text modules gives what it shows."""
     result = doctest.testmod(module)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loraloop.text.personal import passes_luhn
+from loraloop.text.personal_money import passes_luhn
 from loraloop.text.redact import redact
 
 PARTICLES = ["", "이야", "로 연락줘", "입니다.", "예요", "한테", "이고 ", ", ", ")"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "r0010"
-down_revision = "r0001"
+down_revision = "r0002"
 
 _TABLES = (
     """CREATE TABLE experiments (

@@ -1,0 +1,224 @@
+"""Forgetting a person: their rows now, what learnt from them by a deadline or at once, and for ever.
+
+The order matters. Tombstones are written first, beside the home, so that whatever is cut off is done anew when the home
+is opened next; so is a home that was restored from a backup. An adapter that learnt from them is never released again.
+One that serves is rebuilt without them by the loop; where that has not happened by the deadline, it is rolled back.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from .deploy.history import ALL, BASE, way_back
+from .errors import LoraloopError, StoreBusy
+from .ports import ArtifactStore, Clock
+from .store.durable import write_durably
+from .store.erasure import Erased
+from .store.erasures import Erasure
+from .store.ledger import Ledger
+from .store.privacy import PrivacyConfig
+from .store.sql import SqlStore
+from .store.turn_lock import TurnLock
+from .traces import drop_unfinished, drop_weights, scrub_files
+from .types import Adapter, Release
+
+log = logging.getLogger(__name__)
+
+RECEIPTS = "receipts"
+
+
+@dataclass(frozen=True)
+class Places:
+    """What forgetting works on.
+
+    Attributes:
+        folder: the home. bot: whose events tell of things that concern no bot.
+        roll_back: ``(bot, target, actor)``, as ``deploy`` does it; returns ``success`` and ``target_adapter``.
+    """
+
+    folder: Path
+    store: SqlStore
+    artifacts: ArtifactStore
+    ledger: Ledger
+    config: PrivacyConfig
+    bot: str
+    roll_back: Callable[[str, str, str], Mapping[str, Any]]
+
+
+class Forgetting:
+    """Forgets people, and sees to it that they stay forgotten.
+
+    Args:
+        places: the home's parts.
+        clock: tells the time; ``None`` for the system's.
+    """
+
+    def __init__(self, places: Places, clock: Clock | None = None) -> None:
+        self._at, self._clock = places, clock
+
+    def forget(self, people: Collection[str], *, now: bool = False, actor: str = "operator") -> dict[str, Any]:
+        """Erase everything of some people and return the receipt, which names nobody.
+
+        Args:
+            people: pseudonyms of one person, one for each key the home ever had.
+            now: take what learnt from them out of service at once: back to an untouched release, or the base.
+            actor: who answers for it.
+        """
+        store = self._at.store
+        ids = store.eraser.conversations_of(people)
+        meant = [*(("person", one) for one in people), *(("conversation", one) for one in ids)]
+        self._at.ledger.add(digest for kind, value in meant for digest in store.tombstones.digests_of(kind, value))
+        return self._finish(store.eraser.erase(people, ids), now=now, actor=actor)
+
+    def look_after(self) -> list[str]:
+        """Do what is due, whenever a home is opened and before each scheduled turn; returns what was done, in words."""
+        done = [*self.reapply(), *self.settle()]
+        self.prune()
+        return done
+
+    def reapply(self) -> list[str]:
+        """Erase again what a restored backup brought back; returns what was done, in words."""
+        store, ledger = self._at.store, self._at.ledger
+        written, stored = ledger.digests(), store.tombstones.all()
+        ledger.add(stored - written)
+        if not written - stored:
+            return []
+        people, conversations = store.tombstones.risen(written - stored)
+        erased = store.eraser.erase(people, conversations)
+        store.tombstones.remember(written)
+        if not (people or conversations):
+            return []
+        receipt = self._finish(erased, now=False, actor="restore")
+        return [f"{receipt['conversations']} conversations of forgotten people were in a restored backup; erased again"]
+
+    def settle(self) -> list[str]:
+        """Close erasures that nothing live contradicts, and roll back what is overdue; returns what was done."""
+        done: list[str] = []
+        for erasure in self._at.store.erasures.owed():
+            serving = self._serving(erasure.adapters)
+            if serving and self._now() > erasure.due_at:
+                for bot, release in serving.items():
+                    went = self._roll_back(bot, release, "erasure deadline")
+                    done.append(f"{release.adapter_name} of {bot} learnt from somebody who was forgotten and was not "
+                                f"rebuilt by {erasure.due_at:%Y-%m-%d %H:%M} UTC; went back to {went}")  # fmt: skip
+                serving = self._serving(erasure.adapters)
+            if not serving:
+                self._at.store.erasures.settle(erasure.id, self._now())
+                self._drop_weights()
+        return done
+
+    def prune(self, days: float | None = None, *, dry_run: bool = False) -> int:
+        """Erase conversations older than ``days`` (``None``: the setting; 0: none); returns how many."""
+        kept_days = self._at.config.retention_days if days is None else days
+        if not kept_days:
+            return 0
+        store = self._at.store
+        old = store.conversations.older_than(self._now() - timedelta(days=kept_days))
+        if not old or dry_run:
+            return len(old)
+        erased = store.eraser.erase((), old, for_ever=False)
+        scrub_files(self._at.folder, erased.conversations, erased.texts)
+        store.eraser.scrub()
+        return len(old)
+
+    def owed(self, bot: str) -> str | None:
+        """Return why a bot's loop must turn soon, in words; ``None`` where it need not."""
+        for erasure in self._at.store.erasures.owed():
+            if bot in self._serving(erasure.adapters):
+                due = f"{erasure.due_at:%Y-%m-%d %H:%M} UTC"
+                return f"somebody whom the live adapter learnt from was forgotten; a rebuild is due by {due}"
+        return None
+
+    # -- how it is done -----------------------------------------------------------------------------------------------
+
+    def _finish(self, erased: Erased, *, now: bool, actor: str) -> dict[str, Any]:
+        at, store = self._now(), self._at.store
+        erasure_id = f"er-{secrets.token_hex(8)}"
+        busy = [bot for bot in self._bots(erased) if not self._drop_unfinished(bot)]
+        files = scrub_files(self._at.folder, erased.people | erased.conversations, erased.texts)
+        serving = self._serving(erased.adapters)
+        erasure = Erasure(
+            erasure_id, at, at + timedelta(hours=self._at.config.rebuild_hours), None, {}, erased.adapters
+        )
+        facts: dict[str, Any] = {
+            "erasure": erasure_id,
+            "at": at.isoformat(),
+            "actor": actor,
+            "conversations": len(erased.conversations),
+            "rows": erased.rows,
+            "quotations_in_reports": erased.quotations,
+            "files": files,
+            "datasets": erased.datasets,
+            "adapters": erased.adapters,
+            "releases": erased.releases,
+            "live": {bot: release.id for bot, release in serving.items()},
+            "rebuild_due": erasure.due_at.isoformat() if serving else None,
+            "turns_under_way": busy,
+        }
+        store.erasures.put(replace(erasure, facts=facts), self._bots(erased) or [self._at.bot], actor)
+        facts["rolled_back_to"] = {bot: self._roll_back(bot, one, actor) for bot, one in serving.items()} if now else {}
+        self._drop_weights()
+        store.eraser.scrub()
+        self.settle()
+        facts["seconds"] = round((self._now() - at).total_seconds(), 2)
+        folder = self._at.folder / RECEIPTS
+        folder.mkdir(exist_ok=True)
+        write_durably(folder / f"{erasure_id}.json", json.dumps(facts, indent=2) + "\n")
+        log.info("erasure %s: %d conversations, %d adapters touched", erasure_id, len(erased.conversations),
+                 len(erased.adapters))  # fmt: skip
+        return facts
+
+    def _bots(self, erased: Erased) -> list[str]:
+        return sorted({*erased.bots, *self._at.store.bots()})
+
+    def _serving(self, adapters: Collection[str]) -> dict[str, Release]:
+        """The live releases, by bot, of some adapters."""
+        found = {bot: self._at.store.releases.live(bot) for bot in self._at.store.bots()}
+        return {bot: live for bot, live in found.items() if live is not None and live.adapter_id in adapters}
+
+    def _roll_back(self, bot: str, live: Release, actor: str) -> str | None:
+        """Go back to the nearest release that learnt nothing from the forgotten; returns its adapter's name."""
+        touched = self._at.store.erasures.touched()
+        for target in way_back(live, self._at.store.releases.history(bot, ALL)):
+            if target is None or target.adapter_id not in touched:
+                went = self._at.roll_back(bot, target.id if target else BASE, actor)
+                if went["success"]:
+                    return str(went["target_adapter"])
+                log.warning("cannot go back to %s: %s", target.id if target else BASE, went.get("error"))
+        return None
+
+    def _drop_unfinished(self, bot: str) -> bool:
+        """Remove checkpoints of a bot's unfinished training; False while its loop is being turned."""
+        try:
+            with TurnLock(self._at.folder, bot).held():
+                drop_unfinished(self._at.folder / "adapters" / bot)
+        except StoreBusy:
+            return False
+        return True
+
+    def _drop_weights(self) -> None:
+        """Remove the files of touched adapters that do not serve and that no other adapter shares."""
+        store = self._at.store
+        touched = store.erasures.touched()
+        known: list[Adapter] = [adapter for bot in store.bots() for adapter in store.adapters.list(bot, ALL)]
+        live = {bot: store.releases.live(bot) for bot in store.bots()}
+        serving = {release.adapter_id for release in live.values() if release is not None}
+        needed = {adapter.digest for adapter in known if adapter.id not in touched or adapter.id in serving}
+        for digest in {adapter.digest for adapter in known if adapter.id in touched} - needed:
+            if digest in self._at.artifacts.digests():
+                try:
+                    self._at.artifacts.remove(digest)
+                except LoraloopError as error:
+                    log.warning("adapter files %s could not be removed: %s", digest[:16], error)
+        for bot, release in live.items():
+            drop_weights(self._at.folder, bot, touched, release.adapter_id if release is not None else None)
+
+    def _now(self) -> datetime:
+        return self._clock.now() if self._clock else datetime.now(UTC)

@@ -1,0 +1,42 @@
+"""Where a home is, and how one is made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from .errors import StoreError, UsageError
+from .settings import default_toml, load_settings
+from .store.durable import write_durably
+
+DEFAULT_HOME = "./.loraloop"
+SETTINGS_FILE = "loraloop.toml"
+
+
+def home_folder(folder: str | Path | None = None) -> Path:
+    """Return the home: the folder named, else ``LORALOOP_HOME``, else ``./.loraloop``."""
+    return Path(folder or os.environ.get("LORALOOP_HOME") or DEFAULT_HOME).expanduser().absolute()
+
+
+def init_home(folder: str | Path | None = None, **overrides: Any) -> Path:
+    """Make a home: its folder and a commented settings file.
+
+    Args:
+        overrides: settings that differ from the defaults, by dotted name with ``__`` for the dot
+            (``base__model="smollm2"``).
+
+    Raises:
+        UsageError: there is a home already.
+    """
+    home = home_folder(folder)
+    if (home / SETTINGS_FILE).exists():
+        raise UsageError(f"{home} is a home already", hint=f"edit {home / SETTINGS_FILE}, or use another --home")
+    text = default_toml(overrides)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        write_durably(home / SETTINGS_FILE, text)
+    except OSError as error:
+        raise StoreError(f"cannot make {home}: {error.strerror}", hint="choose a writable --home") from error
+    load_settings(home)
+    return home
