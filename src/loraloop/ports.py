@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from .types import Adapter, Conversation, Dataset, Decision, Feedback, Record, Release, Report
+from .types import Adapter, Arrived, Conversation, Dataset, Decision, Feedback, Mark, Record, Release, Report
 
 V = TypeVar("V", bound=Record)
 C_co = TypeVar("C_co", covariant=True)
@@ -99,6 +99,30 @@ class ValueStore(Protocol[V]):
         ...
 
 
+class DatasetStore(ValueStore[Dataset], Protocol):
+    """Keeps datasets, and the mark up to where each bot's last one has read."""
+
+    def put(self, value: Dataset, seen_feedback: int | None = None) -> Dataset:
+        """Store a dataset, and in the same transaction its mark where ``seen_feedback`` is given."""
+        ...
+
+
+class ArrivalStore(Protocol):
+    """Counts what came since a dataset, without reading it."""
+
+    def last_feedback(self) -> int:
+        """The number of the last word of feedback; asked before a dataset's rows are chosen."""
+        ...
+
+    def mark(self, bot: str) -> Mark | None: ...
+
+    def since(self, bot: str, mark: Mark | None) -> Arrived: ...
+
+    def people_since(self, bot: str, at: datetime) -> int:
+        """People (else sessions, else conversations) who said something after a time that may be learnt from."""
+        ...
+
+
 class ReleaseStore(Protocol):
     """Keeps releases and the live pointer of each bot."""
 
@@ -146,7 +170,7 @@ class Store(Protocol):
     def conversations(self) -> ConversationStore: ...
 
     @property
-    def datasets(self) -> ValueStore[Dataset]: ...
+    def datasets(self) -> DatasetStore: ...
 
     @property
     def adapters(self) -> ValueStore[Adapter]: ...
@@ -165,6 +189,9 @@ class Store(Protocol):
 
     @property
     def events(self) -> EventStore: ...
+
+    @property
+    def arrivals(self) -> ArrivalStore: ...
 
     def bots(self) -> list[str]:
         """Every bot that has an adapter or a release, sorted."""

@@ -22,6 +22,7 @@ __all__ = [
     "CONSENTS_TO_LEARN",
     "ROLES",
     "Adapter",
+    "Arrived",
     "Consent",
     "Conversation",
     "Dataset",
@@ -31,6 +32,7 @@ __all__ = [
     "Feedback",
     "ItemResult",
     "Judgement",
+    "Mark",
     "Message",
     "Part",
     "Record",
@@ -166,6 +168,31 @@ class Dataset(Record):
     def split(self, name: Split) -> tuple[DatasetRow, ...]:
         """The rows of one split, in order."""
         return tuple(row for row in self.rows if row.split == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark(Record):
+    """Up to where a dataset has read: what is neither in it nor left out by it is new.
+
+    Attributes:
+        dataset_id: its rows are learnt.
+        feedback: number of the last word of feedback that it could have seen.
+    """
+
+    dataset_id: str
+    feedback: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived(Record):
+    """What came since a mark: new rows and corrections, the judgements after it in order (true: a thumb up), and how
+    many there were before it (``before_up`` thumbs up of ``before``)."""
+
+    rows: int = 0
+    corrections: int = 0
+    before_up: int = 0
+    before: int = 0
+    since: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

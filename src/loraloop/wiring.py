@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .controller import Loop, Parts, last_turn
 from .errors import StoreError, UnknownThing, UsageError
 from .lm.bases import Base, find_base
+from .schedule.asking import Inbox
 from .settings import Settings, default_toml, load_settings
 from .store.artifacts import LocalArtifacts
 from .store.durable import write_durably
@@ -77,6 +78,11 @@ class Home:
     def turn_lock(self) -> TurnLock:
         """Held by whoever turns this bot's loop."""
         return TurnLock(self.folder, self.bot)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """Where other processes ask this bot's scheduler for runs."""
+        return Inbox(self.folder, self.bot)
 
     @cached_property
     def base(self) -> Base:
@@ -154,13 +160,15 @@ class Home:
     @cached_property
     def scheduler(self) -> LoRAScheduler:
         """The scheduler; its state lives in the store."""
+        from .schedule.arrivals import StoreArrivals
         from .schedule.scheduler import LoRAScheduler
 
         return LoRAScheduler(
             self.settings.schedule,
             state=self.store.state,
             key=f"scheduler:{self.bot}",
-            new_rows=lambda: self.store.conversations.count(self.bot),
+            arrivals=StoreArrivals(self.store, self.bot, self.secret),
+            inbox=self.inbox,
             last_turn=lambda: last_turn(self.store.state, self.bot),
             turning=self.turn_lock.held,
         )
@@ -200,16 +208,9 @@ class Home:
 
         live = self.store.releases.live(self.bot) if subject == "live" else None
         return record_exchange(
-            self.store,
-            bot=self.bot,
-            messages=messages,
-            answer=answer,
-            release_id=live.id if live else None,
-            consent=consent,
-            session=f"{os.getpid()}-{self._opened_at}",
-            user=user,
-            secret=self.secret,
-        )
+            self.store, bot=self.bot, messages=messages, answer=answer, release_id=live.id if live else None,
+            consent=consent, session=f"{os.getpid()}-{self._opened_at}", user=user, secret=self.secret,
+        )  # fmt: skip
 
     @property
     def adapter_dir(self) -> Path:
@@ -248,12 +249,8 @@ class Home:
                 folder = Path(adapter.path) if adapter is not None else None
         elif subject != "base":
             folder = Path(self.loop.find_adapter(subject).path)
-        return Speaker(
-            self.base.folder,
-            folder,
-            system_prompt=str(serving["system_prompt"]),
-            decoding=Decoding(**serving["decoding"]),
-        )
+        prompt, decoding = str(serving["system_prompt"]), Decoding(**serving["decoding"])
+        return Speaker(self.base.folder, folder, system_prompt=prompt, decoding=decoding)
 
 
 def init_home(folder: str | Path | None = None, **overrides: Any) -> Path:

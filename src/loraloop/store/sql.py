@@ -12,6 +12,7 @@ from ..errors import StoreTooNew
 from ..ports import Clock
 from ..types import Decision, Report
 from . import tables
+from .arrivals import Arrivals
 from .conversations import Conversations
 from .database import Database
 from .events import Events
@@ -24,7 +25,7 @@ class SqlStore:
     """The store port over SQLite or PostgreSQL. Open it with ``open_store``.
 
     Attributes:
-        conversations, datasets, adapters, reports, decisions, releases, state, events: see ``ports.Store``.
+        conversations, datasets, adapters, reports, decisions, releases, state, events, arrivals: see ``ports.Store``.
     """
 
     def __init__(self, database: Database, clock: Clock | None = None) -> None:
@@ -42,6 +43,7 @@ class SqlStore:
         )
         self.releases = Releases(database, events)
         self.state = State(database)
+        self.arrivals = Arrivals(database)
 
     def bots(self) -> list[str]:
         """Return every bot that has an adapter or a release, sorted."""
