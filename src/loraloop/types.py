@@ -186,7 +186,8 @@ class Mark(Record):
 @dataclass(frozen=True, slots=True)
 class Arrived(Record):
     """What came since a mark: new rows and corrections, the judgements after it in order (true: a thumb up), and how
-    many there were before it (``before_up`` thumbs up of ``before``)."""
+    many there were before it (``before_up`` thumbs up of ``before``).
+    """
 
     rows: int = 0
     corrections: int = 0

@@ -31,7 +31,7 @@ def fall_evidence(before_up: int, before: int, since: Sequence[bool], *, alpha: 
         True
     """
     import numpy as np
-    from scipy.special import betaincinv, betainc, betaln
+    from scipy.special import betainc, betaincinv, betaln
 
     p0 = float(betaincinv(before_up, before - before_up + 1, alpha / 2)) - fall if before_up else 0.0
     if p0 <= 0 or not since:

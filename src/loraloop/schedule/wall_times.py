@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
@@ -53,6 +54,7 @@ def last_moment(cron: str, zone: str, after: datetime, until: datetime) -> datet
     return near
 
 
+@lru_cache(maxsize=64)
 def hours_of(text: str) -> tuple[time, time]:
     """Return the two times of ``"22:00-07:00"``.
 
