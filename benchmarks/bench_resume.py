@@ -1,4 +1,4 @@
-"""Training killed (SIGKILL) mid-epoch and mid-accumulation resumes to the same adapter, bit for bit, in the same order."""
+"""Training killed mid-epoch and mid-accumulation resumes to the same adapter, bit for bit, in the same order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulated year of the real scheduler: outages, clock jumps and summer time; no missed run, no double run, all explained."""
+"""A simulated year of the scheduler (outages, clock jumps, summer time): no missed, double or unexplained run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STEP = timedelta(minutes=STEP_MINUTES)
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 RUN_S = 40 * 60
 HOUR, MINUTE_OF_HOUR, QUIET = 2, 30, (7, 22)
-"""Cron 30 2 * * *: in Berlin that moment is left out once a year and comes twice once a year. No runs from 7 to 22 h."""
+"""Cron 30 2 * * *: in Berlin that moment is left out once a year and comes twice once. No runs from 7 to 22 h."""
 
 
 @dataclass
@@ -142,9 +142,13 @@ class Oracle:
         self.cron_from, self.ended = max(self.cron_from, began_wall), world.now
 
 
-def year(zone: str, seed: int, days: int) -> dict[str, Any]:
-    """Play one year; returns what was counted, and the faults found."""
-    drawn, world, state, oracle = random.Random(seed), World(), KeptState(), Oracle(zone)
+def year(zone: str, seed: int, days: int, begin: datetime = BEGIN, came: int = 0) -> dict[str, Any]:
+    """Play one year; returns what was counted, and the faults found.
+
+    Args:
+        came: rows there are at its beginning; without any, a run that is due has nothing to do.
+    """
+    drawn, world, state, oracle = random.Random(seed), World(now=begin, came=came), KeptState(), Oracle(zone)
     config = SchedulerConfig(
         when="rows or cron", cron=f"{MINUTE_OF_HOUR} {HOUR} * * *", time_zone=zone, min_samples_for_training=60,
         quiet_hours=f"{QUIET[0]:02d}:00-{QUIET[1]:02d}:00", cooldown_hours=6,
@@ -152,7 +156,7 @@ def year(zone: str, seed: int, days: int) -> dict[str, Any]:
     looking: LoRAScheduler | None = scheduler(world, state, config)
     counts: Counter[str] = Counter()
     faults: list[str] = []
-    end, back_at = BEGIN + timedelta(days=days), BEGIN
+    end, back_at = begin + timedelta(days=days), begin
     while world.now < end:
         if looking is None and world.now >= back_at:
             looking = scheduler(world, state, config)

@@ -185,8 +185,10 @@ class Mark(Record):
 
 @dataclass(frozen=True, slots=True)
 class Arrived(Record):
-    """What came since a mark: new rows and corrections, the judgements after it in order (true: a thumb up), and how
-    many there were before it (``before_up`` thumbs up of ``before``).
+    """What came since a mark: new rows and corrections, and judgements in order (true is a thumb up).
+
+    Attributes:
+        before_up, before: thumbs up, and all judgements, that came before it.
     """
 
     rows: int = 0

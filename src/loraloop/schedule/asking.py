@@ -71,7 +71,7 @@ class Inbox:
         found = []
         for path in sorted(self._folder.glob("*.json"), key=_age):
             try:
-                found.append((path.stem, checked_name(str(json.loads(path.read_text(encoding="utf-8"))["name"]))))
+                found.append((path.stem, checked_name(json.loads(path.read_text(encoding="utf-8"))["name"])))
             except FileNotFoundError:
                 continue
             except (OSError, LoraloopError, ValueError, KeyError, TypeError) as error:

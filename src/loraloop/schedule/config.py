@@ -32,8 +32,8 @@ class SchedulerConfig(BaseModel):
     strategy: Literal["all", "any", "interval", "rows"] = "all"
     """What starts an automatic run: interval and rows ("all"), either ("any"), or one of them alone."""
     when: str = ""
-    """What starts an automatic run, said in triggers: interval, rows, corrections, approval, drift, cron, stale, rested,
-    joined by and, or, not and brackets ("rows or (cron and not stale)"); empty for what strategy says."""
+    """What starts an automatic run, said in triggers: interval, rows, corrections, approval, drift, cron, stale,
+    rested, joined by and, or, not and brackets ("rows or (cron and not stale)"); empty for what strategy says."""
     time_zone: str = "UTC"
     """Where the bot lives (Asia/Seoul): the zone of cron, quiet_hours, days_off, and of days and months below."""
     cron: str = ""

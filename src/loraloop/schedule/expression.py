@@ -1,7 +1,7 @@
 """Which triggers must fire, as a person writes it: ``rows or corrections or (cron and not stale)``.
 
-``and``, ``or``, ``not`` and brackets, and the same as words before a list: ``all(a, b)``, ``any(a, b)``. Parsed here and
-never evaluated as Python.
+``and``, ``or``, ``not`` and brackets, and the same as words before a list: ``all(a, b)``, ``any(a, b)``. Parsed here
+and never evaluated as Python.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "마지막 실행 뒤 주제를 비교할 사람이 모자라거나 비교하는 것이 없습니다",
     ),
     "drift": (
-        "topics of {since} people are {distance:.2f} from those of {before} in the last dataset: p {p_value:.2g}, at most "
-        "{level:.2g} is required",
+        "topics of {since} people are {distance:.2f} from those of {before} in the last dataset: p {p_value:.2g}, at "
+        "most {level:.2g} is required",
         "{since}명의 주제와 마지막 데이터셋 {before}명의 주제 사이 거리 {distance:.2f}: p {p_value:.2g}, {level:.2g} "
         "이하여야 합니다",
     ),

@@ -1,4 +1,4 @@
-"""When would it have run? Past arrivals replayed with a clock of their own through the schedule's own pure functions."""
+"""When would it have run? Past arrivals replayed with a clock of their own through the schedule's own functions."""
 
 from __future__ import annotations
 
