@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
+from loraloop.errors import DataError
 from loraloop.schedule.arrivals import StoreArrivals
 from loraloop.schedule.config import SchedulerConfig
 from loraloop.store.sql import SqlStore
@@ -41,7 +44,7 @@ def test_only_what_may_and_can_be_learnt_is_a_new_row(store: SqlStore) -> None:
 
 
 def test_a_row_counts_as_new_until_it_is_learnt_and_not_again(store: SqlStore) -> None:
-    """What came while the rows were chosen stays new; what was left out does not come back; a later mark is of one set."""
+    """What came while the rows were chosen stays new; what was left out does not come back."""
     store.conversations.add([said(1), said(2), said(3)])
     seen = store.arrivals.last_feedback()
     store.conversations.add([said(4)])  # after the rows were chosen, before the dataset is stored
@@ -68,7 +71,7 @@ def test_an_answer_approved_after_it_was_left_out_is_new(store: SqlStore) -> Non
 
 
 def test_corrections_and_judgements_count_from_the_mark_in_order(store: SqlStore) -> None:
-    """A correction and a thumb down say that an answer was bad; comments say nothing; those without consent teach nothing."""
+    """A correction says that an answer was bad, a comment says nothing, and without consent none teaches."""
     store.conversations.add([said(1), said(2, consent="unknown")])
     for kind in ("thumb_up", "thumb_up", "thumb_down", "comment"):
         store.conversations.add_feedback(f"cv-{1:016x}", Feedback(1, kind))  # type: ignore[arg-type]
@@ -85,10 +88,8 @@ def test_corrections_and_judgements_count_from_the_mark_in_order(store: SqlStore
 def test_mark_and_dataset_are_one_transaction(store: SqlStore, reopened: Callable[[], SqlStore]) -> None:
     """A dataset that is refused moves no mark; one that is stored again does; each bot has its own."""
     store.conversations.add([said(1), said(2, consent="unknown")])
-    try:
+    with pytest.raises(DataError):
         store.datasets.put(dataset(1, 2), 5)
-    except ValueError:
-        pass
     assert reopened().arrivals.mark("default") is None
     store.datasets.put(dataset(1, 1), 5)
     store.datasets.put(dataset(1, 1), 7)

@@ -15,8 +15,8 @@ def fall_evidence(before_up: int, before: int, since: Sequence[bool], *, alpha: 
     Approval before is taken at its lower confidence bound at ``alpha / 2``, less the ``fall`` that is tolerated: p0.
     For each judgement since, as the first after a fall, a likelihood ratio bets evenly on every rate under p0 against
     p0; the starts are weighed 1 / (k (k + 1)). While approval is p0 or more, that is a supermartingale which begins at
-    1, so it *ever* reaches ``2 / alpha`` with probability ``alpha / 2`` at most (Ville), however often one looks. Both together:
-    a false alarm between two runs has probability ``alpha`` at most.
+    1, so it *ever* reaches ``2 / alpha`` with probability ``alpha / 2`` at most (Ville), however often one looks. Both
+    together: a false alarm between two runs has probability ``alpha`` at most.
 
     **Source**: Ville 1939; Robbins and Siegmund 1974 (mixtures); Clopper and Pearson 1934 (the bound); the mixture over
     starts as in Shin, Ramdas and Rinaldo 2022, "E-detectors".

@@ -10,8 +10,45 @@ from loraloop.schedule.drift import level_of, look_number, topic_counts, topic_d
 from loraloop.schedule.facts import Drift, Facts
 from loraloop.testing.clock import START
 
-MEALS = ["오늘", "급식", "메뉴는", "뭐야", "김치", "볶음밥", "먹고", "싶어", "점심", "저녁", "간식", "맛있는", "반찬", "rice", "soup", "lunch", "dinner", "snack", "kitchen"]
-SCHOOL = ["수학", "숙제", "도와줘", "시험", "공부", "선생님", "학교", "방과후", "교실", "친구", "homework", "maths", "teacher", "exam", "school", "lesson"]
+MEALS = [
+    "오늘",
+    "급식",
+    "메뉴는",
+    "뭐야",
+    "김치",
+    "볶음밥",
+    "먹고",
+    "싶어",
+    "점심",
+    "저녁",
+    "간식",
+    "맛있는",
+    "반찬",
+    "rice",
+    "soup",
+    "lunch",
+    "dinner",
+    "snack",
+    "kitchen",
+]
+SCHOOL = [
+    "수학",
+    "숙제",
+    "도와줘",
+    "시험",
+    "공부",
+    "선생님",
+    "학교",
+    "방과후",
+    "교실",
+    "친구",
+    "homework",
+    "maths",
+    "teacher",
+    "exam",
+    "school",
+    "lesson",
+]
 
 
 def people(drawn: random.Random, topics: list[list[str]], count: int) -> list[dict[int, int]]:
