@@ -65,7 +65,7 @@ def explain_(context: typer.Context, as_json: AsJson = False) -> None:
     heads = ("used", "trigger", "fires", "observed", "needed", "changes", "why")
     session.table(rows, tuple(t(f"schedule.{head}") for head in heads))
     session.answer({
-        "fires": found.whole.fires, "reason": _reason(found.whole), "next_at": found.next_at,
+        "fires": found.whole.fires, "reason": _reason(found.whole), "next_at": found.next_at and found.next_at.isoformat(),
         "when": config.when or config.strategy, "looked_after": is_looked_after,
         "triggers": [_plain(one) | {"used": one.trigger in found.used} for one in found.triggers],
         "limits": [_plain(one) for one in found.limits], "asked": _plain(found.asked),
@@ -107,8 +107,11 @@ def simulate(
     wait_h = longest_wait(found, begin, end) / timedelta(hours=1)
     session.say(t("schedule.simulated", runs=len(runs), arrivals=len(arrivals), hours=f"{wait_h:.1f}"))
     session.answer({
-        "begin": begin, "end": end, "arrivals": len(arrivals), "runs": len(runs), "longest_wait_h": wait_h,
-        "decisions": [{key: value for key, value in one.items() if key != "korean"} for one in found],
+        "begin": begin.isoformat(), "end": end.isoformat(), "arrivals": len(arrivals), "runs": len(runs), "longest_wait_h": wait_h,
+        "decisions": [
+            {"at": one.at.isoformat(), "runs": one.runs, "reason": one.korean if korean() else one.reason,
+             "rows": one.rows, "corrections": one.corrections} for one in found
+        ],
     })  # fmt: skip
 
 
@@ -142,7 +145,8 @@ def _row(reading: Reading, used: bool, zone: str) -> tuple[str, ...]:
 
 def _plain(reading: Reading) -> dict[str, Any]:
     shown = ("trigger", "fires", "reason", "observed", "required", "unit", "changes_at")
-    return {key: reading[key] for key in shown} | {"reason": _reason(reading)}
+    changes_at = reading.changes_at.isoformat() if reading.changes_at else None
+    return {key: reading[key] for key in shown} | {"reason": _reason(reading), "changes_at": changes_at}
 
 
 def _local(moment: datetime | None, zone: str) -> str:

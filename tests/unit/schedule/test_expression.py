@@ -53,7 +53,8 @@ def test_not_binds_before_and_and_that_before_or() -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("rowz", "did you mean rows"), ("rows and", "missing at the end"), ("(rows", "not closed"), ("rows cron", "'cron'"),
+    [("rowz", "did you mean rows"), ("rows and", "missing at the end"), ("(rows", "not closed"),
+     ("rows cron", "'cron'"),
      ("rows; import os", "';'"), ("__import__('os')", "means nothing"), ("not " * 40 + "rows", "nested"),
      ("rows or " * 200 + "rows", "longer than")],
 )  # fmt: skip

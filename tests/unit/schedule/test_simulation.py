@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -50,14 +51,14 @@ def test_a_moment_at_which_the_rest_did_not_hold_is_gone() -> None:
 @settings(max_examples=20)
 @given(st.lists(st.floats(0, 700), max_size=60), st.sampled_from(["", "07:00-22:00"]), st.integers(0, 2))
 def test_no_simulated_run_comes_early_or_against_a_limit(hours: list[float], quiet: str, most: int) -> None:
-    """Rows are enough, spaced by the interval, outside quiet hours and no more a day than allowed; each is explained."""
+    """Rows are enough, spaced, outside quiet hours and no more a day than allowed; each is explained."""
     config = SchedulerConfig(min_samples_for_training=5, quiet_hours=quiet, max_runs_per_day=most)
     found = list(simulate(rows(*hours), config, begin=START, end=START + 720 * HOUR))
     began = [one for one in found if one.runs]
     for one in began:
         assert one.rows >= 5
         assert not quiet or not 7 <= one.at.hour < 22
-    assert all(later.at - earlier.at >= 6.5 * HOUR for earlier, later in zip(began, began[1:], strict=False))
+    assert all(later.at - earlier.at >= 6.5 * HOUR for earlier, later in pairwise(began))
     if most:
         days = [one.at.date() for one in began]
         assert all(days.count(day) <= most for day in days)
