@@ -65,7 +65,8 @@ def explain_(context: typer.Context, as_json: AsJson = False) -> None:
     heads = ("used", "trigger", "fires", "observed", "needed", "changes", "why")
     session.table(rows, tuple(t(f"schedule.{head}") for head in heads))
     session.answer({
-        "fires": found.whole.fires, "reason": _reason(found.whole), "next_at": found.next_at and found.next_at.isoformat(),
+        "fires": found.whole.fires, "reason": _reason(found.whole),
+        "next_at": found.next_at and found.next_at.isoformat(),
         "when": config.when or config.strategy, "looked_after": is_looked_after,
         "triggers": [_plain(one) | {"used": one.trigger in found.used} for one in found.triggers],
         "limits": [_plain(one) for one in found.limits], "asked": _plain(found.asked),
@@ -107,7 +108,8 @@ def simulate(
     wait_h = longest_wait(found, begin, end) / timedelta(hours=1)
     session.say(t("schedule.simulated", runs=len(runs), arrivals=len(arrivals), hours=f"{wait_h:.1f}"))
     session.answer({
-        "begin": begin.isoformat(), "end": end.isoformat(), "arrivals": len(arrivals), "runs": len(runs), "longest_wait_h": wait_h,
+        "begin": begin.isoformat(), "end": end.isoformat(), "arrivals": len(arrivals),
+        "runs": len(runs), "longest_wait_h": wait_h,
         "decisions": [
             {"at": one.at.isoformat(), "runs": one.runs, "reason": one.korean if korean() else one.reason,
              "rows": one.rows, "corrections": one.corrections} for one in found
