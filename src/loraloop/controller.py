@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from .errors import DataError, UnknownThing, WrongBase
 from .ports import ArtifactStore, Clock, Progress, StateStore, Store
 from .store.location import checked_name
-from .types import Adapter, Dataset, Decision, Record, Release, Repair, Report, Sample, Split
+from .types import Adapter, Dataset, Decision, Mark, Record, Release, Repair, Report, Sample, Split
 
 log = logging.getLogger(__name__)
 
@@ -107,13 +107,16 @@ class TurnResult(Record):
     release: Release | None
 
 
-def last_turn(state: StateStore, bot: str) -> tuple[int, datetime] | None:
-    """Return how many conversations there were when a bot's last whole turn began, and when it ended.
+def last_turn(state: StateStore, bot: str) -> tuple[int, datetime, Mark | None] | None:
+    """Return how many conversations there were when a bot's last whole turn began, when it ended, and its mark.
 
     The schedule counts on from there; what its own runs learn from, it remembers itself.
     """
     kept = state.read(_turn_key(bot))
-    return (int(kept["rows"]), datetime.fromisoformat(kept["at"])) if kept else None
+    if not kept:
+        return None
+    mark = Mark(**kept["mark"]) if kept.get("mark") else None
+    return int(kept["rows"]), datetime.fromisoformat(kept["at"]), mark
 
 
 def _turn_key(bot: str) -> str:
@@ -157,7 +160,9 @@ class Loop:
             report = self.evaluate(adapter, progress=progress)
             decision = self.gate(report, actor=actor)
             release = self.deploy(decision, adapter, actor=actor)
-            self._store.state.write(_turn_key(self._bot), {"rows": rows, "at": self._now().isoformat()})
+            mark = self._store.arrivals.mark(self._bot)
+            kept = {"rows": rows, "at": self._now().isoformat(), "mark": dict(mark) if mark else None}
+            self._store.state.write(_turn_key(self._bot), kept)
         return TurnResult(dataset, adapter, report, decision, release)
 
     def collect(self) -> Dataset:

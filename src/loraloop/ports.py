@@ -10,8 +10,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from .experiments import Arm, Experiment, Observation, Tally
-from .types import Adapter, Conversation, Dataset, Decision, Feedback, Person, Record, Release, Report
+from .experiment_store import ExperimentStore
+from .types import (
+    Adapter,
+    Arrived,
+    Conversation,
+    Dataset,
+    Decision,
+    Feedback,
+    Mark,
+    Person,
+    Record,
+    Release,
+    Report,
+)
 
 V = TypeVar("V", bound=Record)
 C_co = TypeVar("C_co", covariant=True)
@@ -119,6 +131,30 @@ class ValueStore(Protocol[V]):
         ...
 
 
+class DatasetStore(ValueStore[Dataset], Protocol):
+    """Keeps datasets, and the mark up to where each bot's last one has read."""
+
+    def put(self, value: Dataset, seen_feedback: int | None = None) -> Dataset:
+        """Store a dataset, and in the same transaction its mark where ``seen_feedback`` is given."""
+        ...
+
+
+class ArrivalStore(Protocol):
+    """Counts what came since a dataset, without reading it."""
+
+    def last_feedback(self) -> int:
+        """The number of the last word of feedback; asked before a dataset's rows are chosen."""
+        ...
+
+    def mark(self, bot: str) -> Mark | None: ...
+
+    def since(self, bot: str, mark: Mark | None) -> Arrived: ...
+
+    def people_since(self, bot: str, at: datetime) -> int:
+        """People (else sessions, else conversations) who said something after a time that may be learnt from."""
+        ...
+
+
 class ReleaseStore(Protocol):
     """Keeps releases and the live pointer of each bot."""
 
@@ -159,46 +195,6 @@ class EventStore(Protocol):
         ...
 
 
-class ExperimentStore(Protocol):
-    """Keeps experiments, who takes part, and what was seen of their answers."""
-
-    def start(self, experiment: Experiment, candidate: Release) -> Experiment:
-        """Store both, the candidate as a release that is not live, in one transaction.
-
-        Raises:
-            UsageError: an experiment of this bot is running already.
-        """
-        ...
-
-    def running(self, bot: str) -> Experiment | None: ...
-
-    def list(self, bot: str, limit: int = 100) -> list[Experiment]:
-        """Newest first."""
-        ...
-
-    def change(self, was: Experiment, now: Experiment, event: str, facts: Mapping[str, Any]) -> Experiment:
-        """Replace an experiment that is still as it ``was``, and tell it.
-
-        Raises:
-            StaleRelease: somebody else changed it first.
-        """
-        ...
-
-    def assign(self, experiment_id: str, user: str, arm: Arm, at: datetime) -> None:
-        """Write down that a user takes part, durably; a second time changes nothing."""
-        ...
-
-    def observe(self, experiment_id: str, seen: Sequence[Observation]) -> None:
-        """Add what was seen of assigned users; of others nothing is kept."""
-        ...
-
-    def tally(self, experiment_id: str, primary: str) -> Tally: ...
-
-    def forget(self, user: str) -> int:
-        """Remove a user from every experiment; return from how many."""
-        ...
-
-
 class Store(Protocol):
     """One database, seen as its parts."""
 
@@ -209,7 +205,7 @@ class Store(Protocol):
     def people(self) -> PeopleStore: ...
 
     @property
-    def datasets(self) -> ValueStore[Dataset]: ...
+    def datasets(self) -> DatasetStore: ...
 
     @property
     def adapters(self) -> ValueStore[Adapter]: ...
@@ -231,6 +227,9 @@ class Store(Protocol):
 
     @property
     def experiments(self) -> ExperimentStore: ...
+
+    @property
+    def arrivals(self) -> ArrivalStore: ...
 
     def bots(self) -> list[str]:
         """Every bot that has an adapter or a release, sorted."""

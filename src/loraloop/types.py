@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from .judgements import (
     Decision,
@@ -27,6 +27,20 @@ from .judgements import (
     Verdict,
 )
 from .record import Record, plain, utc
+from .talk import (
+    CONSENTS,
+    CONSENTS_TO_LEARN,
+    ROLES,
+    AgeGroup,
+    Consent,
+    Conversation,
+    Feedback,
+    Message,
+    Part,
+    Person,
+    Role,
+    message,
+)
 
 __all__ = [
     "CONSENTS",
@@ -34,6 +48,7 @@ __all__ = [
     "ROLES",
     "Adapter",
     "AgeGroup",
+    "Arrived",
     "Consent",
     "Conversation",
     "Dataset",
@@ -44,6 +59,7 @@ __all__ = [
     "ItemResult",
     "Judgement",
     "Looks",
+    "Mark",
     "Message",
     "Part",
     "Person",
@@ -66,118 +82,8 @@ __all__ = [
     "utc",
 ]
 
-Role = Literal["system", "user", "assistant", "tool"]
-Consent = Literal["granted", "public", "caller-asserted", "unknown", "withdrawn", "needs-guardian"]
-AgeGroup = Literal["unknown", "under_14", "14_or_over"]
 Split = Literal["train", "validation", "gate"]
 ReleaseStatus = Literal["on_trial", "confirmed", "reverted", "candidate", "withdrawn"]
-
-ROLES: tuple[str, ...] = get_args(Role)
-CONSENTS: tuple[str, ...] = get_args(Consent)
-CONSENTS_TO_LEARN: frozenset[str] = frozenset({"granted", "public", "caller-asserted"})
-"""The kinds of consent under which a conversation may be learnt from."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part(Record):
-    """One piece of a message; only ``kind == "text"`` is learnt from, others are kept and skipped with a reason."""
-
-    kind: str = "text"
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Message(Record):
-    """One message of a conversation.
-
-    Attributes:
-        role: who speaks.
-        content: its parts, in order.
-        approved_by: how a person vouched for an assistant message (``"review"``, ``"thumb"``, ``"correction"``,
-            ``"caller-asserted"``); ``None`` means nobody did, and then it is never a training target.
-    """
-
-    role: str
-    content: tuple[Part, ...]
-    approved_by: str | None = None
-
-    @property
-    def text(self) -> str:
-        """The text parts joined by newlines."""
-        return "\n".join(part.text for part in self.content if part.kind == "text")
-
-
-def message(role: str, text: str, approved_by: str | None = None) -> Message:
-    """Return a message of one text part."""
-    return Message(role=role, content=(Part(text=text),), approved_by=approved_by)
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback(Record):
-    """What a person said about one answer.
-
-    Attributes:
-        message_index: position of the judged assistant message in its conversation.
-        kind: ``"thumb_up"``, ``"thumb_down"``, ``"correction"`` or ``"comment"``.
-        text: the corrected answer or the comment, redacted; empty for thumbs.
-    """
-
-    message_index: int
-    kind: Literal["thumb_up", "thumb_down", "correction", "comment"]
-    text: str = ""
-    actor: str = ""
-    created_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation(Record):
-    """What was said, by whom, with which release, and whether it may be learnt from.
-
-    Attributes:
-        id: ``cv-`` and 16 hex digits of the digest of its bot, user, session, consent and messages.
-        user: a pseudonym, never a name; ``None`` for a public corpus.
-        source: where it came from (``"import:chatterbot"``, ``"chat"``, ``"collector"``).
-        release_id: the release that answered, if one of ours did.
-        quality_score: the collector's own judgement, 0..1; ``None`` where nobody judged.
-    """
-
-    id: str
-    bot: str
-    messages: tuple[Message, ...]
-    created_at: datetime
-    source: str
-    consent: str = "unknown"
-    user: str | None = None
-    session: str | None = None
-    release_id: str | None = None
-    quality_score: float | None = None
-    language: str | None = None
-    feedback: tuple[Feedback, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Person(Record):
-    """What holds for everything one person said, whatever each conversation states.
-
-    Attributes:
-        id: the pseudonym.
-        age_group: whether a guardian must consent. Source: Personal Information Protection Act of Korea, article 22-2
-            (under 14).
-        guardian_consent: whether a guardian did.
-        withdrawn_at: since when nothing they said may be learnt; ``None`` where consent was not withdrawn.
-    """
-
-    id: str
-    age_group: AgeGroup = "unknown"
-    guardian_consent: bool = False
-    withdrawn_at: datetime | None = None
-
-    @property
-    def refusal(self) -> Consent | None:
-        """The consent that stands in for a given one: ``"withdrawn"``, ``"needs-guardian"``, or ``None``: as given."""
-        if self.withdrawn_at is not None:
-            return "withdrawn"
-        return "needs-guardian" if self.age_group == "under_14" and not self.guardian_consent else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +114,34 @@ class Dataset(Record):
     def split(self, name: Split) -> tuple[DatasetRow, ...]:
         """The rows of one split, in order."""
         return tuple(row for row in self.rows if row.split == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark(Record):
+    """Up to where a dataset has read: what is neither in it nor left out by it is new.
+
+    Attributes:
+        dataset_id: its rows are learnt.
+        feedback: number of the last word of feedback that it could have seen.
+    """
+
+    dataset_id: str
+    feedback: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived(Record):
+    """What came since a mark: new rows and corrections, and judgements in order (true is a thumb up).
+
+    Attributes:
+        before_up, before: thumbs up, and all judgements, that came before it.
+    """
+
+    rows: int = 0
+    corrections: int = 0
+    before_up: int = 0
+    before: int = 0
+    since: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from .controller import Loop, Parts, last_turn
 from .errors import UnknownThing
 from .homes import SETTINGS_FILE, home_folder, init_home
 from .lm.bases import Base, find_base
+from .schedule.asking import Inbox
 from .settings import Settings, load_settings
 from .store.artifacts import LocalArtifacts
 from .store.ledger import Ledger
@@ -100,6 +101,11 @@ class Home:
         return TurnLock(self.folder, self.bot)
 
     @cached_property
+    def inbox(self) -> Inbox:
+        """Where other processes ask this bot's scheduler for runs."""
+        return Inbox(self.folder, self.bot)
+
+    @cached_property
     def base(self) -> Base:
         """The base model, ready on disk (a GGUF is converted once).
 
@@ -176,13 +182,15 @@ class Home:
     @cached_property
     def scheduler(self) -> LoRAScheduler:
         """The scheduler; its state lives in the store."""
+        from .schedule.arrivals import StoreArrivals
         from .schedule.scheduler import LoRAScheduler
 
         return LoRAScheduler(
             self.settings.schedule,
             state=self.store.state,
             key=f"scheduler:{self.bot}",
-            new_rows=lambda: self.store.conversations.count(self.bot),
+            arrivals=StoreArrivals(self.store, self.bot, self.secret),
+            inbox=self.inbox,
             last_turn=lambda: last_turn(self.store.state, self.bot),
             turning=self.turn_lock.held,
             owed=lambda: self.forgetting.owed(self.bot),
@@ -232,16 +240,9 @@ class Home:
 
         live = self.store.releases.live(self.bot) if subject == "live" else None
         return record_exchange(
-            self.store,
-            bot=self.bot,
-            messages=messages,
-            answer=answer,
-            release_id=live.id if live else None,
-            consent=consent,
-            session=f"{os.getpid()}-{self._opened_at}",
-            user=user,
-            secret=self.secret,
-        )
+            self.store, bot=self.bot, messages=messages, answer=answer, release_id=live.id if live else None,
+            consent=consent, session=f"{os.getpid()}-{self._opened_at}", user=user, secret=self.secret,
+        )  # fmt: skip
 
     @property
     def adapter_dir(self) -> Path:

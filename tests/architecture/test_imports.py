@@ -20,9 +20,9 @@ LEVELS = [
     {"controller", "forgetting", "lineage", "traces"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
-    {"ports", "text", "thresholds"},
+    {"experiment_store", "ports", "text", "thresholds"},
     {"types", "errors", "events", "experiments"},
-    {"judgements"},
+    {"judgements", "talk"},
     {"record"},
 ]
 """Each part may import from its own level, if it is no component, and from those below."""

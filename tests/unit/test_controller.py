@@ -13,7 +13,7 @@ from loraloop.store.sql import SqlStore, open_store
 from loraloop.store.turn_lock import TurnLock
 from loraloop.testing.clock import START, MovedClock
 from loraloop.testing.parts import CannedParts
-from loraloop.types import Conversation, message
+from loraloop.types import Conversation, Mark, message
 
 STEPS = ("collect", "train", "evaluate", "gate", "deploy")
 
@@ -140,7 +140,7 @@ def test_a_whole_turn_is_remembered_with_the_rows_it_began_with(
     canned.before = lambda step: add(store, 3) if step == "train" else None
     canned.verdict = "hold"
     loop_of(canned).turn()
-    assert last_turn(store.state, "default") == (2, canned.clock.now())
+    assert last_turn(store.state, "default") == (2, canned.clock.now(), Mark("ds-0000000000000002", 0))
     assert last_turn(store.state, "other") is None
 
 

@@ -69,15 +69,15 @@ def test_a_turn_by_hand_moves_what_the_schedule_counts_from(bare: Home) -> None:
     """After a turn by hand only conversations that came since are new, for a scheduler that runs and for the next."""
     add(bare, 0, 9)
     running = bare.scheduler
-    assert says(bare, "enough_rows").startswith("9 new rows")
+    assert says(bare, "rows").startswith("9 new rows")
     turned(bare).turn()
     assert running.explain()[0].fires is False
-    assert says(bare, "enough_rows").startswith("0 new rows")
+    assert says(bare, "rows").startswith("0 new rows")
     assert "0.0 h ago" in says(bare, "interval")
     add(bare, 100, 6)
-    assert says(bare, "enough_rows").startswith("6 new rows")
+    assert says(bare, "rows").startswith("6 new rows")
     with open_home(bare.folder) as again:
-        assert says(again, "enough_rows").startswith("6 new rows")
+        assert says(again, "rows").startswith("6 new rows")
         assert again.scheduler.get_scheduler_status()["statistics"]["total_training_runs"] == 0
 
 
@@ -87,4 +87,4 @@ def test_a_turn_of_one_bot_moves_nothing_of_another(bare: Home) -> None:
         add(other, 0, 7)
         add(bare, 50, 7)
         turned(bare).turn()
-        assert says(other, "enough_rows").startswith("7 new rows")
+        assert says(other, "rows").startswith("7 new rows")

@@ -1,9 +1,8 @@
-"""Commands that move the loop: turn, train, evaluate, deploy, confirm, rollback, cleanup, run, demo."""
+"""Commands that move the loop: turn, train, evaluate, deploy, confirm, rollback, cleanup, demo."""
 
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 
 from ..calibration import last_calibration
 from ..errors import DeployError, UsageError
-from ..turning import scheduled, turning
+from ..turning import turning
 from .messages import t
 from .options import Actor, Adapter, AsJson, Folder, Name, session_of
 from .telling import (
@@ -217,31 +216,6 @@ def cleanup(
     session.answer(done)
 
 
-def run(
-    context: typer.Context,
-    once: Annotated[bool, typer.Option("--once", help="Look once, turn if it is time, and end.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Turn the loop by itself whenever the schedule says so, until stopped."""
-    session = session_of(context, as_json)
-    with session.opened() as home:
-        scheduler = scheduled(home)
-        for reading in scheduler.explain():
-            session.note(f"{reading.trigger}: {reading.reason}")
-        if once:
-            outcome = scheduler.run_due()
-            session.say(outcome.reason if outcome else t("run.nothing"))
-            session.answer({"outcome": dict(outcome) if outcome else None, "status": scheduler.get_scheduler_status()})
-            return
-        session.note(t("run.started"))
-        scheduler.start_auto_training()
-        try:
-            while True:
-                time.sleep(1)
-        finally:
-            scheduler.stop_auto_training()
-
-
 def demo(
     context: typer.Context,
     base: Annotated[str, typer.Option("--base", help="smollm2 (English) or gemma (Korean).")] = "smollm2",
@@ -257,5 +231,5 @@ def demo(
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (turn, train, evaluate, deploy, confirm, rollback, cleanup, run, demo):
+    for command in (turn, train, evaluate, deploy, confirm, rollback, cleanup, demo):
         app.command()(command)

@@ -169,6 +169,7 @@ class LoRADataManager:
             NotEnoughData: no row is left to train on.
         """
         store, config, started = self._need_store(), self._config(), perf_counter()
+        seen_feedback = store.arrivals.last_feedback()
         selection = select(store.conversations.iterate(self._bot), config, self._secret)
         store.conversations.save_drops(self._bot, selection.drops)
         counts = Counter(selection.drops.values())
@@ -182,7 +183,8 @@ class LoRADataManager:
                 rows=selection.rows,
                 created_at=self._clock.now() if self._clock else datetime.now(UTC),
                 dropped=dict(counts),
-            )
+            ),
+            seen_feedback,
         )
         splits = Counter(row.split for row in dataset.rows)
         log.info(

@@ -23,6 +23,7 @@ class Job(Record):
         attempt: tries begun so far; written before a try begins, so that a run which kills its process is not tried
             for ever.
         not_before: earliest start, for a retry.
+        request: id of what asked for it from another process; empty where none did.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Job(Record):
     reason: str = ""
     attempt: int = 0
     not_before: datetime | None = None
+    request: str = ""
 
 
 def job_from(data: Mapping[str, Any]) -> Job:
@@ -38,8 +40,11 @@ def job_from(data: Mapping[str, Any]) -> Job:
     return Job(**{**data, "not_before": utc(data.get("not_before"))})
 
 
-def due(jobs: Sequence[Job], now: datetime) -> Job | None:
+def due(jobs: Sequence[Job], now: datetime, *, automatic: bool = True) -> Job | None:
     """Return the job to run now: manual ones first, then in the order of asking; ``None`` when none is due.
+
+    Args:
+        automatic: whether those that nobody asked for may be tried now.
 
     Example:
         >>> from datetime import UTC
@@ -47,7 +52,11 @@ def due(jobs: Sequence[Job], now: datetime) -> Job | None:
         >>> due([Job(1, "a", "automatic"), Job(2, "b", "manual")], now).name
         'b'
     """
-    ready = [job for job in jobs if job.not_before is None or job.not_before <= now]
+    ready = [
+        job
+        for job in jobs
+        if (job.not_before is None or job.not_before <= now) and (automatic or job.cause == "manual")
+    ]
     return min(ready, key=lambda job: (job.cause != "manual", job.number), default=None)
 
 

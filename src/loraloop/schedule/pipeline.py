@@ -27,6 +27,11 @@ class Callbacks:
     evaluator: Callback | None = None
     deployment_manager: Callback | None = None
 
+    def over(self, *given: Callback | None) -> Callbacks:
+        """Return these with the given ones, in order, in the place of those that are not ``None``."""
+        had = (self.data_collector, self.trainer, self.evaluator, self.deployment_manager)
+        return Callbacks(*(new or old for new, old in zip(given, had, strict=True)))
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Record):

@@ -13,6 +13,7 @@ from ..errors import StoreTooNew
 from ..ports import Clock
 from ..types import Decision, Report
 from . import tables
+from .arrivals import Arrivals
 from .conversations import Conversations
 from .database import Database
 from .erasure import Eraser
@@ -30,8 +31,8 @@ class SqlStore:
     """The store port over SQLite or PostgreSQL. Open it with ``open_store``.
 
     Attributes:
-        conversations, people, datasets, adapters, reports, decisions, releases, state, events, experiments: see
-            ``ports.Store``.
+        conversations, people, datasets, adapters, reports, decisions, releases, state, events, experiments,
+            arrivals: see ``ports.Store``.
         tombstones, eraser, erasures: what was forgotten, and how.
     """
 
@@ -57,6 +58,7 @@ class SqlStore:
         self.releases = Releases(database, events)
         self.state = State(database)
         self.experiments = Experiments(database, events)
+        self.arrivals = Arrivals(database)
 
     def bots(self) -> list[str]:
         """Return every bot that has an adapter or a release, sorted."""

@@ -11,8 +11,9 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from ..errors import ArtifactError, DataError, StaleRelease, UnknownThing
-from ..types import CONSENTS_TO_LEARN, Adapter, Dataset, DatasetRow, Record, Release
+from ..types import CONSENTS_TO_LEARN, Adapter, Dataset, DatasetRow, Mark, Record, Release
 from . import codec, tables
+from .arrivals import write_mark
 from .database import Database
 from .erasures import refused
 from .events import Events
@@ -40,15 +41,7 @@ class Values(Generic[V]):
     def put(self, value: V) -> V:
         """Store a value; storing the same id again changes nothing and gives back the one stored first."""
         with self._database.write() as connection:
-            found = self._find(connection, value["id"])
-            if found is not None:
-                return found
-            row = {"kind": self._kind.__name__, "id": value["id"], "bot": value["bot"]}
-            created_at = codec.stamp(value.created_at)  # type: ignore[attr-defined]
-            self._insert(connection, value, {**row, "created_at": created_at})
-            actor = value.get("actor") or "loop"
-            self._events.within(connection, value["bot"], self._event, actor, self._facts(value))
-        return value
+            return self._put_within(connection, value)
 
     def get(self, value_id: str) -> V | None:
         """Return the value of an id."""
@@ -67,6 +60,17 @@ class Values(Generic[V]):
             ids = connection.execute(query).scalars().all()
             found = [self._find(connection, value_id) for value_id in ids]
         return [value for value in found if value is not None]
+
+    def _put_within(self, connection: sa.Connection, value: V) -> V:
+        found = self._find(connection, value["id"])
+        if found is not None:
+            return found
+        row = {"kind": self._kind.__name__, "id": value["id"], "bot": value["bot"]}
+        created_at = codec.stamp(value.created_at)  # type: ignore[attr-defined]
+        self._insert(connection, value, {**row, "created_at": created_at})
+        actor = value.get("actor") or "loop"
+        self._events.within(connection, value["bot"], self._event, actor, self._facts(value))
+        return value
 
     def _insert(self, connection: sa.Connection, value: V, row: dict[str, Any]) -> None:
         connection.execute(sa.insert(_R), {**row, "body": codec.encode(value)})
@@ -99,6 +103,18 @@ class Datasets(Values[Dataset]):
 
     def __init__(self, database: Database, events: Events) -> None:
         super().__init__(database, events, Dataset, "DatasetBuilt", lambda d: {"dataset_id": d.id, "rows": len(d.rows)})
+
+    def put(self, value: Dataset, seen_feedback: int | None = None) -> Dataset:
+        """Store a dataset and, in the same transaction, up to where it has read.
+
+        Args:
+            seen_feedback: number of the last word of feedback before its rows were chosen; ``None`` moves no mark.
+        """
+        with self._database.write() as connection:
+            stored = self._put_within(connection, value)
+            if seen_feedback is not None:
+                write_mark(connection, value.bot, Mark(value.id, seen_feedback))
+        return stored
 
     def _insert(self, connection: sa.Connection, value: Dataset, row: dict[str, Any]) -> None:
         self._refuse_unconsented(connection, value)

@@ -11,7 +11,7 @@ from typing import Any
 from ..controller import Parts
 from ..ports import Store
 from ..store.artifacts import LocalArtifacts
-from ..types import Adapter, Dataset, Decision, Release, Report, Sample, SubjectScore
+from ..types import CONSENTS_TO_LEARN, Adapter, Dataset, DatasetRow, Decision, Release, Report, Sample, SubjectScore
 from .adapter_files import plain_adapter
 from .clock import MovedClock
 
@@ -52,11 +52,16 @@ class CannedParts:
         )  # fmt: skip
 
     def build_dataset(self) -> Dataset:
-        """A dataset without rows, another one whenever there are more conversations."""
+        """A dataset of the second message of each conversation; another one whenever there are more conversations."""
         self._step("collect")
-        return self.store.datasets.put(
-            Dataset(f"ds-{self.store.conversations.count(self.bot):016x}", self.bot, (), self.clock.now(), {})
+        seen = self.store.arrivals.last_feedback()
+        rows = tuple(
+            DatasetRow(one.id, 1, "train", f"{number:064x}")
+            for number, one in enumerate(self.store.conversations.iterate(self.bot))
+            if one.consent in CONSENTS_TO_LEARN
         )
+        made = Dataset(f"ds-{self.store.conversations.count(self.bot):016x}", self.bot, rows, self.clock.now(), {})
+        return self.store.datasets.put(made, seen)
 
     def samples(self, dataset: Dataset, template: Any, split: str, max_length: int) -> list[Sample]:
         """None."""

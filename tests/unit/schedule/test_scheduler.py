@@ -25,7 +25,7 @@ class World:
         self.config = SchedulerConfig(**config)
         self.trained: list[tuple[str, datetime]] = []
         self.ends: list[Any] = []
-        self.turn: tuple[int, datetime] | None = None
+        self.turn: tuple[int, datetime, None] | None = None
         self.takes_hours = 0.0
         self.turning: Any = None
 
@@ -195,7 +195,7 @@ def test_manual_runs_go_first_and_ask_for_one_row_only(world: World) -> None:
 def test_a_turn_by_hand_counts_as_a_run(world: World) -> None:
     """Its rows are seen, the interval begins at its end, and the number of this scheduler's runs stays."""
     scheduler = world.scheduler()
-    world.turn = (60, START + timedelta(hours=1))
+    world.turn = (60, START + timedelta(hours=1), None)
     world.clock.move(hours=2)
     world.rows = 130
     assert scheduler.run_due() is None
@@ -261,7 +261,7 @@ def test_every_trigger_says_what_it_sees(world: World) -> None:
     """Explaining tells the whole, each part it was made of, and the manual trigger last; it starts nothing."""
     readings = world.scheduler().explain()
     assert [reading.trigger for reading in readings] == [
-        "all", "enabled", "not busy", "busy", "all", "interval", "enough_rows", "manual",
+        "all", "enabled", "not busy", "busy", "all", "interval", "rows", "manual",
     ]  # fmt: skip
     assert readings[0].fires
     assert world.trained == []
@@ -303,7 +303,7 @@ def test_whatever_happens_runs_are_counted_spaced_and_have_enough_rows(steps: li
         elif step == "rows":
             world.rows = max(0, world.rows + value)
         elif step == "turn":
-            world.turn = (world.rows, world.clock.now())
+            world.turn = (world.rows, world.clock.now(), None)
             ended.append(world.clock.now())
         elif step == "restart":
             scheduler = world.scheduler()

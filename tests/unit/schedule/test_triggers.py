@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from loraloop.schedule import triggers
 from loraloop.schedule.config import SchedulerConfig
-from loraloop.schedule.triggers import Facts, Reading, all_of, any_of, automatic, count_matters, next_time, not_
+from loraloop.schedule.facts import Facts, Reading
+from loraloop.schedule.limits import automatic, matters
+from loraloop.schedule.triggers import DEAR, all_of, any_of, next_time, not_
 from loraloop.testing.clock import START
 
 HOURS = st.sampled_from([0.0, 0.5, 1.0, 1.5, 5.0, 5.9, 6.0, 6.1, 100.0])
@@ -36,16 +38,19 @@ def ended(hours: float) -> Facts:
     return Facts(START, last_run_at=START - timedelta(hours=hours))
 
 
-@pytest.mark.parametrize(("hours", "fires"), [(0, False), (5.99, False), (6, True), (6.01, True), (-1, True)])
+@pytest.mark.parametrize(
+    ("hours", "fires"), [(0, False), (5.99, False), (6, True), (6.01, True), (-1, False), (-6.01, True)]
+)
 def test_the_interval_counts_from_the_end_of_the_last_run(hours: float, fires: bool) -> None:
-    """It fires from the very hour on, and also when the last run lies in the future, for a clock may be set back."""
+    """It fires from the very hour on; where the clock was set back it waits that out, unless it was wrong by far."""
     assert triggers.interval(ended(hours), SchedulerConfig()).fires is fires
 
 
 def test_before_the_first_run_there_is_nothing_to_wait_for() -> None:
     """Interval and pause fire at once."""
     for trigger in (triggers.interval, triggers.rested):
-        assert trigger(Facts(START), SchedulerConfig()) == Reading(trigger.__name__, True, "there was no run yet")
+        found = trigger(Facts(START), SchedulerConfig())
+        assert (found.trigger, found.fires, found.reason) == (trigger.__name__, True, "there was no run yet")
 
 
 def test_a_pause_is_another_span_than_the_interval() -> None:
@@ -66,11 +71,13 @@ def test_rows_must_be_counted_to_be_enough(rows: int | None, fires: bool) -> Non
 def test_a_run_under_way_or_waiting_is_named() -> None:
     """Busy says which adapter it is about; so does the manual trigger of those asked for."""
     config = SchedulerConfig()
-    assert triggers.busy(Facts(START), config) == Reading("busy", False, "no run is under way")
+    assert (triggers.busy(Facts(START), config).fires, triggers.manual(Facts(START), config).fires) == (False, False)
+    assert triggers.busy(Facts(START), config).reason == "no run is under way"
     assert triggers.busy(Facts(START, retrying="b"), config).reason == "b waits to be tried again"
     assert triggers.busy(Facts(START, running="a", retrying="b"), config).reason == "a is being trained"
-    assert triggers.manual(Facts(START), config) == Reading("manual", False, "nobody asked")
-    assert triggers.manual(Facts(START, asked=("x", "y")), config) == Reading("manual", True, "asked for x, y")
+    assert triggers.manual(Facts(START), config).reason == "nobody asked"
+    asked = triggers.manual(Facts(START, asked=("x", "y")), config)
+    assert (asked.fires, asked.reason) == (True, "asked for x, y")
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=5))
@@ -113,7 +120,7 @@ def test_rows_are_left_uncounted_only_where_no_count_changes_anything(
 ) -> None:
     """Counting may be dear; where it is left out, the answer is the same as with any count."""
     counted = replace(facts, rows=rows)
-    looked_at = counted if count_matters(facts, config) else replace(facts, rows=None)
+    looked_at = counted if matters(facts, config, DEAR) else replace(facts, rows=None)
     assert automatic(looked_at, config).fires is automatic(counted, config).fires
 
 

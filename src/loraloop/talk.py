@@ -1,0 +1,120 @@
+"""Values about talk: who said what, under which consent, and what people thought of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, get_args
+
+from .record import Record
+
+Role = Literal["system", "user", "assistant", "tool"]
+Consent = Literal["granted", "public", "caller-asserted", "unknown", "withdrawn", "needs-guardian"]
+AgeGroup = Literal["unknown", "under_14", "14_or_over"]
+
+ROLES: tuple[str, ...] = get_args(Role)
+CONSENTS: tuple[str, ...] = get_args(Consent)
+CONSENTS_TO_LEARN: frozenset[str] = frozenset({"granted", "public", "caller-asserted"})
+"""The kinds of consent under which a conversation may be learnt from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Record):
+    """One piece of a message; only ``kind == "text"`` is learnt from, others are kept and skipped with a reason."""
+
+    kind: str = "text"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message(Record):
+    """One message of a conversation.
+
+    Attributes:
+        role: who speaks.
+        content: its parts, in order.
+        approved_by: how a person vouched for an assistant message (``"review"``, ``"thumb"``, ``"correction"``,
+            ``"caller-asserted"``); ``None`` means nobody did, and then it is never a training target.
+    """
+
+    role: str
+    content: tuple[Part, ...]
+    approved_by: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text parts joined by newlines."""
+        return "\n".join(part.text for part in self.content if part.kind == "text")
+
+
+def message(role: str, text: str, approved_by: str | None = None) -> Message:
+    """Return a message of one text part."""
+    return Message(role=role, content=(Part(text=text),), approved_by=approved_by)
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback(Record):
+    """What a person said about one answer.
+
+    Attributes:
+        message_index: position of the judged assistant message in its conversation.
+        kind: ``"thumb_up"``, ``"thumb_down"``, ``"correction"`` or ``"comment"``.
+        text: the corrected answer or the comment, redacted; empty for thumbs.
+    """
+
+    message_index: int
+    kind: Literal["thumb_up", "thumb_down", "correction", "comment"]
+    text: str = ""
+    actor: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation(Record):
+    """What was said, by whom, with which release, and whether it may be learnt from.
+
+    Attributes:
+        id: ``cv-`` and 16 hex digits of the digest of its bot, user, session, consent and messages.
+        user: a pseudonym, never a name; ``None`` for a public corpus.
+        source: where it came from (``"import:chatterbot"``, ``"chat"``, ``"collector"``).
+        release_id: the release that answered, if one of ours did.
+        quality_score: the collector's own judgement, 0..1; ``None`` where nobody judged.
+    """
+
+    id: str
+    bot: str
+    messages: tuple[Message, ...]
+    created_at: datetime
+    source: str
+    consent: str = "unknown"
+    user: str | None = None
+    session: str | None = None
+    release_id: str | None = None
+    quality_score: float | None = None
+    language: str | None = None
+    feedback: tuple[Feedback, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Person(Record):
+    """What holds for everything one person said, whatever each conversation states.
+
+    Attributes:
+        id: the pseudonym.
+        age_group: whether a guardian must consent. Source: Personal Information Protection Act of Korea, article 22-2
+            (under 14).
+        guardian_consent: whether a guardian did.
+        withdrawn_at: since when nothing they said may be learnt; ``None`` where consent was not withdrawn.
+    """
+
+    id: str
+    age_group: AgeGroup = "unknown"
+    guardian_consent: bool = False
+    withdrawn_at: datetime | None = None
+
+    @property
+    def refusal(self) -> Consent | None:
+        """The consent that stands in for a given one: ``"withdrawn"``, ``"needs-guardian"``, or ``None``: as given."""
+        if self.withdrawn_at is not None:
+            return "withdrawn"
+        return "needs-guardian" if self.age_group == "under_14" and not self.guardian_consent else None
