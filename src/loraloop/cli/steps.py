@@ -92,7 +92,7 @@ def evaluate(
 
 
 def _task_scores(home: Any, adapter: TrainedAdapter, folder: Path, progress: Progress) -> list[TaskScore]:
-    from ..evaluate.asking import Subject
+    from ..evaluate.questions import Subject
     from ..evaluate.harness import run_tasks
 
     live = home.loop.live_adapter()

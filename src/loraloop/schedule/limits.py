@@ -78,10 +78,10 @@ def machine_free(facts: Facts, config: SchedulerConfig) -> Reading:
     """
     seen = facts.machine
     parts = (
-        _at_most("load", seen and seen.load_per_core, config.max_load_per_core or None),
-        _at_least("memory", seen and seen.free_memory_mb, config.min_free_memory_mb or None),
-        _at_least("gpu_memory", seen and seen.free_gpu_memory_mb, config.min_free_gpu_memory_mb or None),
-        _at_most("requests", seen and seen.requests, config.max_requests_in_flight),
+        _at_most("load", seen.load_per_core if seen is not None else None, config.max_load_per_core or None),
+        _at_least("memory", seen.free_memory_mb if seen is not None else None, config.min_free_memory_mb or None),
+        _at_least("gpu_memory", seen.free_gpu_memory_mb if seen is not None else None, config.min_free_gpu_memory_mb or None),
+        _at_most("requests", seen.requests if seen is not None else None, config.max_requests_in_flight),
     )
     return all_of(*(_said(part) for part in parts if part is not None))(facts, config)
 

@@ -55,9 +55,8 @@ class LoRAScheduler:
         inbox: where other processes ask for runs.
         last_turn: when the loop was last turned without this scheduler, the rows there were, its dataset's mark.
         turning: held around each run, so that nothing else turns the loop meanwhile.
-        owed: why the live adapter must be replaced soon, in words; ``None`` where it need not.
-        clock: tells the time; ``None`` for the system's.
-        steady: tells the time by a clock that cannot be set; ``None`` for the system's, unless ``clock`` is handed in.
+        owed: why the live adapter must be replaced soon, in words. clock: tells the time; ``None`` for the system's.
+        steady: tells the time by a clock that cannot be set; ``None`` for the system's, unless ``clock`` is given.
 
     Attributes:
         last_training_time: when the last good run ended; aware UTC. A naive time set by a caller is local time.
