@@ -20,6 +20,7 @@ from .deploy.config import DeploymentConfig
 from .errors import SettingsError
 from .evaluate.config import EvaluationConfig, GateConfig
 from .schedule.config import SchedulerConfig
+from .serve.engine_config import EngineConfig
 from .settings_sources import Given, from_text, gather, nested
 from .train.config import LoRATrainingConfig
 
@@ -85,6 +86,8 @@ class Settings(BaseModel):
     """How adapters go live, and what is kept."""
     schedule: SchedulerConfig = SchedulerConfig()
     """When the loop turns."""
+    engine: EngineConfig = EngineConfig()
+    """What runs the model for users."""
 
 
 @dataclass(frozen=True, slots=True)

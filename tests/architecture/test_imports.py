@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = [
     {"cli", "testing", "__main__"},
     {"calibration", "health", "turning"},
-    {"wiring"},
+    {"engines", "wiring"},
     {"settings", "settings_sources"},
     {"controller"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},

@@ -186,9 +186,7 @@ class _Rule(NamedTuple):
     softcap: float | None
 
 
-def _attend(
-    plan: Plan, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rule: _Rule
-) -> list[torch.Tensor]:
+def _attend(plan: Plan, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rule: _Rule) -> list[torch.Tensor]:
     """Attention of the tokens of one plan: (B, H, E) of its decoding rows, (P, H, E) of each span."""
     keys, values = plan.pool.layer(rule.layer, key, value)
     heads, rows = key.shape[1], len(plan.lengths)

@@ -21,7 +21,8 @@ from .swap import LASTING, Swap
 log = logging.getLogger(__name__)
 
 _CHECK_S = 2.0
-_RETRY_S = 1.0
+_RETRY_S = 0.5
+_REFUSALS = 3
 _ACTOR = "gateway"
 
 
@@ -110,6 +111,7 @@ class Watch:
         return live
 
     async def _bring(self, release: Release | None) -> None:
+        refusals = 0
         while True:
             try:
                 route = await self._swap.serve(release)
@@ -120,7 +122,9 @@ class Watch:
                 await self._refuse(release, str(error))
                 return
             except LoraloopError as error:
-                if (await self._engine.health()).ready:
+                # an engine that was away may be back before it is asked how it is
+                refusals += (await self._engine.health()).ready
+                if refusals >= _REFUSALS:
                     await self._refuse(release, str(error))
                     return
                 log.warning("release %s waits for the engine: %s", release.id if release else "base", error)

@@ -151,8 +151,11 @@ def test_a_request_keeps_the_version_it_began_with_and_that_is_unloaded_only_the
 
 
 @pytest.mark.parametrize("fault_of", ["lying", "refusing"])
-def test_a_release_that_cannot_be_proven_never_answers(tmp_path: Path, fault_of: str) -> None:
+def test_a_release_that_cannot_be_proven_never_answers(
+    tmp_path: Path, fault_of: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An engine that says success and serves the base, or refuses: the old release stays, and the database says so."""
+    monkeypatch.setattr("loraloop.serve.watch._RETRY_S", 0.02)
 
     async def scenario() -> None:
         gateway = Gateway(tmp_path)
