@@ -1,4 +1,4 @@
-"""Embedded throughput: sixteen at once beside one at a time, and a 90/10 split of two adapters beside PEFT's adapter_names."""
+"""Embedded throughput: sixteen at once beside one at a time; two adapters, split 90/10, beside PEFT's adapter_names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from recording import record
 TOGETHER = 16
 QUESTIONS = (
     "What is a good name for a cat?", "How do I boil an egg?", "Tell me about the moon.", "Why is the sky blue?",
-    "What should I eat for lunch?", "Can you tell me a joke?", "How far away is the sun?", "What is your favourite book?",
+    "What should I eat for lunch?", "Can you tell me a joke?", "How far away is the sun?", "Which book do you like?",
 )  # fmt: skip
 
 

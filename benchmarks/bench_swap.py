@@ -1,4 +1,4 @@
-"""Swaps under constant load: no answer failed or mixed, the decode loop's stall beside PEFT's, and how fast a rollback is."""
+"""Swaps under constant load: no answer failed or mixed, the stall beside PEFT's, and how fast a rollback is."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ def publish(home: Home, adapters: list[Path]) -> list[Adapter]:
 
 
 def release_of(home: Home, adapter: Adapter, number: int) -> Release:
-    """A release that is served without the database's pointer, so that 200 swaps do not copy 200 production folders."""
-    return Release(f"rl-bench-{number}", home.bot, number + 1, adapter.id, adapter.name, adapter.base_id, "force", "bench",
-                   datetime.now(UTC), serving=home.serving())  # fmt: skip
+    """A release served without the database's pointer, so that 200 swaps do not copy 200 production folders."""
+    return Release(f"rl-bench-{number}", home.bot, number + 1, adapter.id, adapter.name, adapter.base_id, "force",
+                   "bench", datetime.now(UTC), serving=home.serving())  # fmt: skip
 
 
 async def swaps(serving: Serving, home: Home, stored: list[Adapter], chosen: argparse.Namespace) -> dict[str, Any]:
@@ -131,7 +131,7 @@ async def swaps(serving: Serving, home: Home, stored: list[Adapter], chosen: arg
 
 
 def judged(version: str, question: int, text: str, alone: dict[tuple[str, int], str]) -> str:
-    """``own`` where a version's answer is its own, ``mixed`` where part of it is another's, else ``other`` (rounding)."""
+    """``own`` where an answer is its version's, ``mixed`` where part of it is another's, else ``other`` (rounding)."""
     digest = version.split("-")[1]
     if text == alone[digest, question]:
         return "own"
@@ -152,7 +152,7 @@ async def loads(serving: Serving, adapters: list[Path], times: int) -> dict[str,
 
 
 async def rollbacks(serving: Serving, home: Home, stored: list[Adapter], chosen: argparse.Namespace) -> dict[str, Any]:
-    """From ``loraloop rollback`` (a process of its own) to the last answer begun on the withdrawn release, in seconds."""
+    """Seconds from ``loraloop rollback``, another process, to the last answer begun on the withdrawn release."""
     spent, commands = [], []
     await serving.watch.start()
     for number in range(chosen.rollbacks):
@@ -251,8 +251,8 @@ def main() -> None:
         with open_home(Path(folder) / "home") as home:
             adapters = make_adapters(home.base.folder, Path(folder), ADAPTERS)
             found = asyncio.run(measure(home, adapters, chosen))
-            spec = {"base": str(home.base.folder), "adapters": list(map(str, adapters)), "dtype": found["engine"]["dtype"],
-                    "threads": found["engine"]["threads"], "times": chosen.times}  # fmt: skip
+            spec = {"base": str(home.base.folder), "adapters": list(map(str, adapters)), "times": chosen.times,
+                    **found["engine"]}  # fmt: skip
             out = subprocess.run([sys.executable, __file__, "--peft", json.dumps(spec)], capture_output=True, text=True,
                                  check=True)  # fmt: skip
             found["peft"] = json.loads(out.stdout.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""What a gateway of a home is made of below its HTTP: the engine, the routes, the swap, and the watch over the pointer."""
+"""What a gateway of a home is made of below its HTTP: the engine, the routes, the swap, the watch over the pointer."""
 
 from __future__ import annotations
 

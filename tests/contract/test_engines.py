@@ -1,4 +1,4 @@
-"""Every engine keeps the same promises: versions side by side, told apart, never mixed, never reused, let go in the end."""
+"""Every engine keeps the same promises: versions side by side, told apart, never mixed, never reused, let go."""
 
 import asyncio
 import time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -128,7 +129,7 @@ class Lane:
             places.append(writers - 1)
         if len(self.rows) - 1 > places[-1]:
             places.append(len(self.rows) - 1)
-        for target, source in zip(places, places[1:], strict=False):
+        for target, source in itertools.pairwise(places):
             self._pool.move(source, target, self.rows[source].stored)
             self.rows[target] = self.rows[source]
         self.rows.pop()

@@ -1,4 +1,4 @@
-"""The proof's other side: python -m loraloop.lm.proof_child, what an adapter's files give, computed apart from the engine."""
+"""What an adapter's files give, computed apart from the engine: python -m loraloop.lm.proof_child."""
 
 from __future__ import annotations
 

@@ -29,17 +29,23 @@ _ACTOR = "gateway"
 class Releasing(Protocol):
     """What the watch asks of the deployment manager; every call goes to the database."""
 
-    def confirm(self, release_id: str | None = None, actor: str = "operator") -> Release: ...
+    def confirm(self, release_id: str | None = None, actor: str = "operator") -> Release:
+        """End a release's trial: it stays."""
+        ...
 
-    def rollback_adapter(self, target_adapter: str | None = None, *, actor: str = "operator") -> dict[str, Any]: ...
+    def rollback_adapter(self, target_adapter: str | None = None, *, actor: str = "operator") -> dict[str, Any]:
+        """Go back to an earlier release; ``success`` says whether, ``error`` why not."""
+        ...
 
-    def recover(self) -> list[str]: ...
+    def recover(self) -> list[str]:
+        """Take back a trial whose deadline has passed."""
+        ...
 
 
 class Watch:
     """Keeps what is served equal to what the database says is live.
 
-    * The pointer moved: the release is loaded, proven and routed to; a newer move overtakes one that is still under way.
+    * The pointer moved: the release is loaded, proven and routed to; a newer move overtakes one under way.
     * It cannot serve: an event says why, and the pointer goes back to what serves.
     * On trial: confirmed once it has answered without engine errors for a while, reverted at its deadline.
     * The engine lost its versions: they are loaded and proven anew.

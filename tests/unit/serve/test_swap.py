@@ -323,7 +323,7 @@ def test_an_overdue_trial_is_taken_back_while_the_gateway_runs(tmp_path: Path, m
 
 
 def test_a_candidate_stands_beside_the_live_release_and_arms_choose_between_them(tmp_path: Path) -> None:
-    """Who asks for live is given to the arm they belong to; the alias candidate and its id are served until withdrawn."""
+    """Who asks for live goes to their arm; the alias candidate is served until it is withdrawn."""
 
     async def scenario() -> None:
         gateway = Gateway(tmp_path)
