@@ -54,7 +54,7 @@ async def run_ours(base: Path, adapters: Sequence[Path], count: int, tokens: int
     from loraloop.serve.embedded import EmbeddedEngine
     from loraloop.serve.engine import Ask
 
-    engine = EmbeddedEngine(base)
+    engine = EmbeddedEngine(base, log_path=base.parent / "engine.log")
     await engine.start()
     try:
         for number, adapter in enumerate(adapters):

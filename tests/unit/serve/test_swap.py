@@ -267,7 +267,8 @@ def test_an_engine_that_is_away_is_waited_for(tmp_path: Path, monkeypatch: pytes
             await asyncio.sleep(0.1)
             assert gateway.router.live.version == name_of(first)
             gateway.engine.away = False
-            await gateway.serves(name_of(second))
+            # a name that the engine may have heard of is not tried again
+            await gateway.soon(lambda: gateway.router.live.version.startswith(f"{name_of(second)}-"))
             assert gateway.events("ReleaseFailed") == []
 
     run(scenario())
