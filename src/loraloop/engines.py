@@ -90,7 +90,7 @@ def expectations(home: Home, engine: Engine) -> Expect:
         facts: Mapping[str, Any] = getattr(engine, "facts", {})
         dtype = str(facts.get("dtype", "auto"))
         key = f"proof:{PROBES_ID}:{home.base.id}:{dtype}:{adapter.digest}"
-        found = await asyncio.to_thread(home.store.state.read, key)
+        found: Any = await asyncio.to_thread(home.store.state.read, key)
         if found is None:
             found = await asyncio.to_thread(_computed, home, files, dtype)
             await asyncio.to_thread(home.store.state.write, key, found)
