@@ -80,10 +80,8 @@ class _Walk:
             return down
         adapter_id = self.releases.get(answered_by)
         up = self.of("conversation", thing, {adapter_id} if adapter_id else set(), {answered_by}, answers=False)
-        return Lineage(
-            thing, "conversation", up.taught_by, *(tuple(sorted({*getattr(up, name), *getattr(down, name)}))
-                                                   for name in ("datasets", "adapters", "releases")), down.answers,
-        )  # fmt: skip
+        between = {name: tuple(sorted({*up[name], *down[name]})) for name in ("datasets", "adapters", "releases")}
+        return Lineage(thing, "conversation", up.taught_by, answers=down.answers, **between)
 
     def of(self, kind: str, thing: str, adapters: set[str], releases: set[str], datasets: set[str] | None = None,
            *, rows: bool = True, answers: bool = True) -> Lineage:  # fmt: skip

@@ -20,6 +20,7 @@ from .deploy.config import DeploymentConfig, ExperimentConfig
 from .errors import SettingsError
 from .evaluate.config import EvaluationConfig, GateConfig
 from .schedule.config import SchedulerConfig
+from .serve.engine_config import EngineConfig
 from .settings_sources import Given, from_text, gather, nested
 from .store.privacy import PrivacyConfig
 from .train.config import LoRATrainingConfig
@@ -90,6 +91,8 @@ class Settings(BaseModel):
     """When the loop turns."""
     privacy: PrivacyConfig = PrivacyConfig()
     """How long talk is kept, and how it is forgotten."""
+    engine: EngineConfig = EngineConfig()
+    """What runs the model for users."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = [
     {"cli", "testing", "__main__"},
     {"calibration", "experimenting", "health", "speaking", "turning"},
-    {"wiring", "homes"},
+    {"engines", "homes", "wiring"},
     {"settings", "settings_sources"},
     {"controller", "forgetting", "lineage", "traces"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},

@@ -92,8 +92,8 @@ def evaluate(
 
 
 def _task_scores(home: Any, adapter: TrainedAdapter, folder: Path, progress: Progress) -> list[TaskScore]:
-    from ..evaluate.questions import Subject
     from ..evaluate.harness import run_tasks
+    from ..evaluate.questions import Subject
 
     live = home.loop.live_adapter()
     subjects = [Subject("candidate", adapter.id, Path(adapter.path))]

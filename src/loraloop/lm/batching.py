@@ -71,6 +71,7 @@ class Batcher:
         self._max_rows = max_rows
         self._waiting: deque[Request] = deque()
         self._lanes: dict[str, Lane] = {}
+        self._turn = 0
 
     @property
     def load(self) -> tuple[int, int]:
@@ -99,7 +100,10 @@ class Batcher:
         """Read and write one pass of tokens; returns what it added."""
         with torch.inference_mode():
             self._admit()
-        lanes = {version: lane for version, lane in self._lanes.items() if lane.rows}
+        self._turn += 1  # every version in turn is the first whose prompts are read
+        names = [version for version, lane in self._lanes.items() if lane.rows]
+        first = self._turn % max(1, len(names))
+        lanes = {version: self._lanes[version] for version in (*names[first:], *names[:first])}
         mixed = self._weights.mixed
         said: list[Said] = []
         with torch.inference_mode():
@@ -129,10 +133,13 @@ class Batcher:
         busy = any(row.writing for lane in lanes.values() for row in lane.rows)
         left = BUSY_PROMPT_TOKENS if busy else IDLE_PROMPT_TOKENS
         tokens: list[int] = []
-        plans, keep, writers = [], [], []
-        for lane in lanes.values():
+        plans, keep, writers, whose = [], [], [], []
+        for version, lane in lanes.items():
             part = lane.plan(left)
+            if not part.tokens:
+                continue
             left -= part.prompt_tokens
+            whose.append((version, len(part.tokens)))
             keep += [len(tokens) + at for at in part.keep]
             tokens += part.tokens
             plans.append(part.plan)
@@ -140,7 +147,7 @@ class Batcher:
         if not tokens:
             return []
         if mixed is not None:
-            mixed.read_as([(version, plan.tokens) for version, plan in zip(lanes, plans, strict=True)])
+            mixed.read_as(whose)
         logits_BV = forward(model, tokens, plans, keep or [len(tokens) - 1])
         if not keep:
             return []

@@ -179,7 +179,7 @@ class Serving:
 
         model = self._weights.model(frame["version"])
         return answer_logprobs(
-            model, [(self._prompt(probe), self._template.answer_ids(probe["answer"])) for probe in frame["probes"]]
+            model, [(self._prompt(probe), self._template.text_ids(probe["answer"])) for probe in frame["probes"]]
         )
 
     def _fail(self, frame: Frame, error: LoraloopError) -> None:

@@ -22,7 +22,10 @@ def answer_logprobs(model: Any, fixed: Sequence[Fixed]) -> list[float]:
     """
     sums: list[float] = []
     for batch in _batches(fixed):
-        tokens, spans, keep, targets = [], [], [], []
+        tokens: list[int] = []
+        keep: list[int] = []
+        targets: list[int] = []
+        spans: list[Span] = []
         for prompt, answer in batch:
             row = [*prompt, *answer]
             keep += range(len(tokens) + len(prompt) - 1, len(tokens) + len(row) - 1)
@@ -33,7 +36,7 @@ def answer_logprobs(model: Any, fixed: Sequence[Fixed]) -> list[float]:
         pool.reserve(len(spans), max(span.length for span in spans))
         logits_SV = forward(model, tokens, [Plan(pool, [], tuple(spans))], keep)
         said_S = torch.log_softmax(logits_SV.float(), dim=-1).gather(1, torch.tensor(targets).unsqueeze(1))[:, 0]
-        sums += [float(part.double().sum()) for part in said_S.split([len(answer) for _, answer in batch])]
+        sums += [float(part.double().sum()) for part in torch.split(said_S, [len(answer) for _, answer in batch])]
     return sums
 
 

@@ -59,7 +59,11 @@ class Template:
 
     def answer_ids(self, text: str) -> list[int]:
         """The answer's tokens and the tokens that end the turn."""
-        return self._encode(text if self._chat else " " + text) + self._end_ids
+        return self.text_ids(text) + self._end_ids
+
+    def text_ids(self, text: str) -> list[int]:
+        """The answer's tokens alone."""
+        return self._encode(text if self._chat else " " + text)
 
     def answer_text(self, ids: Sequence[int]) -> str:
         """The text of generated ids, cut where the turn ends."""

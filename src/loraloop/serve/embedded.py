@@ -1,4 +1,4 @@
-"""The embedded engine: a process of our own that runs the model, spoken to over its pipes; torch is not loaded here."""
+"""The embedded engine: a process of our own that runs the model, spoken to over its pipes; no torch is loaded here."""
 
 from __future__ import annotations
 

@@ -26,3 +26,9 @@ class EngineConfig(BaseModel):
     """The name under which the vLLM servers serve the base; empty for the first one that they list."""
     timeout_s: float = Field(default=60.0, gt=0, le=3600)
     """Seconds after which a silent vLLM server counts as away."""
+    watch_s: float = Field(default=0.1, gt=0, le=60)
+    """Seconds between two looks at what the database says is live."""
+    confirm_after_s: float = Field(default=3600.0, ge=0, le=31_536_000)
+    """Seconds after which a release on trial that answered without engine errors is confirmed; 0 leaves it to you."""
+    proof_tolerance_nats: float = Field(default=0.02, gt=0, le=10)
+    """Least difference that proves something when the served weights are checked; more where the engine is noisier."""

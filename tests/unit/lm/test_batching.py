@@ -51,9 +51,11 @@ def request(number: int, version: str, prompt: tuple[int, ...], **how: Any) -> R
 
 
 def run(batcher: Batcher, requests: Iterator[Request] | list[Request], every: int = 1) -> dict[int, list[Said]]:
-    """Submit one request every few steps and step until all have ended; everything said by request."""
+    """Submit one request every few steps (0: all at once) and step to the end; everything said by request."""
     said: dict[int, list[Said]] = {}
     left = list(requests)
+    while left and not every:
+        batcher.submit(left.pop(0))
     for number in range(10_000):
         if left and number % every == 0:
             batcher.submit(left.pop(0))
@@ -75,19 +77,20 @@ def text_of(said: list[Said]) -> str:
     return "".join(one.text for one in said)
 
 
+@pytest.mark.parametrize("every", [1, 2, 0])
 @pytest.mark.parametrize("mix", [True, False])
 def test_an_answer_beside_others_is_the_one_given_alone(
-    tiny_base: Path, adapters: dict[str, Path], weights: Weights, mix: bool
+    tiny_base: Path, adapters: dict[str, Path], weights: Weights, mix: bool, every: int
 ) -> None:
-    """Rows of three versions that join at different steps each say what generate() says to them alone."""
+    """Rows of three versions, come one by one or all at once, each say what generate() says to them alone."""
     if not mix:
         weights.mixed = None
     assert (weights.mixed is not None) == mix
     tokenizer = load_tokenizer(tiny_base)
-    batcher = Batcher(weights, tokenizer, STOP, max_rows=5)
+    batcher = Batcher(weights, tokenizer, STOP, max_rows=5 if every else 16)
     versions = ["base", *adapters]
     asked = [request(n, versions[n % 3], prompt) for n, prompt in enumerate(PROMPTS)]
-    said = run(batcher, asked, every=2)
+    said = run(batcher, asked, every=every)
     template = Template(tokenizer)
     answers = []
     for n, prompt in enumerate(PROMPTS):

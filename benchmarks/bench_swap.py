@@ -1,0 +1,274 @@
+"""Swaps under constant load: no answer failed or mixed, the stall beside PEFT's, and how fast a rollback is."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench_engine import QUESTIONS, make_adapters
+from recording import record
+
+from loraloop.engines import Serving, serving_of
+from loraloop.serve.engine import Ask
+from loraloop.types import Adapter, Decision, Release
+from loraloop.wiring import Home, init_home, open_home
+
+ADAPTERS = 3
+"""The one before stays loaded; with three in turn each swap loads, proves and unloads for real."""
+
+
+@dataclass
+class Heard:
+    """What the load saw.
+
+    Attributes:
+        answers: ``(version, question, text)``. failed: error messages. begun: (time, version) of each answer.
+        gaps: (begin, end) of each wait between two pieces of one answer, in seconds of the monotonic clock.
+    """
+
+    answers: list[tuple[str, int, str]] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    begun: list[tuple[float, str]] = field(default_factory=list)
+    gaps: list[tuple[float, float]] = field(default_factory=list)
+
+
+async def answer(serving: Serving, number: int, tokens: int, heard: Heard, version: str | None = None) -> str:
+    """One answer through the routes, as a gateway asks for it."""
+    question = number % len(QUESTIONS)
+    words: list[str] = []
+    try:
+        async with serving.router.hold("live", None) as route:
+            asked = version or route.version
+            heard.begun.append((time.monotonic(), asked))
+            last = None
+            messages = ({"role": "user", "content": QUESTIONS[question]},)
+            async for piece in serving.engine.stream(Ask(asked, messages, max_tokens=tokens)):
+                now = time.monotonic()
+                if last is not None:
+                    heard.gaps.append((last, now))
+                last = now
+                words.append(piece.text)
+        heard.answers.append((asked, question, "".join(words)))
+    except Exception as error:  # whatever it is, it is an answer that failed
+        heard.failed.append(f"{type(error).__name__}: {error}")
+    return "".join(words)
+
+
+async def load(serving: Serving, rate: float, total: int, tokens: int, heard: Heard) -> None:
+    """Open loop: requests come at random moments of a fixed rate, whether or not earlier ones are answered."""
+    rng, tasks = random.Random(0), []
+    due = time.monotonic()
+    for number in range(total):
+        due += rng.expovariate(rate)
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        tasks.append(asyncio.create_task(answer(serving, number, tokens, heard)))
+    await asyncio.gather(*tasks)
+
+
+def publish(home: Home, adapters: list[Path]) -> list[Adapter]:
+    """Take the adapters into the home's store."""
+    from loraloop.deploy.adoption import adopt
+
+    return [adopt(path.name, path.parent, home.artifacts, home.store, bot=home.bot, now=datetime.now(UTC))
+            for path in adapters]  # fmt: skip
+
+
+def release_of(home: Home, adapter: Adapter, number: int) -> Release:
+    """A release served without the database's pointer, so that 200 swaps do not copy 200 production folders."""
+    return Release(f"rl-bench-{number}", home.bot, number + 1, adapter.id, adapter.name, adapter.base_id, "force",
+                   "bench", datetime.now(UTC), serving=home.serving())  # fmt: skip
+
+
+async def swaps(serving: Serving, home: Home, stored: list[Adapter], chosen: argparse.Namespace) -> dict[str, Any]:
+    """Swap under load from the first answer to the last; compare every answer with the one its version gives alone."""
+    heard, prepare_s, flips = Heard(), [], []
+    await serving.engine.start()
+    await serving.swap.start()
+    alone: dict[tuple[str, int], str] = {}
+    for number, adapter in enumerate(stored):
+        route = await serving.swap.serve(release_of(home, adapter, number))
+        for question in range(len(QUESTIONS)):
+            alone[adapter.digest[:16], question] = await answer(serving, question, chosen.tokens, Heard())
+        assert route.release_id == f"rl-bench-{number}"
+    loading = asyncio.create_task(load(serving, chosen.rate, chosen.answers, chosen.tokens, heard))
+    done = 0
+    while done < chosen.swaps:
+        # spread the swaps over the whole load
+        while len(heard.begun) < chosen.answers * done / chosen.swaps and not loading.done():
+            await asyncio.sleep(0.002)
+        start = time.monotonic()
+        await serving.swap.serve(release_of(home, stored[done % ADAPTERS], done + ADAPTERS))
+        flips.append(time.monotonic())
+        prepare_s.append(flips[-1] - start)
+        done += 1
+    await loading
+    verdicts = Counter(judged(version, question, text, alone) for version, question, text in heard.answers)
+    steady = statistics.median(end - begin for begin, end in heard.gaps)
+    at_flip = [max((e - b for b, e in heard.gaps if b <= flip <= e), default=steady) for flip in flips]
+    return {
+        "swaps": done, "answers": len(heard.answers), "failed": len(heard.failed), "failures": heard.failed[:3],
+        "own": verdicts["own"], "mixed": verdicts["mixed"], "other": verdicts["other"],
+        "versions_heard": len({version for version, _, _ in heard.answers}),
+        "step_ms": steady * 1e3,
+        "gap_at_flip_ms": {"median": statistics.median(at_flip) * 1e3, "max": max(at_flip) * 1e3},
+        "stall_at_flip_ms": (statistics.median(at_flip) - steady) * 1e3,
+        "gap_p99_ms": sorted(e - b for b, e in heard.gaps)[int(0.99 * len(heard.gaps))] * 1e3,
+        "prepare_ms": {"median": statistics.median(prepare_s) * 1e3, "max": max(prepare_s) * 1e3},
+    }  # fmt: skip
+
+
+def judged(version: str, question: int, text: str, alone: dict[tuple[str, int], str]) -> str:
+    """``own`` where an answer is its version's, ``mixed`` where part of it is another's, else ``other`` (rounding)."""
+    digest = version.split("-")[1]
+    if text == alone[digest, question]:
+        return "own"
+    others = [said for (of, asked), said in alone.items() if of != digest and asked == question]
+    tail = text[len(text) // 2 :]
+    return "mixed" if any(text == said or (tail and said.endswith(tail)) for said in others) else "other"
+
+
+async def loads(serving: Serving, adapters: list[Path], times: int) -> dict[str, float]:
+    """Preparation alone: what ``load`` takes in the engine, without load and without the proof."""
+    spent = []
+    for number in range(times):
+        start = time.perf_counter()
+        await serving.engine.load(f"ll-alone-{number}", adapters[number % ADAPTERS])
+        spent.append(time.perf_counter() - start)
+        await serving.engine.unload(f"ll-alone-{number}")
+    return {"load_ms": statistics.median(spent) * 1e3}
+
+
+async def rollbacks(serving: Serving, home: Home, stored: list[Adapter], chosen: argparse.Namespace) -> dict[str, Any]:
+    """Seconds from ``loraloop rollback``, another process, to the last answer begun on the withdrawn release."""
+    spent, commands = [], []
+    await serving.watch.start()
+    for number in range(chosen.rollbacks):
+        for adapter in (stored[number % ADAPTERS], stored[(number + 1) % ADAPTERS]):
+            decision = Decision(
+                f"dc-{number}-{adapter.id}", home.bot, adapter.id, "promote", datetime.now(UTC), "bench"
+            )
+            release = await asyncio.to_thread(home.deployer.release, decision, adapter, serving=home.serving())
+            while serving.router.live.release_id != release.id:
+                await asyncio.sleep(0.02)
+        heard, withdrawn = Heard(), serving.router.live.version
+        loading = asyncio.create_task(load(serving, chosen.rate, int(chosen.rate * 6), chosen.tokens, heard))
+        await asyncio.sleep(0.5)
+        start = time.monotonic()
+        command = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "loraloop", "--home", str(home.folder), "rollback", stdout=subprocess.DEVNULL
+        )
+        assert await command.wait() == 0
+        commands.append(time.monotonic() - start)
+        await loading
+        spent.append(max(at for at, version in heard.begun if version == withdrawn) - start)
+        assert not heard.failed, heard.failed[:3]
+    return {"rollbacks": len(spent), "rollback_s": {"median": statistics.median(spent), "max": max(spent)},
+            "command_s": statistics.median(commands)}  # fmt: skip
+
+
+def peft(base: Path, adapters: list[Path], dtype: str, threads: int, times: int) -> dict[str, float]:
+    """PEFT's ways to the same end, on the same base: a second ``load_adapter``, and ``hotswap_adapter`` in place."""
+    import torch
+    from peft import PeftModel
+    from peft.utils.hotswap import hotswap_adapter
+
+    from loraloop.lm.loader import load_model
+
+    torch.set_num_threads(threads)
+    model = PeftModel.from_pretrained(load_model(base, dtype), str(adapters[0]), adapter_name="default").eval()
+    loading, swapping = [], []
+    for number in range(times):
+        path, name = str(adapters[number % ADAPTERS]), f"a{number}"
+        start = time.perf_counter()
+        model.load_adapter(path, adapter_name=name)
+        loading.append(time.perf_counter() - start)
+        model.delete_adapter(name)
+        start = time.perf_counter()
+        hotswap_adapter(model, path, adapter_name="default", torch_device="cpu")
+        swapping.append(time.perf_counter() - start)
+    return {"load_adapter_ms": statistics.median(loading) * 1e3, "hotswap_ms": statistics.median(swapping) * 1e3}
+
+
+async def measure(home: Home, adapters: list[Path], chosen: argparse.Namespace) -> dict[str, Any]:
+    """Everything, on one engine."""
+    stored = publish(home, adapters)
+    serving = serving_of(home)
+    try:
+        found = await swaps(serving, home, stored, chosen)
+        found |= await loads(serving, adapters, chosen.times)
+        found |= await rollbacks(serving, home, stored, chosen)
+        found["engine"] = dict(getattr(serving.engine, "facts", {}))
+    finally:
+        await serving.close()
+    return found
+
+
+def main() -> None:
+    """Run the benchmark and print one JSON line at the end."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--base", default="smollm2")
+    options.add_argument("--answers", type=int, default=10_000)
+    options.add_argument("--swaps", type=int, default=200)
+    options.add_argument("--tokens", type=int, default=8)
+    options.add_argument("--rate", type=float, default=6.0, help="requests a second")
+    options.add_argument("--rollbacks", type=int, default=5)
+    options.add_argument("--times", type=int, default=10, help="loads measured alone, ours and PEFT's")
+    options.add_argument("--quick", action="store_true", help="a tiny model, 600 answers, 12 swaps")
+    options.add_argument("--tiny", action="store_true", help="the whole count on a tiny model")
+    options.add_argument("--peft", help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.peft:
+        print(json.dumps(peft(**{k: Path(v) if k == "base" else v for k, v in json.loads(chosen.peft).items()})))
+        return
+    if chosen.quick:
+        chosen.answers, chosen.swaps, chosen.rollbacks, chosen.times = 600, 12, 1, 3
+    tiny = chosen.quick or chosen.tiny
+    if tiny:
+        chosen.rate = 60.0
+    with tempfile.TemporaryDirectory() as folder:
+        base = chosen.base
+        if tiny:
+            from loraloop.testing.tiny import tiny_base
+
+            base = str(tiny_base(Path(folder) / "tiny"))
+        os.environ["LORALOOP_ENGINE__DTYPE"] = (
+            "float32"  # so that an answer alone and in company is the same to the letter
+        )
+        init_home(Path(folder) / "home", base__model=base)
+        with open_home(Path(folder) / "home") as home:
+            adapters = make_adapters(home.base.folder, Path(folder), ADAPTERS)
+            found = asyncio.run(measure(home, adapters, chosen))
+            spec = {"base": str(home.base.folder), "adapters": list(map(str, adapters)), "times": chosen.times,
+                    **found["engine"]}  # fmt: skip
+            out = subprocess.run([sys.executable, __file__, "--peft", json.dumps(spec)], capture_output=True, text=True,
+                                 check=True)  # fmt: skip
+            found["peft"] = json.loads(out.stdout.splitlines()[-1])
+    found["ratios"] = {
+        "stall_over_hotswap": max(0.0, found["stall_at_flip_ms"]) / found["peft"]["hotswap_ms"],
+        "load_over_load_adapter": found["load_ms"] / found["peft"]["load_adapter_ms"],
+    }
+    found["required"] = {
+        "failed": 0,
+        "mixed": 0,
+        "stall_over_hotswap": 0.1,
+        "load_over_load_adapter": 1.0,
+        "rollback_s": 2,
+    }
+    record("swap", {"model": "tiny" if tiny else chosen.base, "rate_per_s": chosen.rate, **found})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""What a gateway of a home is made of below its HTTP: the engine, the routes, the swap, the watch over the pointer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import EngineError
+from .lm.child import run_child
+from .serve.embedded import EmbeddedEngine
+from .serve.engine import BASE, Engine
+from .serve.proof import PROBES, PROBES_ID, Expected
+from .serve.router import Assign, Router
+from .serve.routes import Route
+from .serve.swap import Expect, Swap
+from .serve.watch import Watch
+from .types import Adapter
+from .wiring import Home
+
+
+def engine_of(home: Home) -> Engine:
+    """The engine that the home's settings name."""
+    from .serve.vllm import VllmEngine
+
+    config = home.settings.engine
+    return VllmEngine(config) if config.kind == "vllm" else embedded_engine(home)
+
+
+def embedded_engine(home: Home) -> EmbeddedEngine:
+    """The embedded engine over the home's base; its process writes to ``engine.log``."""
+    return EmbeddedEngine(home.base.folder, home.settings.engine, log_path=home.folder / "engine.log")
+
+
+def router_of(home: Home, assign: Assign | None = None) -> Router:
+    """The routes, with the base alone answering as the settings say until a release is served."""
+    base = home.settings.base
+    return Router(Route(BASE, BASE, None, base.system_prompt, base.decoding()), assign)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The parts of a gateway below its HTTP. Start the engine, then the watch; close the watch, then the engine."""
+
+    engine: Engine
+    router: Router
+    swap: Swap
+    watch: Watch
+
+    async def start(self) -> None:
+        """Bring up the engine and what is live."""
+        await self.engine.start()
+        await self.watch.start()
+
+    async def close(self) -> None:
+        """Stop following, then let go of the engine."""
+        await self.watch.close()
+        await self.engine.close()
+
+
+def serving_of(home: Home, *, engine: Engine | None = None, assign: Assign | None = None) -> Serving:
+    """The parts, put together and not started.
+
+    Args:
+        engine: ``None`` for the one that the settings name.
+        assign: see ``Router``.
+    """
+    engine = engine or engine_of(home)
+    router = router_of(home, assign)
+    config = home.settings.engine
+    swap = Swap(
+        home.bot,
+        home.store,
+        home.artifacts,
+        engine,
+        router,
+        expect=expectations(home, engine),
+        tolerance=config.proof_tolerance_nats,
+    )
+    watch = Watch(home.bot, home.store, swap, router, engine, deployer=home.deployer, config=config)
+    return Serving(engine, router, swap, watch)
+
+
+def expectations(home: Home, engine: Engine) -> Expect:
+    """What an adapter's files give, computed once by a process of its own and kept in the database."""
+
+    async def expect(adapter: Adapter, files: Path) -> Expected | None:
+        facts: Mapping[str, Any] = getattr(engine, "facts", {})
+        dtype = str(facts.get("dtype", "auto"))
+        key = f"proof:{PROBES_ID}:{home.base.id}:{dtype}:{adapter.digest}"
+        found: Any = await asyncio.to_thread(home.store.state.read, key)
+        if found is None:
+            found = await asyncio.to_thread(_computed, home, files, dtype)
+            await asyncio.to_thread(home.store.state.write, key, found)
+        return Expected(tuple(found["base"]), tuple(found["adapter"]))
+
+    return expect
+
+
+def _computed(home: Home, files: Path, dtype: str) -> dict[str, Any]:
+    spec = {
+        "base": str(home.base.folder),
+        "adapter": str(files),
+        "dtype": dtype,
+        "probes": [{"messages": [dict(m) for m in probe.messages], "answer": probe.answer} for probe in PROBES],
+    }
+    return run_child("loraloop.lm.proof_child", spec, lambda fact: None, died=EngineError)
