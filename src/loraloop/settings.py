@@ -20,6 +20,7 @@ from .deploy.config import DeploymentConfig
 from .errors import SettingsError
 from .evaluate.config import EvaluationConfig, GateConfig
 from .schedule.config import SchedulerConfig
+from .serve.config import ServeConfig
 from .settings_sources import Given, from_text, gather, nested
 from .train.config import LoRATrainingConfig
 
@@ -85,6 +86,8 @@ class Settings(BaseModel):
     """How adapters go live, and what is kept."""
     schedule: SchedulerConfig = SchedulerConfig()
     """When the loop turns."""
+    serve: ServeConfig = ServeConfig()
+    """How the gateway answers, and what it keeps and refuses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     {"cli", "testing", "__main__"},
-    {"calibration", "health", "turning"},
+    {"archive", "calibration", "health", "serving", "turning"},
     {"wiring"},
     {"settings", "settings_sources"},
     {"controller"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
     {"ports", "text", "thresholds"},
-    {"types", "errors", "events"},
+    {"types", "errors", "events", "traffic"},
     {"judgements"},
     {"record"},
 ]

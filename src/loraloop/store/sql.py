@@ -12,9 +12,12 @@ from ..errors import StoreTooNew
 from ..ports import Clock
 from ..types import Decision, Report
 from . import tables
+from .completions import Completions
+from .consents import Consents
 from .conversations import Conversations
 from .database import Database
 from .events import Events
+from .keys import Keys
 from .values import Adapters, Datasets, Releases, State, Values
 
 log = logging.getLogger(__name__)
@@ -25,11 +28,13 @@ class SqlStore:
 
     Attributes:
         conversations, datasets, adapters, reports, decisions, releases, state, events: see ``ports.Store``.
+        completions, consents, keys: what the gateway keeps.
     """
 
     def __init__(self, database: Database, clock: Clock | None = None) -> None:
         self._database = database
-        events = Events(database, clock.now if clock else lambda: datetime.now(UTC))
+        now = clock.now if clock else lambda: datetime.now(UTC)
+        events = Events(database, now)
         self.events = events
         self.conversations = Conversations(database, events)
         self.datasets = Datasets(database, events)
@@ -42,6 +47,9 @@ class SqlStore:
         )
         self.releases = Releases(database, events)
         self.state = State(database)
+        self.completions = Completions(database, events, now)
+        self.consents = Consents(database, events, now)
+        self.keys = Keys(database, now)
 
     def bots(self) -> list[str]:
         """Return every bot that has an adapter or a release, sorted."""

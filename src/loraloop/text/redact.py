@@ -69,6 +69,16 @@ def _once(text: str) -> Iterator[tuple[int, int, str]]:
             taken = stop
 
 
+def findings(text: str) -> list[tuple[int, int, str]]:
+    """Return where personal data stands in ``text``: ``(start, end, kind)``, in order, none overlapping another.
+
+    Example:
+        >>> findings("내 번호는 010-1234-5678이야")
+        [(6, 19, 'phone')]
+    """
+    return list(_once(text))
+
+
 def redact(text: str) -> Redaction:
     """Return ``text`` with personal data replaced by tags.
 
