@@ -1,4 +1,4 @@
-"""The gateway's archive over a home's store: redacts, builds conversations, and keeps them with what was said of them."""
+"""The gateway's archive over a home's store: redacts, builds conversations, keeps them and what was said of them."""
 
 from __future__ import annotations
 
@@ -132,5 +132,7 @@ class HomeArchive:
             completion_tokens=one.completion_tokens,
             first_token_s=one.first_token_s,
             seconds=one.seconds,
-            metadata={} if talk is None else {safe_text(k, "metadata"): safe_text(v, "metadata") for k, v in one.metadata.items()},
+            metadata={}
+            if talk is None
+            else {safe_text(k, "metadata"): safe_text(v, "metadata") for k, v in one.metadata.items()},
         )

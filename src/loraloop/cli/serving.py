@@ -78,7 +78,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     session = session_of(context, as_json)
     with session.opened() as home:
         found = home.store.keys.list()
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (key.id, ", ".join(key.roles), key.label, f"{key.created_at:%Y-%m-%d %H:%M}",
          f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "")
         for key in found

@@ -24,7 +24,18 @@ class Answering:
         first_s: seconds from ``began`` (``time.perf_counter``) to the first piece.
     """
 
-    __slots__ = ("_ask", "_engine", "began", "completion_tokens", "finish", "first_s", "guard", "prompt_tokens", "sieve", "state")
+    __slots__ = (
+        "_ask",
+        "_engine",
+        "began",
+        "completion_tokens",
+        "finish",
+        "first_s",
+        "guard",
+        "prompt_tokens",
+        "sieve",
+        "state",
+    )
 
     def __init__(self, engine: Engine, ask: Ask, sieve: Sieve, began: float) -> None:
         self._engine, self._ask, self.sieve, self.began = engine, ask, sieve, began
@@ -82,7 +93,9 @@ class Leaving:
         if self._task is not None:
             self._task.cancel()
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> bool:
         self._watcher.cancel()
         if kind is asyncio.CancelledError and self.left and self._task is not None:
             return self._task.uncancel() == 0  # ours; another's cancellation goes on

@@ -1,4 +1,4 @@
-"""``POST /v1/chat/completions``: ask the release that is routed, show what the guards let through, keep what was said."""
+"""``POST /v1/chat/completions``: ask the routed release, show what the guards let through, keep what was said."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
@@ -184,7 +184,9 @@ class ChatEndpoint:
         await self._record([self._served(request, 0, text, {"state": "guarded", "guard": hit.guard, "finish": "stop"})])
         headers = [(b"x-guard", hit.guard.encode()), *self._headers(request, ())]
         if not request.body.stream:
-            value = wire.completion(request.id, request.created, request.route.model, [(text, "stop")], wire.usage(0, 0))
+            value = wire.completion(
+                request.id, request.created, request.route.model, [(text, "stop")], wire.usage(0, 0)
+            )
             await _send_json(send, value, headers)
             return
         options = request.body.stream_options

@@ -14,7 +14,8 @@ from .routes import LIVE, Route
 
 UNSUPPORTED = ("audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs", "modalities",
                "moderation", "parallel_tool_calls", "prediction", "presence_penalty", "reasoning_effort",
-               "response_format", "tool_choice", "tools", "top_logprobs", "verbosity", "web_search_options")  # fmt: skip
+               "response_format", "tool_choice", "tools", "top_logprobs", "verbosity",
+               "web_search_options")  # fmt: skip
 """Fields of OpenAI's API that this gateway refuses by name, unless they ask for nothing."""
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "frequency_penalty": (0,), "presence_penalty": (0,), "logprobs": (False,), "tools": ([],), "functions": ([],),
@@ -108,7 +109,9 @@ def parse_chat(raw: bytes, config: ServeConfig) -> ChatBody:
     if (body.n or 1) > config.max_choices:
         raise Problem(400, f"n is at most {config.max_choices} here", param="n", code="too_many")
     if body.max_tokens is not None and body.max_completion_tokens is not None:
-        raise Problem(400, "say max_tokens or max_completion_tokens, not both", param="max_tokens", code="invalid_value")
+        raise Problem(
+            400, "say max_tokens or max_completion_tokens, not both", param="max_tokens", code="invalid_value"
+        )
     return body
 
 
@@ -136,7 +139,7 @@ def texts(messages: Sequence[ChatMessage], config: ServeConfig) -> tuple[dict[st
 def ask_of(body: ChatBody, said: Sequence[Mapping[str, str]], route: Route, choice: int) -> Ask:
     """Return what the engine is asked. A client may ask for less than the release allows, never for more."""
     most = route.decoding
-    limit = int(most.get("max_new_tokens", Ask.max_tokens)) if most else 64
+    limit = int(most.get("max_new_tokens", 64))
     asked = body.max_completion_tokens or body.max_tokens or limit
     warmth, nucleus = float(most.get("temperature", 0.0)), float(most.get("top_p", 1.0))
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())

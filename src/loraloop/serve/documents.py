@@ -44,10 +44,18 @@ def _complete(document: dict[str, Any]) -> None:
     document["paths"].setdefault("/v1/chat/completions", {})["post"] = {
         "summary": "Answer a conversation",
         "operationId": "chat",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": _REF.format(model="ChatBody")}}}},
-        "responses": {"200": {"description": "The answer", "content": {"application/json": {}, "text/event-stream": {}}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": _REF.format(model="ChatBody")}}},
+        },
+        "responses": {
+            "200": {"description": "The answer", "content": {"application/json": {}, "text/event-stream": {}}}
+        },
     }
-    refused = {"description": "Refused", "content": {"application/json": {"schema": {"$ref": _REF.format(model="Error")}}}}
+    refused = {
+        "description": "Refused",
+        "content": {"application/json": {"schema": {"$ref": _REF.format(model="Error")}}},
+    }
     for path in document["paths"].values():
         for operation in path.values():
             operation["responses"].pop("422", None)

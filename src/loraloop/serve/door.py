@@ -42,7 +42,9 @@ ANONYMOUS = Caller("token", frozenset())
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _LOCAL = {"localhost", "127.0.0.1", "[::1]"}
 _TEMPLATES = [
-    (re.compile(re.escape(path).replace(r"\{id\}", r"[^/]+")), path) for path in sorted({p for _, p in PERMISSIONS}) if "{" in path
+    (re.compile(re.escape(path).replace(r"\{id\}", r"[^/]+")), path)
+    for path in sorted({p for _, p in PERMISSIONS})
+    if "{" in path
 ]
 _PLAIN = {path for _, path in PERMISSIONS if "{" not in path}
 
@@ -155,7 +157,9 @@ class Door:
         host = headers.get(b"host", b"").decode("latin-1").lower()
         name = re.sub(r":\d+$", "", host)
         if name not in self._hosts and host not in self._hosts:
-            raise Problem(421, "this gateway is not called by that name; see [serve] allowed_hosts", code="unknown_host")
+            raise Problem(
+                421, "this gateway is not called by that name; see [serve] allowed_hosts", code="unknown_host"
+            )
 
     def _check_origin(self, headers: dict[bytes, bytes], method: str, more: list[tuple[bytes, bytes]]) -> None:
         """A page in a browser says where it comes from; only pages of the list may change something."""
@@ -167,7 +171,9 @@ class Door:
         if origin.decode("latin-1").lower() in self._origins:
             more += [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
         elif method not in _SAFE:
-            raise Problem(403, "a page of that origin may not do this; see [serve] allowed_origins", code="unknown_origin")
+            raise Problem(
+                403, "a page of that origin may not do this; see [serve] allowed_origins", code="unknown_origin"
+            )
 
     def _is_preflight(self, scope: Scope, headers: dict[bytes, bytes], more: list[tuple[bytes, bytes]]) -> bool:
         asked = headers.get(b"access-control-request-method")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.routing import Route
 
 from .archive import Archive
@@ -29,6 +30,9 @@ from .recorder import Recorder
 from .routes import Routes
 
 log = logging.getLogger(__name__)
+
+NO_TELEMETRY: TelemetryConfig = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+"""FastAPI would send traces wherever the environment says; what is measured here is measured in ``metrics.py``."""
 
 
 @dataclass
@@ -107,7 +111,7 @@ def create_app(
         if not await asyncio.to_thread(gateway.recorder.close):
             log.warning("%d exchanges were not stored before the end", gateway.recorder.waiting)
 
-    app = FastAPI(title="loraloop gateway", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(title="loraloop gateway", docs_url=None, redoc_url=None, lifespan=lifespan, telemetry=NO_TELEMETRY)
     app.state.gateway = gateway
     app.router.redirect_slashes = False
     app.router.routes.append(Route("/v1/chat/completions", ChatEndpoint(gateway), methods=["POST"]))

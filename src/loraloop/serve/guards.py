@@ -145,7 +145,7 @@ class PersonalData:
         for place in range(len(words) - 1, -1, -1):
             _, end, word = words[place]
             late = len(words) - place <= 2 and (_ASCII.search(word) or place == len(words) - 1)
-            near = end > len(answer) - _AFTER_CHARS or len(words) - place <= 6 and _SIGN.search(word)
+            near = end > len(answer) - _AFTER_CHARS or (len(words) - place <= 6 and _SIGN.search(word))
             if late or (_DIGITS.search(word) and (near or first == place + 1)):
                 first = place - 1 if _SIGN.search(word) and place else place
         return len(answer) - words[first][0] if first < len(words) else 0

@@ -80,7 +80,10 @@ class KeyRing:
         """Read the keys. Slow: run it in a thread."""
         self._read_at = self._clock()
         self._keys = {
-            key.id: (key.digest, Caller(key.id, frozenset().union(*(ROLES.get(role, frozenset()) for role in key.roles))))
+            key.id: (
+                key.digest,
+                Caller(key.id, frozenset().union(*(ROLES.get(role, frozenset()) for role in key.roles))),
+            )
             for key in self._load()
             if key.revoked_at is None
         }

@@ -18,7 +18,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
-            "loraloop_requests", "Chat requests, by release and how they ended.", ["release", "status"], registry=self.registry
+            "loraloop_requests",
+            "Chat requests, by release and how they ended.",
+            ["release", "status"],
+            registry=self.registry,
         )
         self._first = Histogram(
             "loraloop_first_token_seconds", "From the request to the first token.", ["release"],
@@ -29,7 +32,9 @@ class Metrics:
             buckets=_TOKEN_S, registry=self.registry,
         )  # fmt: skip
         self._tokens = Counter("loraloop_tokens", "Tokens, by kind.", ["release", "kind"], registry=self.registry)
-        self._hits = Counter("loraloop_guard_hits", "What guards stopped.", ["release", "guard"], registry=self.registry)
+        self._hits = Counter(
+            "loraloop_guard_hits", "What guards stopped.", ["release", "guard"], registry=self.registry
+        )
         self._refused = Counter("loraloop_refused", "Requests refused, by status.", ["status"], registry=self.registry)
         self._feedback = Counter("loraloop_feedback", "Opinions given, by kind.", ["kind"], registry=self.registry)
         self._swaps = Counter("loraloop_swaps", "Releases swapped, by outcome.", ["outcome"], registry=self.registry)

@@ -116,9 +116,7 @@ def _add_stored(app: FastAPI, gateway: Gateway) -> None:
         return _json(whole(stored(id)))
 
     @app.get("/v1/chat/completions/{id}/messages", summary="The messages of a stored completion")
-    def messages(
-        id: Id, after: After = None, limit: Limit = 20, order: Literal["asc", "desc"] = "asc"
-    ) -> Response:
+    def messages(id: Id, after: After = None, limit: Limit = 20, order: Literal["asc", "desc"] = "asc") -> Response:
         found = messages_of(stored(id))
         found = found[::-1] if order == "desc" else found
         ids = [item["id"] for item in found]

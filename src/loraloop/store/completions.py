@@ -83,7 +83,9 @@ class Completions:
             ids = {found for found in connection.execute(query).scalars() if found is not None}
             gone = connection.execute(sa.delete(_T).where(_T.c.id == completion_id)).rowcount
             connection.execute(sa.delete(_O).where(_O.c.completion_id == completion_id))
-            shared = set(connection.execute(sa.select(_T.c.conversation_id).where(_T.c.conversation_id.in_(ids))).scalars())
+            shared = set(
+                connection.execute(sa.select(_T.c.conversation_id).where(_T.c.conversation_id.in_(ids))).scalars()
+            )
             connection.execute(sa.delete(_C).where(_C.c.id.in_(ids - shared)))
             return gone > 0
 
@@ -97,7 +99,9 @@ class Completions:
             UnknownThing: no such completion or choice.
         """
         with self._database.write() as connection:
-            query = sa.select(_T.c.conversation_id).where(_T.c.id == opinion.completion_id, _T.c.choice == opinion.choice)
+            query = sa.select(_T.c.conversation_id).where(
+                _T.c.id == opinion.completion_id, _T.c.choice == opinion.choice
+            )
             row = connection.execute(query).first()
             if row is None:
                 raise UnknownThing(f"no choice {opinion.choice} of a completion {opinion.completion_id!r}")
@@ -115,7 +119,9 @@ class Completions:
         shown = sa.select(_O.c.choice, _O.c.thumb, _O.c.score, _O.c.corrected, _O.c.regenerated, _O.c.at)
         with self._database.read() as connection:
             rows = connection.execute(shown.where(_O.c.completion_id == completion_id).order_by(_O.c.at)).mappings()
-            return [{**row, "corrected": bool(row["corrected"]), "regenerated": bool(row["regenerated"])} for row in rows]
+            return [
+                {**row, "corrected": bool(row["corrected"]), "regenerated": bool(row["regenerated"])} for row in rows
+            ]
 
 
 def _opinion_row(opinion: Opinion, at: datetime) -> dict[str, Any]:
