@@ -25,7 +25,8 @@ _DIGITS = re.compile(r"[\d@_]|골뱅이|앳|\(at?\)|\[at\]|-----|^[공영일이�
 _ASCII = re.compile("[A-Za-z]")
 _SIGN = re.compile(r"@|골뱅이|앳|\(at?\)|\[at\]|-----", re.IGNORECASE)
 _TOKEN = re.compile(r"\S+")
-_LOOK_BACK_CHARS, _AFTER_CHARS = 160, 20
+_WINDOW_CHARS, _BEFORE_CHARS, _AFTER_CHARS = 128, 32, 20
+"""How far back a word may belong to personal data in the making; how near words decide what a number is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class UnfitWords:
         words, self._reply = [*listed["ko"], *listed["en"]], dict(listed["reply"])
         self._allowed = re.compile("|".join(map(re.escape, listed.get("allowed", ()))) or "(?!)", re.IGNORECASE)
         self._words = re.compile("|".join(map(_word, words)), re.IGNORECASE)
+        self._stems = tuple(word.rstrip("*").lower() for word in words)
         self._longest = max(len(word) for word in [*words, *listed.get("allowed", ())]) + 1
 
     def asked(self, question: str) -> Hit | None:
@@ -105,6 +107,9 @@ class UnfitWords:
     def answered(self, answer: str, cleared: int) -> Hit | None:
         """The first such word."""
         begin = max(0, cleared - self._longest)
+        tail = answer[begin:].lower()
+        if not any(stem in tail for stem in self._stems):
+            return None
         for found in self._words.finditer(answer, begin):
             if not any(one.start() <= found.start() < one.end() for one in self._allowed.finditer(answer, begin)):
                 return Hit(self.name, "word", self._reply, found.start())
@@ -129,7 +134,7 @@ class PersonalData:
 
     def answered(self, answer: str, cleared: int) -> Hit | None:
         """The first finding."""
-        begin = answer.rfind(" ", 0, max(0, cleared - _LOOK_BACK_CHARS)) + 1
+        begin = answer.rfind(" ", 0, max(0, cleared - _BEFORE_CHARS)) + 1
         found = next(iter(findings(answer[begin:])), None)
         return None if found is None else Hit(self.name, found[2], self._reply, begin + found[0])
 
@@ -139,15 +144,17 @@ class PersonalData:
         That is: the last two words, where they are in Latin letters (they may become an address); a number whose
         next words may say that it is an account; and whatever hangs together with these.
         """
-        begin = max(0, len(answer) - 2 * _LOOK_BACK_CHARS)
-        words = [(m.start() + begin, m.end() + begin, m.group()) for m in _TOKEN.finditer(answer[begin:])]
+        begin = answer.rfind(" ", 0, max(0, len(answer) - _WINDOW_CHARS)) + 1
+        words = [(m.start(), m.end(), m.group()) for m in _TOKEN.finditer(answer, begin)]
         first = len(words)
         for place in range(len(words) - 1, -1, -1):
             _, end, word = words[place]
             late = len(words) - place <= 2 and (_ASCII.search(word) or place == len(words) - 1)
-            near = end > len(answer) - _AFTER_CHARS or (len(words) - place <= 6 and _SIGN.search(word))
-            if late or (_DIGITS.search(word) and (near or first == place + 1)):
+            near, recent = end > len(answer) - _AFTER_CHARS, len(words) - place <= 6
+            if late or (_DIGITS.search(word) and (near or first == place + 1 or (recent and _SIGN.search(word)))):
                 first = place - 1 if _SIGN.search(word) and place else place
+            elif not near and not recent:
+                break
         return len(answer) - words[first][0] if first < len(words) else 0
 
 

@@ -37,8 +37,11 @@ class Sieve:
         self._text += text
         held = 0 if last else max(guard.undecided(self._text) for guard in self._guards)
         end = max(self._cleared, len(self._text) - held)
+        if end == self._cleared and not last:
+            return ""  # nothing is about to be shown, so nothing needs to be judged: looking costs milliseconds
         # What begins in the part held back is not judged yet: the next letters may make it harmless.
-        hits = [hit for guard in self._guards if (hit := guard.answered(self._text, self._cleared)) and hit.start < end]
+        found = (guard.answered(self._text, self._cleared) for guard in self._guards)
+        hits = [hit for hit in found if hit is not None and hit.start < end]
         if hits:
             self.hit = min(hits, key=lambda hit: hit.start)
             self.reply = self.hit.reply_to(self._question)

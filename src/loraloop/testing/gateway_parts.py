@@ -55,7 +55,7 @@ class ScriptedEngine:
         """Say it."""
         self.asked.append(ask)
         text = self.answer if isinstance(self.answer, str) else self.answer(ask)
-        words = [word for word in text.replace(" ", " \0").split("\0") if word]
+        words = [word for word in text.replace(" ", "\0 ").split("\0") if word]
         prompt = sum(len(one["content"].split()) for one in ask.messages)
         ended = False
         self.active += 1

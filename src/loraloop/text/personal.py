@@ -60,6 +60,7 @@ _HANGUL_PHONE = re.compile(
     rf"(?:[1일]{_SEP}[016789공영일육륙칠팔구]{_SEP}(?:{_NUMERAL}{_SEP}){{7}}{_NUMERAL}?"
     rf"|(?:[2이]|[3-6삼사오육륙]{_SEP}[1-5일이삼사오]){_SEP}(?:{_NUMERAL}{_SEP}){{6}}{_NUMERAL}{{1,2}})(?![0-9])"
 )
+_COULD_BE_PHONE = re.compile(r"[+0](?:[^0-9A-Za-z가-힣]{0,6}[0-9]){7}")
 _CARD = re.compile(_BEFORE + r"[2-6389](?:[ .\-_]{0,2}[0-9]){13,18}" + _AFTER)
 _LONG_NUMBER = re.compile(_BEFORE + r"[0-9]{2,14}(?:[ .\-_][0-9]{1,8}){0,4}" + _AFTER)
 _STARTS_AS_DATE = re.compile(r"(?:19|20)[0-9]{2}[ .\-_/](?:0?[1-9]|1[0-2])[ .\-_/](?:0?[1-9]|[12][0-9]|3[01])(?![0-9])")
@@ -167,8 +168,8 @@ def _phones(text: str) -> Iterator[Span]:
         for match in pattern.finditer(text):
             if not (_digits(match.group()) == match.group() and _named_order(text, match.start())):
                 yield match.start(), match.end(), "phone"
-    if sum(char.isdigit() for char in text) < 8:
-        return
+    if not _COULD_BE_PHONE.search(text):
+        return  # the matcher takes milliseconds, and prices have many digits, too
     import phonenumbers
 
     service = {
