@@ -129,6 +129,8 @@ class ChatEndpoint:
                 await work
         except TimeoutError:
             return Problem(504, "the answer took too long", code="timeout")
+        except asyncio.CancelledError:  # the process ends; what was said so far is kept before this task does
+            return Problem(503, "shutting down; try another", code="shutting_down", retry_after_s=5)
         except LoraloopError as error:
             log.warning("%s: a request to %s could not be answered", type(error).__name__, request.route.model)
             return problem_of(error)

@@ -22,10 +22,11 @@ from .config import ServeConfig
 
 _BORDER = re.compile("[가-힣ㄱ-ㅎ]")
 _DIGITS = re.compile(r"[\d@_]|골뱅이|앳|\(at?\)|\[at\]|-----|^[공영일이삼사오육륙칠팔구oOlI.\-~·]{2,}$", re.IGNORECASE)
+_ANY_DIGITS = re.compile(r"[\d@_]|골뱅이|앳|\(at?\)|\[at\]|-----|(?<!\S)[공영일이삼사오육륙칠팔구oOlI.\-~·]{2,}(?!\S)", re.IGNORECASE)
 _ASCII = re.compile("[A-Za-z]")
 _SIGN = re.compile(r"@|골뱅이|앳|\(at?\)|\[at\]|-----", re.IGNORECASE)
 _TOKEN = re.compile(r"\S+")
-_WINDOW_CHARS, _BEFORE_CHARS, _AFTER_CHARS = 128, 32, 20
+_WINDOW_CHARS, _QUICK_CHARS, _BEFORE_CHARS, _AFTER_CHARS = 128, 48, 32, 20
 """How far back a word may belong to personal data in the making; how near words decide what a number is."""
 
 
@@ -108,7 +109,10 @@ class UnfitWords:
         """The first such word."""
         begin = max(0, cleared - self._longest)
         tail = answer[begin:].lower()
-        if not any(stem in tail for stem in self._stems):
+        for stem in self._stems:
+            if stem in tail:
+                break
+        else:
             return None
         for found in self._words.finditer(answer, begin):
             if not any(one.start() <= found.start() < one.end() for one in self._allowed.finditer(answer, begin)):
@@ -145,6 +149,10 @@ class PersonalData:
         next words may say that it is an account; and whatever hangs together with these.
         """
         begin = answer.rfind(" ", 0, max(0, len(answer) - _WINDOW_CHARS)) + 1
+        if not _ANY_DIGITS.search(answer, max(begin, len(answer) - _QUICK_CHARS)):  # the usual case, at a tenth of the cost
+            end = answer.rfind(" ", 0, len(answer.rstrip())) + 1
+            before = answer.rfind(" ", 0, max(0, end - 1)) + 1
+            return len(answer) - (before if _ASCII.search(answer, before, end) else end)
         words = [(m.start(), m.end(), m.group()) for m in _TOKEN.finditer(answer, begin)]
         first = len(words)
         for place in range(len(words) - 1, -1, -1):

@@ -133,7 +133,12 @@ class Server(uvicorn.Server):
                 f"cannot listen on {self.config.host}:{self.config.port}, or the engine did not start",
                 hint="choose another --port; loraloop.log says more",
             ) from None
+        self._loop = asyncio.get_running_loop()
         self._tell()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Call something in the server's loop, from another thread."""
+        self._loop.call_soon_threadsafe(function)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -164,4 +169,10 @@ class Server(uvicorn.Server):
         log.info("no new requests; %d are being answered", self._gateway.active)
         while self._gateway.active and loop.time() < deadline:
             await asyncio.sleep(0.05)
+        cut = set(self.server_state.tasks)
+        for one in cut:
+            one.cancel()
+        if cut:
+            log.warning("%d answers were cut at the deadline; they are marked as aborted", len(cut))
+            await asyncio.wait(cut, timeout=LAST_S)
         self.should_exit = True
