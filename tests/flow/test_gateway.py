@@ -18,11 +18,11 @@ import openai
 import pytest
 
 from loraloop.serve.config import ServeConfig
+from loraloop.serve.gateway import create_app
 from loraloop.serve.server import Server
 from loraloop.store.sql import open_store
 from loraloop.testing.gateway_client import SECRET, GatewayClient
 from loraloop.testing.gateway_parts import ScriptedEngine
-from loraloop.serve.gateway import create_app
 
 ASK: list[Any] = [{"role": "user", "content": "Hi"}]
 
@@ -80,18 +80,22 @@ def test_the_official_client_works_unchanged(serve: Callable[..., Served]) -> No
     """Plain, streaming, models, stored completions, deletion and each error class, with the real library."""
     served = serve()
     client = served.openai()
-    plain = client.chat.completions.create(model="live", messages=ASK, store=True, user="kim", metadata={"k": "v"}, seed=1)
+    plain = client.chat.completions.create(
+        model="live", messages=ASK, store=True, user="kim", metadata={"k": "v"}, seed=1
+    )
     assert plain.choices[0].message.content == "Hello there, my friend."
     assert plain.usage is not None
     assert plain.usage.total_tokens == 7
-    stream = client.chat.completions.create(model="live", messages=ASK, stream=True, stream_options={"include_usage": True})
+    stream = client.chat.completions.create(
+        model="live", messages=ASK, stream=True, stream_options={"include_usage": True}
+    )
     chunks = list(stream)
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "Hello there, my friend."
     assert chunks[-1].usage is not None
     assert [one.id for one in client.models.list()][:1] == ["live"]
     assert client.models.retrieve("base").id == "base"
     served.client.flush()
-    assert [one.id for one in client.chat.completions.list(limit=1)][0] == plain.id
+    assert next(one.id for one in client.chat.completions.list(limit=1)) == plain.id
     assert client.chat.completions.retrieve(plain.id).choices[0].message.content == "Hello there, my friend."
     assert [one.content for one in client.chat.completions.messages.list(plain.id)] == ["Hi"]
     assert client.chat.completions.delete(plain.id).deleted
@@ -132,7 +136,9 @@ def test_the_asynchronous_client_and_one_that_leaves(serve: Callable[..., Served
 
     async def talk() -> float:
         async with openai.AsyncOpenAI(base_url=served.url, api_key=served.client.keys["chat"], max_retries=0) as client:
-            many = await asyncio.gather(*(client.chat.completions.create(model="live", messages=ASK) for _ in range(20)))
+            many = await asyncio.gather(
+                *(client.chat.completions.create(model="live", messages=ASK) for _ in range(20))
+            )
             assert {one.choices[0].message.content for one in many} == {"Hello there, my friend."}
             engine.hangs_after = 2
             stream = await client.chat.completions.create(model="live", messages=ASK, stream=True)
@@ -182,11 +188,11 @@ def test_row_62_sockets_that_dawdle_are_closed_and_others_served(serve: Callable
     ("sent", "said"),
     [
         (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 20_000, b"431"),
-        (b"POST /v1/feedback HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nContent-Type: application/json\r\n\r\n{", b""),
+        (b"POST /v1/feedback HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{", b""),
         (b"nonsense\r\n\r\n", b"400"),
     ],
     ids=["endless header", "half a body", "no HTTP"],
-)  # fmt: skip
+)
 def test_what_is_no_whole_request_is_ended(serve: Callable[..., Served], sent: bytes, said: bytes) -> None:
     """Headers without an end, a body that never comes, and noise: answered or closed, within the deadline."""
     served = serve(read_timeout_s=0.5)
@@ -255,7 +261,7 @@ def test_row_72_an_answer_without_an_end_is_cut_at_the_deadline(serve: Callable[
     assert [one.state for one in served.client.store.completions.page("default")] == ["aborted"]
 
 
-MOCK = '''
+MOCK = """
 import asyncio, json
 from aiohttp import web
 async def chat(request):
@@ -263,9 +269,11 @@ async def chat(request):
     response = web.StreamResponse(headers={"content-type": "text/event-stream"})
     await response.prepare(request)
     for word in ["You", " said", " " + body["messages"][-1]["content"]]:
-        await response.write(b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": word}}]}).encode() + b"\\n\\n")
+        value = {"choices": [{"index": 0, "delta": {"content": word}}]}
+        await response.write(b"data: " + json.dumps(value).encode() + b"\\n\\n")
         await asyncio.sleep(0.001)
-    end = [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}, {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5}}]
+    stop = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    end = [stop, {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5}}]
     for value in end:
         await response.write(b"data: " + json.dumps(value).encode() + b"\\n\\n")
     await response.write(b"data: [DONE]\\n\\n")
@@ -283,7 +291,7 @@ async def main():
     print(site._server.sockets[0].getsockname()[1], flush=True)
     await asyncio.Event().wait()
 asyncio.run(main())
-'''
+"""
 
 
 def start(*words: str) -> subprocess.Popen[str]:

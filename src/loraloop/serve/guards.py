@@ -22,7 +22,9 @@ from .config import ServeConfig
 
 _BORDER = re.compile("[가-힣ㄱ-ㅎ]")
 _DIGITS = re.compile(r"[\d@_]|골뱅이|앳|\(at?\)|\[at\]|-----|^[공영일이삼사오육륙칠팔구oOlI.\-~·]{2,}$", re.IGNORECASE)
-_ANY_DIGITS = re.compile(r"[\d@_]|골뱅이|앳|\(at?\)|\[at\]|-----|(?<!\S)[공영일이삼사오육륙칠팔구oOlI.\-~·]{2,}(?!\S)", re.IGNORECASE)
+_ANY_DIGITS = re.compile(
+    r"[\d@_]|골뱅이|앳|\(at?\)|\[at\]|-----|(?<!\S)[공영일이삼사오육륙칠팔구oOlI.\-~·]{2,}(?!\S)", re.IGNORECASE
+)
 _ASCII = re.compile("[A-Za-z]")
 _SIGN = re.compile(r"@|골뱅이|앳|\(at?\)|\[at\]|-----", re.IGNORECASE)
 _TOKEN = re.compile(r"\S+")
@@ -149,7 +151,9 @@ class PersonalData:
         next words may say that it is an account; and whatever hangs together with these.
         """
         begin = answer.rfind(" ", 0, max(0, len(answer) - _WINDOW_CHARS)) + 1
-        if not _ANY_DIGITS.search(answer, max(begin, len(answer) - _QUICK_CHARS)):  # the usual case, at a tenth of the cost
+        if not _ANY_DIGITS.search(
+            answer, max(begin, len(answer) - _QUICK_CHARS)
+        ):  # the usual case, at a tenth of the cost
             end = answer.rfind(" ", 0, len(answer.rstrip())) + 1
             before = answer.rfind(" ", 0, max(0, end - 1)) + 1
             return len(answer) - (before if _ASCII.search(answer, before, end) else end)

@@ -120,7 +120,9 @@ class GatewayClient:
         for gateway in self.opened:
             gateway.recorder.close()
 
-    async def asend(self, method: str, path: str, value: Any = None, *, role: str | None = "admin", **more: Any) -> Said:
+    async def asend(
+        self, method: str, path: str, value: Any = None, *, role: str | None = "admin", **more: Any
+    ) -> Said:
         """Make one request; ``value`` is JSON, or bytes as they are."""
         headers = {"host": "127.0.0.1:8080", "content-type": "application/json"}
         if role is not None:

@@ -103,9 +103,7 @@ class HeldRoutes:
         """Let an alias, and the release's own id, lead to a release."""
         version = f"ll-{release_id}"
         for model in (alias, release_id):
-            self._routes[model] = Route(
-                model, version, release_id, **self._facts, experiment_id=experiment_id, arm=arm
-            )
+            self._routes[model] = Route(model, version, release_id, **self._facts, experiment_id=experiment_id, arm=arm)
 
     def models(self) -> Sequence[Route]:
         """Aliases first."""

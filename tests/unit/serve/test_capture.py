@@ -1,4 +1,4 @@
-"""What is kept of what was said: with consent, redacted, whole, durable where that was promised, and never a cut answer."""
+"""What is kept of what was said: with consent, redacted, whole, durable where promised, and never a cut answer."""
 
 import asyncio
 import json
@@ -29,8 +29,14 @@ def served(n: int) -> Served:
 
 @pytest.mark.parametrize(
     ("store", "default", "consent"),
-    [(True, "none", "granted"), (None, "granted", "granted"), (None, "unknown", "unknown"), (False, "granted", None), (None, "none", None)],
-)  # fmt: skip
+    [
+        (True, "none", "granted"),
+        (None, "granted", "granted"),
+        (None, "unknown", "unknown"),
+        (False, "granted", None),
+        (None, "none", None),
+    ],
+)
 def test_consent_comes_from_store_else_from_the_settings(
     client: Client, store: bool | None, default: str, consent: str | None
 ) -> None:
@@ -53,7 +59,12 @@ def rows(client: Client, id: str) -> Any:
 
 def test_a_stored_exchange_is_a_conversation_that_the_loop_learns_from(client: Client) -> None:
     """With the release, a pseudonym, its source; a thumb up makes it a row."""
-    said = client.chat("What is for lunch today?", store=True, user="kim@example.com", metadata={"session": "s1", "phone": "010-1234-5678"})
+    said = client.chat(
+        "What is for lunch today?",
+        store=True,
+        user="kim@example.com",
+        metadata={"session": "s1", "phone": "010-1234-5678"},
+    )
     id = said.json["id"]
     (talk,) = client.talks()
     assert (talk.source, talk.release_id, talk.session) == ("gateway", "r-1", "s1")
@@ -279,7 +290,12 @@ def test_a_withdrawal_holds_for_before_and_after(client: Client) -> None:
     client.send("POST", "/v1/consents", {"user": "kim", "consent": "granted"})
     client.chat("third question of kim", store=True, user="kim")
     assert "third question of kim" in {talk.messages[0].text for talk in client.talks()}
-    for wrong in ({}, {"user": "", "consent": "granted"}, {"user": "kim", "consent": "yes"}, {"user": "k", "consent": "granted", "x": 1}):
+    for wrong in (
+        {},
+        {"user": "", "consent": "granted"},
+        {"user": "kim", "consent": "yes"},
+        {"user": "k", "consent": "granted", "x": 1},
+    ):
         assert client.send("POST", "/v1/consents", wrong).status == 400
 
 

@@ -49,7 +49,11 @@ def test_several_answers_are_numbered(client: Client) -> None:
     client.gateway.guards = ()
     client.engine.answer = lambda ask: f"seed {ask.seed}"
     said = client.chat(n=3, seed=7).json
-    assert [(c["index"], c["message"]["content"]) for c in said["choices"]] == [(0, "seed 7"), (1, "seed 8"), (2, "seed 9")]
+    assert [(c["index"], c["message"]["content"]) for c in said["choices"]] == [
+        (0, "seed 7"),
+        (1, "seed 8"),
+        (2, "seed 9"),
+    ]
     events = client.chat(n=2, seed=1, stream=True).events[:-1]
     ends = [c["index"] for e in events for c in e["choices"] if c["finish_reason"]]
     assert ends == [0, 1]
@@ -107,12 +111,15 @@ def test_a_field_that_is_not_supported_is_refused_by_name(client: Client, name: 
         ({"messages": [{"role": "user"}]}, "messages.0.content"),
         ({"messages": [{"role": "wizard", "content": "hi"}]}, "messages.0.role"),
         ({"messages": [{"role": "assistant", "content": "hi"}]}, "messages"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "messages.0.content"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+            "messages.0.content",
+        ),
         ({"messages": [{"role": "assistant", "content": "x", "tool_calls": [{}]}]}, "messages.0.tool_calls"),
         ({"no_such_field": 1}, "no_such_field"),
         ({"stream_options": {"x": 1}}, "stream_options.x"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_value_is_refused_and_its_field_named(client: Client, fields: dict[str, Any], param: str) -> None:
     """Status 400, and the field at fault in ``param``; the engine is not asked."""
     said = client.chat(**fields)
@@ -123,7 +130,10 @@ def test_a_wrong_value_is_refused_and_its_field_named(client: Client, fields: di
 
 def test_what_was_sent_is_not_repeated_in_the_error(client: Client) -> None:
     """A message about a wrong field does not quote the conversation."""
-    body = client.chat(temperature="나는 비밀이 있어").body + client.chat(messages=[{"role": "user", "content": {"비밀": 1}}]).body
+    body = (
+        client.chat(temperature="나는 비밀이 있어").body
+        + client.chat(messages=[{"role": "user", "content": {"비밀": 1}}]).body
+    )
     assert "비밀" not in body.decode()
 
 

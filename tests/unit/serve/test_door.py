@@ -76,9 +76,19 @@ def test_a_route_that_somebody_adds_is_closed(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/models/", "//v1/models", "/v1//models", "/V1/models", "/v1/models/a/b", "/metrics/", "/v1/models/../secrets",
-             "/v1/chat/completions/x/y", "/healthz/../metrics"]
-)  # fmt: skip
+    "path",
+    [
+        "/v1/models/",
+        "//v1/models",
+        "/v1//models",
+        "/V1/models",
+        "/v1/models/a/b",
+        "/metrics/",
+        "/v1/models/../secrets",
+        "/v1/chat/completions/x/y",
+        "/healthz/../metrics",
+    ],
+)
 def test_a_path_is_what_it_is_spelt(client: Client, path: str) -> None:
     """No other spelling leads round the table."""
     assert template_of(path) is None
@@ -90,7 +100,17 @@ def test_a_key_opens_until_it_is_revoked(client: Client) -> None:
     """A revoked key, one with another secret and one of another form open nothing."""
     assert client.send("GET", "/v1/models").status == 200
     key = client.keys["admin"]
-    for wrong in (key[:-1], key + "a", key[:-1] + ("a" if key[-1] != "a" else "b"), key.upper(), key[3:], "ll_", "ll__", "x" * 5000, "ü"):
+    for wrong in (
+        key[:-1],
+        key + "a",
+        key[:-1] + ("a" if key[-1] != "a" else "b"),
+        key.upper(),
+        key[3:],
+        "ll_",
+        "ll__",
+        "x" * 5000,
+        "ü",
+    ):
         assert client.send("GET", "/v1/models", role=wrong).status == 401
     client.store.keys.revoke(key.split("_")[1])
     client.gateway.ring.refresh()
@@ -141,7 +161,11 @@ def test_names_of_the_list_are_answered(client: Client, name: str) -> None:
 def test_a_foreign_page_changes_nothing(client: Client) -> None:
     """A browser's page of another origin is refused on every unsafe method, and its preflight gets no permission."""
     client.open(allowed_origins=("https://shop.example",))
-    for method, path in (("POST", "/v1/chat/completions"), ("POST", "/v1/feedback"), ("DELETE", "/v1/chat/completions/x")):
+    for method, path in (
+        ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/feedback"),
+        ("DELETE", "/v1/chat/completions/x"),
+    ):
         for headers in ({"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
             assert client.send(method, path, {}, headers=headers).error["code"] == "unknown_origin"
     asked = {"access-control-request-method": "POST"}
@@ -213,14 +237,19 @@ def test_more_at_once_than_the_most_are_refused(client: Client) -> None:
         said = await asyncio.gather(*(client.asend("POST", "/v1/chat/completions", body) for _ in range(5)))
         return sorted(one.status for one in said)
 
-    assert five and asyncio.run(five()) == [200, 200, 503, 503, 503]
+    assert asyncio.run(five()) == [200, 200, 503, 503, 503]
     assert client.gateway.active == 0
 
 
 def test_every_error_is_openai_shaped_and_has_an_id(client: Client) -> None:
     """Whatever goes wrong, a client's library can read it."""
-    for said in (client.send("GET", "/nothing"), client.send("PUT", "/v1/models"), client.send("GET", "/v1/models", role=None),
-                 client.send("GET", "/v1/chat/completions?limit=1000"), client.chat(n=99)):  # fmt: skip
+    for said in (
+        client.send("GET", "/nothing"),
+        client.send("PUT", "/v1/models"),
+        client.send("GET", "/v1/models", role=None),
+        client.send("GET", "/v1/chat/completions?limit=1000"),
+        client.chat(n=99),
+    ):
         assert said.error["message"]
         assert said.headers["x-request-id"]
 

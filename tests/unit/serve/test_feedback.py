@@ -16,10 +16,16 @@ def opinion(client: Client, completion: str, /, **fields: Any) -> Any:
 def test_each_kind_becomes_what_the_loop_reads(client: Client) -> None:
     """Thumb, correction and comment become feedback; score and regeneration are kept beside it."""
     id = client.chat(store=True).json["id"]
-    said = opinion(client, id, thumb="down", correction="내 메일은 a@b.com 이야", comment="hm", score=0.25, regenerated=True)
+    said = opinion(
+        client, id, thumb="down", correction="내 메일은 a@b.com 이야", comment="hm", score=0.25, regenerated=True
+    )
     assert (said.status, said.json["new"]) == (200, True)
     (talk,) = client.talks()
-    assert [(one.kind, one.text) for one in talk.feedback] == [("thumb_down", ""), ("correction", "내 메일은 [EMAIL] 이야"), ("comment", "hm")]
+    assert [(one.kind, one.text) for one in talk.feedback] == [
+        ("thumb_down", ""),
+        ("correction", "내 메일은 [EMAIL] 이야"),
+        ("comment", "hm"),
+    ]
     assert talk.feedback[0].actor.startswith("key:")
     (kept,) = client.send("GET", f"/v1/chat/completions/{id}").json["feedback"]
     assert (kept["thumb"], kept["score"], kept["corrected"], kept["regenerated"]) == ("down", 0.25, True, True)
@@ -30,7 +36,10 @@ def test_the_same_opinion_twice_is_kept_once(client: Client) -> None:
     """By the client's own id, or by the same words of the same caller."""
     id = client.chat(store=True).json["id"]
     assert [opinion(client, id, thumb="up").json["new"] for _ in range(2)] == [True, False]
-    assert [opinion(client, id, thumb="up", id="mine").json["new"], opinion(client, id, thumb="down", id="mine").json["new"]] == [True, False]
+    assert [
+        opinion(client, id, thumb="up", id="mine").json["new"],
+        opinion(client, id, thumb="down", id="mine").json["new"],
+    ] == [True, False]
     assert len(client.talks()[0].feedback) == 2
 
 
@@ -60,9 +69,18 @@ def test_an_opinion_on_what_was_not_stored_counts_without_text(client: Client) -
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"thumb": "sideways"}, {"score": 2}, {"score": "NaN"}, {"choice": -1, "thumb": "up"}, {"correction": ""}, {"thumb": "up", "x": 1},
-     {"thumb": "up", "id": "a b"}, {"comment": "x" * 8001}],
-)  # fmt: skip
+    [
+        {},
+        {"thumb": "sideways"},
+        {"score": 2},
+        {"score": "NaN"},
+        {"choice": -1, "thumb": "up"},
+        {"correction": ""},
+        {"thumb": "up", "x": 1},
+        {"thumb": "up", "id": "a b"},
+        {"comment": "x" * 8001},
+    ],
+)
 def test_an_empty_or_wrong_opinion_is_refused(client: Client, fields: dict[str, Any]) -> None:
     """400 in OpenAI's shape; nothing is kept."""
     id = client.chat(store=True).json["id"]
@@ -109,14 +127,22 @@ def test_stored_completions_are_read_in_pages(client: Client) -> None:
 
 def test_a_stored_completion_shows_its_messages_and_can_be_taken_out(client: Client) -> None:
     """The prompt message by message; after a deletion neither it nor its text is there."""
-    messages = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}, {"role": "user", "content": "three"}]
+    messages = [
+        {"role": "user", "content": "one"},
+        {"role": "assistant", "content": "two"},
+        {"role": "user", "content": "three"},
+    ]
     id = client.chat(messages=messages, store=True).json["id"]
     client.flush()
     listed = client.send("GET", f"/v1/chat/completions/{id}/messages?limit=2").json
     assert ([one["content"] for one in listed["data"]], listed["has_more"]) == (["one", "two"], True)
     rest = client.send("GET", f"/v1/chat/completions/{id}/messages?after={listed['last_id']}").json
     assert [one["content"] for one in rest["data"]] == ["three"]
-    assert client.send("DELETE", f"/v1/chat/completions/{id}").json == {"object": "chat.completion.deleted", "id": id, "deleted": True}
+    assert client.send("DELETE", f"/v1/chat/completions/{id}").json == {
+        "object": "chat.completion.deleted",
+        "id": id,
+        "deleted": True,
+    }
     assert client.send("GET", f"/v1/chat/completions/{id}").status == 404
     assert client.send("DELETE", f"/v1/chat/completions/{id}").status == 404
     assert client.talks() == []

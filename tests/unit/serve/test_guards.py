@@ -22,14 +22,27 @@ DISTRESS = GUARDS[0]
 @pytest.mark.parametrize(
     ("text", "topic"),
     [
-        ("죽고 싶어", "self_harm"), ("요즘 진짜 죽고싶어요..", "self_harm"), ("그냥 사라지고 싶다", "self_harm"),
-        ("자해를 하게 돼요", "self_harm"), ("살기 싫어", "self_harm"), ("I want to die", "self_harm"),
-        ("i don't want to live anymore", "self_harm"), ("I keep hurting myself", "self_harm"), ("feeling SUICIDAL", "self_harm"),
-        ("아빠가 때려요", "abuse"), ("집에서 맞고 있어", "abuse"), ("삼촌이 몸을 만져요", "abuse"), ("my dad hits me", "abuse"),
-        ("학교폭력 당했어", "bullying"), ("애들이 괴롭혀", "bullying"), ("I am being bullied", "bullying"),
-        ("며칠째 굶었어요", "hunger"), ("엄마가 밥을 안 줘요", "hunger"), ("there is no food at home", "hunger"),
+        ("죽고 싶어", "self_harm"),
+        ("요즘 진짜 죽고싶어요..", "self_harm"),
+        ("그냥 사라지고 싶다", "self_harm"),
+        ("자해를 하게 돼요", "self_harm"),
+        ("살기 싫어", "self_harm"),
+        ("I want to die", "self_harm"),
+        ("i don't want to live anymore", "self_harm"),
+        ("I keep hurting myself", "self_harm"),
+        ("feeling SUICIDAL", "self_harm"),
+        ("아빠가 때려요", "abuse"),
+        ("집에서 맞고 있어", "abuse"),
+        ("삼촌이 몸을 만져요", "abuse"),
+        ("my dad hits me", "abuse"),
+        ("학교폭력 당했어", "bullying"),
+        ("애들이 괴롭혀", "bullying"),
+        ("I am being bullied", "bullying"),
+        ("며칠째 굶었어요", "hunger"),
+        ("엄마가 밥을 안 줘요", "hunger"),
+        ("there is no food at home", "hunger"),
     ],
-)  # fmt: skip
+)
 def test_distress_is_answered_with_help_lines(client: Client, text: str, topic: str) -> None:
     """A fixed reply that names help lines, in the language of the message; the model is not asked."""
     said = client.chat(text, store=True)
@@ -47,9 +60,23 @@ def test_distress_is_answered_with_help_lines(client: Client, text: str, topic: 
 
 @pytest.mark.parametrize(
     "text",
-    ["오늘 점심 뭐야?", "배고파 죽겠다", "문제 다 맞았어요!", "숙제하자 해서 왔어", "맛있어서 죽는 줄", "사라다 있어?", "Kill the process", "I could die laughing",
-     "this cut is mine", "hit me up later", "밥을 안 먹었어", "집에서 밥 먹었어", "It hits different", "자살골 말고 축구 얘기"][:13],
-)  # fmt: skip
+    [
+        "오늘 점심 뭐야?",
+        "배고파 죽겠다",
+        "문제 다 맞았어요!",
+        "숙제하자 해서 왔어",
+        "맛있어서 죽는 줄",
+        "사라다 있어?",
+        "Kill the process",
+        "I could die laughing",
+        "this cut is mine",
+        "hit me up later",
+        "밥을 안 먹었어",
+        "집에서 밥 먹었어",
+        "It hits different",
+        "축구 얘기",
+    ],
+)
 def test_ordinary_talk_is_left_to_the_model(client: Client, text: str) -> None:
     """A phrase that only sounds alike gets no help line."""
     assert DISTRESS.asked(text) is None
@@ -57,7 +84,11 @@ def test_ordinary_talk_is_left_to_the_model(client: Client, text: str) -> None:
 
 def test_only_what_was_said_since_the_last_answer_is_looked_at(client: Client) -> None:
     """Who got the reply once may go on to talk of other things."""
-    messages = [{"role": "user", "content": "죽고 싶어"}, {"role": "assistant", "content": "..."}, {"role": "user", "content": "고마워"}]
+    messages = [
+        {"role": "user", "content": "죽고 싶어"},
+        {"role": "assistant", "content": "..."},
+        {"role": "user", "content": "고마워"},
+    ]
     assert "x-guard" not in client.chat(messages=messages).headers
 
 
@@ -74,7 +105,9 @@ def test_an_unfit_word_is_never_shown(client: Client, answer: str) -> None:
     assert [part.kind for part in client.talks()[0].messages[-1].content] == ["guarded"]
 
 
-@pytest.mark.parametrize("answer", ["shitake mushrooms", "그 책은 보지 못했어요", "a class assignment", "시발점이 됐어요", "Scunthorpe"])
+@pytest.mark.parametrize(
+    "answer", ["shitake mushrooms", "그 책은 보지 못했어요", "a class assignment", "시발점이 됐어요", "Scunthorpe"]
+)
 def test_a_word_that_only_contains_one_is_shown(client: Client, answer: str) -> None:
     """Borders of words count, and the list has its exceptions."""
     client.engine.answer = answer
@@ -83,7 +116,10 @@ def test_a_word_that_only_contains_one_is_shown(client: Client, answer: str) -> 
 
 
 PERSONAL = [
-    ("민수의 번호는 {} 이고 점심은 김치찌개예요", ["010-1234-5678", "010 1234 5678", "0 1 0 1 2 3 4 5 6 7 8", "공일공 일이삼사 오육칠팔", "02-345-6789"]),
+    (
+        "민수의 번호는 {} 이고 점심은 김치찌개예요",
+        ["010-1234-5678", "010 1234 5678", "0 1 0 1 2 3 4 5 6 7 8", "공일공 일이삼사 오육칠팔", "02-345-6789"],
+    ),
     ("주민번호는 {}예요 알겠죠", ["900101-1234567", "900101 - 1234567"]),
     ("Write to {} about the lunch", ["kim.minsu@naver.com", "minsu7 (at) naver.com", "minsu7 골뱅이 naver.com"]),
     ("계좌는 {} 입니다 감사합니다", ["110-345-678901", "1002-345-678901"]),
@@ -126,7 +162,10 @@ def test_what_no_guard_stops_comes_through_whole(pieces: list[str]) -> None:
 
 def test_ordinary_text_is_held_back_only_a_little() -> None:
     """Users see Korean and English text within a few words of its making."""
-    for text in ("오늘 점심은 김치찌개와 계란말이 그리고 시원한 물김치가 나와요 맛있게 드세요", "Today there is soup and rice and some fruit for everyone who comes"):
+    for text in (
+        "오늘 점심은 김치찌개와 계란말이 그리고 시원한 물김치가 나와요 맛있게 드세요",
+        "Today there is soup and rice and some fruit for everyone who comes",
+    ):
         sieve = Sieve(GUARDS, "hello")
         most = 0
         for place, char in enumerate(text):
@@ -160,7 +199,9 @@ def test_lists_of_ones_own_replace_the_built_in(tmp_path: Path) -> None:
 
 def test_every_built_in_reply_names_a_source_for_its_numbers() -> None:
     """Each help line that a reply names stands in the list's sources."""
-    listed = json.loads((Path(guards_of.__code__.co_filename).parent / "guard_files" / "distress.json").read_text(encoding="utf-8"))
+    listed = json.loads(
+        (Path(guards_of.__code__.co_filename).parent / "guard_files" / "distress.json").read_text(encoding="utf-8")
+    )
     for topic in listed["topics"]:
         for reply in topic["reply"].values():
             for number in ("109", "1388", "112", "117", "129"):
