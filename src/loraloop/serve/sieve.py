@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from .guards import Guard, Hit
 
+STEP_CHARS = 4
+"""So many new characters are looked at together: looking costs more than the wait of a token."""
 BREAK = "\n\n"
 """Stands between what was shown before a hit and the reply in the place of the rest."""
 
@@ -23,7 +25,7 @@ class Sieve:
     def __init__(self, guards: Sequence[Guard], question: str) -> None:
         self._guards, self._question = guards, question
         self._text = ""
-        self._cleared = 0
+        self._cleared = self._judged = 0
         self.shown = self.reply = ""
         self.hit: Hit | None = None
 
@@ -35,6 +37,9 @@ class Sieve:
             self.shown += text
             return text
         self._text += text
+        if not last and len(self._text) - self._judged < STEP_CHARS:
+            return ""
+        self._judged = len(self._text)
         held = 0 if last else max(guard.undecided(self._text) for guard in self._guards)
         end = max(self._cleared, len(self._text) - held)
         if end == self._cleared and not last:
