@@ -43,7 +43,7 @@ WORDS = [
     ".",
 ]
 
-# --- the mock upstream: raw asyncio, no framework ---------------------------------------------------------------------
+# --- the mock upstream: raw asyncio, no framework ---
 
 
 def _events() -> list[bytes]:
@@ -109,7 +109,7 @@ async def mock() -> None:
     await server.serve_forever()
 
 
-# --- the bare relay: uvicorn and aiohttp, bytes in, bytes out -----------------------------------------------------------
+# --- the bare relay: uvicorn and aiohttp, bytes in, bytes out ---
 
 
 def relay(upstream: str) -> None:
@@ -166,7 +166,7 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-# --- the load generator: open loop, raw sockets, pooled connections -----------------------------------------------------
+# --- the load generator: open loop, raw sockets, pooled connections ---
 
 
 class Call(asyncio.Protocol):
@@ -286,7 +286,7 @@ def sustainable(port: int, key: str, first: float, seconds: float, steps: int) -
     return low, tried
 
 
-# --- who is measured ----------------------------------------------------------------------------------------------------
+# --- who is measured ---
 
 
 class Started:
@@ -366,10 +366,12 @@ def litellm(folder: Path, upstream: str) -> tuple[subprocess.Popen[bytes], int] 
             return None
     config = folder / "litellm.yaml"
     config.write_text(
-        f"model_list:\n  - model_name: live\n    litellm_params:\n      model: openai/mock\n      api_base: {upstream}\n      api_key: none\n"
+        "model_list:\n  - model_name: live\n    litellm_params:\n      model: openai/mock\n"
+        f"      api_base: {upstream}\n      api_key: none\n"
     )
     port = free_port()
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | {"LITELLM_LOG": "ERROR", "DO_NOT_TRACK": "1",
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    environment |= {"LITELLM_LOG": "ERROR", "DO_NOT_TRACK": "1",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # fmt: skip
     words = [
         str(cache / "bin" / "litellm"),

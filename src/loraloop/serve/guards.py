@@ -29,7 +29,7 @@ _ASCII = re.compile("[A-Za-z]")
 _PLAIN = re.compile("[\x00-\x7f가-힣]*")
 _SUSPECT = frozenset("0123456789@_([-앳뱅공영일이삼사오육륙칠팔구")
 _RARE = frozenset("0123456789@_([-앳뱅공영JKIz")
-"""Characters without one of which nothing can be personal data, but for what follows a key word; see text/personal.py."""
+"""Without one of these nothing can be personal data, but for what follows a key word; see text/personal.py."""
 _SIGN = re.compile(r"@|골뱅이|앳|\(at?\)|\[at\]|-----", re.IGNORECASE)
 _TOKEN = re.compile(r"\S+")
 _WINDOW_CHARS, _QUICK_CHARS, _BEFORE_CHARS, _AFTER_CHARS = 128, 48, 32, 20
