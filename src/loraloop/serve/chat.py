@@ -142,26 +142,29 @@ class ChatEndpoint:
         with_usage = bool(options and options.include_usage)
         chunks = wire.Chunks(request.id, request.created, request.route.model, with_usage)
         answers = self._answers(request)
-        begun = False
+        begun, waiting = False, b""  # the role goes out with the first text: a write costs more than all else here
 
         async def write(index: int, one: Answering) -> None:
             async def show(text: str) -> None:
-                nonlocal begun
+                nonlocal begun, waiting
                 if not begun:
                     begun = True
                     headers = [_EVENTS, (b"cache-control", b"no-store"), *self._headers(request, ())]
                     await send({"type": "http.response.start", "status": 200, "headers": headers})
-                event = chunks.text(index, text) if text else chunks.role(index)
+                if not text:
+                    waiting += chunks.role(index)
+                    return
+                event, waiting = waiting + chunks.text(index, text), b""
                 await send({"type": "http.response.body", "body": event, "more_body": True})
 
             await one.run(show)
 
         async def work() -> None:
+            nonlocal waiting
             for index, one in enumerate(answers):
                 await write(index, one)
                 if index + 1 < len(answers):
-                    event = chunks.finish(index, one.finish)
-                    await send({"type": "http.response.body", "body": event, "more_body": True})
+                    waiting += chunks.finish(index, one.finish)
 
         problem = await self._run(request, receive, answers, work())
         try:
@@ -171,9 +174,9 @@ class ChatEndpoint:
         if problem is not None:
             if not begun:
                 raise problem
-            await send({"type": "http.response.body", "body": wire.error_event(problem.body())})
+            await send({"type": "http.response.body", "body": waiting + wire.error_event(problem.body())})
             return
-        end = chunks.finish(len(answers) - 1, answers[-1].finish)
+        end = waiting + chunks.finish(len(answers) - 1, answers[-1].finish)
         if with_usage:
             end += chunks.usage(wire.usage(answers[0].prompt_tokens, sum(one.completion_tokens for one in answers)))
         await send({"type": "http.response.body", "body": end + wire.DONE})
