@@ -12,6 +12,7 @@ from .errors import EngineError
 from .lm.child import run_child
 from .serve.embedded import EmbeddedEngine
 from .serve.engine import BASE, Engine
+from .serve.engine_config import EngineConfig
 from .serve.proof import PROBES, PROBES_ID, Expected
 from .serve.router import Assign, Router
 from .serve.routes import Route
@@ -21,11 +22,11 @@ from .types import Adapter
 from .wiring import Home
 
 
-def engine_of(home: Home) -> Engine:
-    """The engine that the home's settings name."""
+def engine_of(home: Home, config: EngineConfig | None = None) -> Engine:
+    """The engine that the home's settings name, or ``config`` in their place."""
     from .serve.vllm import VllmEngine
 
-    config = home.settings.engine
+    config = config or home.settings.engine
     return VllmEngine(config) if config.kind == "vllm" else embedded_engine(home)
 
 

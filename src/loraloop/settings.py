@@ -20,6 +20,7 @@ from .deploy.config import DeploymentConfig, ExperimentConfig
 from .errors import SettingsError
 from .evaluate.config import EvaluationConfig, GateConfig
 from .schedule.config import SchedulerConfig
+from .serve.config import ServeConfig
 from .serve.engine_config import EngineConfig
 from .settings_sources import Given, from_text, gather, nested
 from .store.privacy import PrivacyConfig
@@ -93,6 +94,8 @@ class Settings(BaseModel):
     """How long talk is kept, and how it is forgotten."""
     engine: EngineConfig = EngineConfig()
     """What runs the model for users."""
+    serve: ServeConfig = ServeConfig()
+    """How the gateway answers, and what it keeps and refuses."""
 
 
 @dataclass(frozen=True, slots=True)

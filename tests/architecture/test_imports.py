@@ -14,14 +14,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     {"cli", "testing", "__main__"},
-    {"calibration", "experimenting", "health", "speaking", "turning"},
+    {"archive", "calibration", "experimenting", "health", "serving", "speaking", "turning"},
     {"engines", "homes", "wiring"},
     {"settings", "settings_sources"},
     {"controller", "forgetting", "lineage", "traces"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
     {"experiment_store", "ports", "text", "thresholds"},
-    {"types", "errors", "events", "experiments"},
+    {"types", "errors", "events", "experiments", "traffic"},
     {"judgements", "talk"},
     {"record"},
 ]

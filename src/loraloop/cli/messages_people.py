@@ -216,5 +216,23 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "doctor.ok": ("ok", "정상"),
     "config.default": ("default", "기본값"),
+    # gateway
+    "head.roles": ("roles", "역할"),
+    "head.label": ("label", "이름표"),
+    "head.revoked": ("revoked", "폐기"),
+    "serve.first_key": (
+        "the first key of this home, shown once (it may do everything): {fresh}",
+        "이 홈의 첫 번째 키입니다. 한 번만 보여 드립니다(모든 권한): {fresh}",
+    ),
+    "serve.started": (
+        "answering at {where}/v1 (Ctrl-C or SIGTERM: answers begun are finished)",
+        "{where}/v1에서 응답합니다 (Ctrl-C 또는 SIGTERM: 시작한 답변은 끝까지 합니다)",
+    ),
+    "serve.ended": ("ended", "끝났습니다"),
+    "keys.once": (
+        "key {id} ({roles}); it is not shown again",
+        "키 {id} ({roles}); 다시 보여 드리지 않습니다",
+    ),
+    "keys.revoked": ("key {id} opens nothing any more", "키 {id}을(를) 폐기했습니다"),
 }
 """English and Korean of each message."""

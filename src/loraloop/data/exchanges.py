@@ -8,14 +8,14 @@ judging and teaches nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast, get_args
 
 from ..errors import UnknownThing, UsageError
 from ..ports import Clock, Store
 from ..text.redact import Placeholders
-from ..types import CONSENTS, Conversation, Feedback, Message, plain
+from ..types import CONSENTS, Conversation, Feedback, Message
 from .candidates import candidates
 from .formats import SCHEMA_VERSION, ImportOptions, build
 from .messages import BadRow, label, pseudonym, safe_text
@@ -58,25 +58,55 @@ def record_exchange(
     Raises:
         UsageError: the messages or the consent cannot be stored.
     """
+    found = exchange(
+        bot=bot, messages=messages, answer=answer, release_id=release_id, consent=consent, session=session,
+        user=_pseudonym(user, secret), at=_now(clock),
+    )  # fmt: skip
+    store.conversations.add([found])
+    return store.conversations.get(found.id) or found
+
+
+def exchange(
+    *,
+    bot: str,
+    messages: Sequence[Message] | Sequence[Mapping[str, str]],
+    answer: str,
+    release_id: str | None,
+    consent: str,
+    session: str | None,
+    user: str | None,
+    at: datetime,
+    source: str = "chat",
+    kind: str = "text",
+) -> Conversation:
+    """Return, redacted, what was asked and answered, approved by nobody.
+
+    Args:
+        messages: as in ``record_exchange``, or plain ``role`` and ``content``.
+        user: a pseudonym.
+        source: by which way it came.
+        kind: ``"text"`` for an answer that may be learnt from once a person approves it; any other (``"aborted"``,
+            ``"guarded"``) is kept and never learnt.
+
+    Raises:
+        UsageError: the messages or the consent cannot be stored.
+    """
     if consent not in CONSENTS:
         raise UsageError(f"no consent {consent!r}", hint=f"one of {', '.join(CONSENTS)}")
     # Approval comes from people, later; whatever the caller's messages say about it is not theirs to say.
-    turns: list[dict[str, Any]] = [{"role": said.role, "content": plain(said.content)} for said in messages]
-    turns.append({"role": "assistant", "content": answer})
+    turns: list[dict[str, Any]] = [{"role": said["role"], "content": said["content"]} for said in messages]
+    turns.append({"role": "assistant", "content": answer if kind == "text" else [{"kind": kind, "text": answer}]})
     row = {
         "schema_version": SCHEMA_VERSION,
         "session": session,
-        "user": _pseudonym(user, secret),
+        "user": user,
         "release_id": release_id,
         "consent": consent,
     }
-    options = ImportOptions(bot=bot, source="chat", imported_at=_now(clock))
     try:
-        found = build(turns, row, options, "chat")
+        return build(turns, row, ImportOptions(bot=bot, source=source, imported_at=at), "chat")
     except BadRow as error:
         raise UsageError(f"this exchange cannot be stored: {error}", hint="hand in messages of text") from error
-    store.conversations.add([found])
-    return store.conversations.get(found.id) or found
 
 
 def give_feedback(
@@ -104,8 +134,6 @@ def give_feedback(
         UnknownThing: no such conversation or answer.
         UsageError: no such kind, or a correction without text.
     """
-    if kind not in get_args(FeedbackKind):
-        raise UsageError(f"no feedback {kind!r}", hint=f"one of {', '.join(get_args(FeedbackKind))}")
     found = store.conversations.get(conversation_id)
     if found is None:
         raise UnknownThing(f"no conversation {conversation_id!r}", hint="ids are shown by loraloop chat")
@@ -113,16 +141,32 @@ def give_feedback(
     place = answers[-1] if message_index is None and answers else message_index
     if place not in answers:
         raise UnknownThing(f"{conversation_id} has no answer {place}", hint=f"its answers: {answers}")
+    told = Placeholders(message.text for message in found.messages)
+    feedback = judgement(kind, text=text, actor=actor, message_index=place, at=_now(clock), told=told)
+    store.conversations.add_feedback(conversation_id, feedback)
+    return feedback
+
+
+def judgement(
+    kind: str, *, text: str, actor: str, message_index: int, at: datetime, told: Placeholders | None = None
+) -> Feedback:
+    """Return, redacted, what a person says about an answer.
+
+    Args:
+        told: the placeholders of the conversation, so that one value keeps its own.
+
+    Raises:
+        UsageError: no such kind, or a correction without text.
+    """
+    if kind not in get_args(FeedbackKind):
+        raise UsageError(f"no feedback {kind!r}", hint=f"one of {', '.join(get_args(FeedbackKind))}")
     try:
-        told = Placeholders(message.text for message in found.messages)
         said, by = safe_text(text, "the text", told), label(actor) or ""
     except BadRow as error:
         raise UsageError(f"this feedback cannot be stored: {error}", hint="hand in text") from error
     if kind == "correction" and not said:
         raise UsageError("a correction has no text", hint="say what the answer should have been")
-    feedback = Feedback(message_index=place, kind=cast(FeedbackKind, kind), text=said, actor=by, created_at=_now(clock))
-    store.conversations.add_feedback(conversation_id, feedback)
-    return feedback
+    return Feedback(message_index=message_index, kind=cast(FeedbackKind, kind), text=said, actor=by, created_at=at)
 
 
 def why_not_learnt(store: Store, conversation_id: str, message_index: int, config: DataQualityConfig) -> str | None:

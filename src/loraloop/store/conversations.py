@@ -35,28 +35,11 @@ class Conversations:
         Raises:
             DataError: a text cannot be stored; nothing of this call was.
         """
-        found = {c.id: c for c in conversations}
+        found = list(conversations)
         if not found:
             return 0
-        new = 0
         with self._database.write() as connection:
-            ids = list(found)
-            known: set[str] = set()
-            for begin in range(0, len(ids), _PAGE):
-                page = sa.select(_T.c.id).where(_T.c.id.in_(ids[begin : begin + _PAGE]))
-                known.update(connection.execute(page).scalars())
-            known |= self._tombstones.dead_among(connection, found.values())
-            fresh = [c for c in found.values() if c.id not in known]
-            if fresh:
-                connection.execute(sa.insert(_T), [_row(c) for c in fresh])
-                said = [{"conversation_id": c.id, "body": codec.encode(f)} for c in fresh for f in c.feedback]
-                if said:
-                    connection.execute(sa.insert(tables.feedback), said)
-                for bot in sorted({c.bot for c in fresh}):
-                    count = sum(c.bot == bot for c in fresh)
-                    self._events.within(connection, bot, "ConversationsAdded", "import", {"count": count})
-            new = len(fresh)
-        return new
+            return add_within(connection, self._events, self._tombstones, found, actor="import")
 
     def get(self, conversation_id: str) -> Conversation | None:
         """Return one conversation with its feedback."""
@@ -101,20 +84,7 @@ class Conversations:
             UnknownThing: no such conversation, or the message is no answer of the bot.
         """
         with self._database.write() as connection:
-            row = connection.execute(sa.select(_T).where(_T.c.id == conversation_id)).mappings().first()
-            if row is None:
-                raise UnknownThing(
-                    f"no conversation {conversation_id!r}", hint="ids are shown by loraloop chat and ask"
-                )
-            messages = json.loads(row["messages"])
-            place = feedback.message_index
-            if not 0 <= place < len(messages) or messages[place]["role"] != "assistant":
-                raise UnknownThing(f"message {place} of {conversation_id} is no answer")
-            connection.execute(
-                sa.insert(tables.feedback), {"conversation_id": conversation_id, "body": codec.encode(feedback)}
-            )
-            facts = {"conversation_id": conversation_id, "kind": feedback.kind}
-            self._events.within(connection, row["bot"], "FeedbackGiven", feedback.actor or "user", facts)
+            judge_within(connection, self._events, conversation_id, feedback)
 
     def save_drops(self, bot: str, drops: Mapping[str, str]) -> None:
         """Replace the bot's table of dropped rows: ``conversation_id[#message_index]`` -> reason."""
@@ -129,6 +99,54 @@ class Conversations:
         query = sa.select(tables.drops.c.target, tables.drops.c.reason).where(tables.drops.c.bot == bot)
         with self._database.read() as connection:
             return {target: reason for target, reason in connection.execute(query.order_by(tables.drops.c.target))}
+
+
+def add_within(
+    connection: sa.Connection,
+    events: Events,
+    tombstones: Tombstones,
+    conversations: Iterable[Conversation],
+    *,
+    actor: str,
+) -> int:
+    """Store those not yet known, in a transaction that is open already; return how many were new."""
+    found = {c.id: c for c in conversations}
+    ids = list(found)
+    known: set[str] = set()
+    for begin in range(0, len(ids), _PAGE):
+        page = sa.select(_T.c.id).where(_T.c.id.in_(ids[begin : begin + _PAGE]))
+        known.update(connection.execute(page).scalars())
+    known |= tombstones.dead_among(connection, found.values())
+    fresh = [c for c in found.values() if c.id not in known]
+    if not fresh:
+        return 0
+    connection.execute(sa.insert(_T), [_row(c) for c in fresh])
+    said = [{"conversation_id": c.id, "body": codec.encode(f)} for c in fresh for f in c.feedback]
+    if said:
+        connection.execute(sa.insert(tables.feedback), said)
+    for bot in sorted({c.bot for c in fresh}):
+        count = sum(c.bot == bot for c in fresh)
+        events.within(connection, bot, "ConversationsAdded", actor, {"count": count})
+    return len(fresh)
+
+
+def judge_within(connection: sa.Connection, events: Events, conversation_id: str, feedback: Feedback) -> None:
+    """Append feedback, in a transaction that is open already.
+
+    Raises:
+        UnknownThing: no such conversation, or the message is no answer of the bot.
+    """
+    row = connection.execute(sa.select(_T).where(_T.c.id == conversation_id)).mappings().first()
+    if row is None:
+        raise UnknownThing(f"no conversation {conversation_id!r}", hint="ids are shown by loraloop chat and ask")
+    messages = json.loads(row["messages"])
+    place = feedback.message_index
+    if not 0 <= place < len(messages) or messages[place]["role"] != "assistant":
+        raise UnknownThing(f"message {place} of {conversation_id} is no answer")
+    body = {"conversation_id": conversation_id, "body": codec.encode(feedback)}
+    connection.execute(sa.insert(tables.feedback), body)
+    facts = {"conversation_id": conversation_id, "kind": feedback.kind}
+    events.within(connection, row["bot"], "FeedbackGiven", feedback.actor or "user", facts)
 
 
 def _row(c: Conversation) -> dict[str, Any]:

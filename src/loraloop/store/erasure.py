@@ -158,7 +158,7 @@ def _releases_of(connection: sa.Connection, adapters: Sequence[str]) -> list[str
 
 def _deleted(connection: sa.Connection, ids: Collection[str], people: Collection[str]) -> dict[str, int]:
     """Delete from every table that names a conversation or a person; returns table -> rows."""
-    gone = {"feedback": 0, "drops": 0}
+    gone = {"feedback": 0, "drops": 0, "opinions": _opinions_deleted(connection, ids, people)}
     f, d = tables.feedback, tables.drops
     for feedback_id, _ in _feedback(connection, ids, people):
         gone["feedback"] += connection.execute(sa.delete(f).where(f.c.id == feedback_id)).rowcount
@@ -176,6 +176,19 @@ def _deleted(connection: sa.Connection, ids: Collection[str], people: Collection
                     done = connection.execute(sa.delete(table).where(table.c[column].in_(page))).rowcount
                     gone[table.name] = gone.get(table.name, 0) + done
     return gone
+
+
+def _opinions_deleted(connection: sa.Connection, ids: Collection[str], people: Collection[str]) -> int:
+    """Delete what anybody said of their answers, and what they said of any; returns how many."""
+    o, c, count = tables.opinions, tables.completions, 0
+    of_answers = [
+        o.c.completion_id.in_(sa.select(c.c.id).where(column.in_(page)))
+        for column, values in ((c.c.conversation_id, ids), (c.c.person, people))
+        for page in _pages(values)
+    ]
+    for condition in (*of_answers, *(o.c.actor.in_(page) for page in _pages(people))):
+        count += connection.execute(sa.delete(o).where(condition)).rowcount
+    return count
 
 
 def quotes(text: str, shingles: Collection[str]) -> bool:

@@ -14,12 +14,15 @@ from ..ports import Clock
 from ..types import Decision, Report
 from . import tables
 from .arrivals import Arrivals
+from .completions import Completions
+from .consents import Consents
 from .conversations import Conversations
 from .database import Database
 from .erasure import Eraser
 from .erasures import Erasures
 from .events import Events
 from .experiments import Experiments
+from .keys import Keys
 from .people import People
 from .tombstones import Tombstones
 from .values import Adapters, Datasets, Releases, State, Values
@@ -34,13 +37,16 @@ class SqlStore:
         conversations, people, datasets, adapters, reports, decisions, releases, state, events, experiments,
             arrivals: see ``ports.Store``.
         tombstones, eraser, erasures: what was forgotten, and how.
+        conversations, datasets, adapters, reports, decisions, releases, state, events: see ``ports.Store``.
+        completions, consents, keys: what the gateway keeps.
     """
 
     def __init__(
         self, database: Database, clock: Clock | None = None, keys: Callable[[], Sequence[bytes]] | None = None
     ) -> None:
         self._database = database
-        events = Events(database, clock.now if clock else lambda: datetime.now(UTC))
+        now = clock.now if clock else lambda: datetime.now(UTC)
+        events = Events(database, now)
         self.events = events
         self.tombstones = Tombstones(database, events, keys)
         self.eraser = Eraser(database, self.tombstones)
@@ -59,6 +65,9 @@ class SqlStore:
         self.state = State(database)
         self.experiments = Experiments(database, events)
         self.arrivals = Arrivals(database)
+        self.completions = Completions(database, events, now, self.tombstones)
+        self.consents = Consents(database, events, now)
+        self.keys = Keys(database, now)
 
     def bots(self) -> list[str]:
         """Return every bot that has an adapter or a release, sorted."""

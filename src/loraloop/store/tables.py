@@ -174,3 +174,64 @@ touched = Table(
     Column("adapter_id", Text, primary_key=True),
     Column("erasure_id", Text, ForeignKey("erasures.id"), nullable=False),
 )
+
+completions = Table(
+    "completions",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("choice", Integer, nullable=False),
+    Column("bot", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("release_id", Text),
+    Column("conversation_id", Text, ForeignKey("conversations.id", ondelete="SET NULL"), index=True),
+    Column("person", Text),
+    Column("state", Text, nullable=False),
+    Column("guard", Text, nullable=False),
+    Column("finish", Text, nullable=False),
+    Column("experiment_id", Text, nullable=False),
+    Column("arm", Text, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("first_token_s", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("metadata", Text, nullable=False),
+    PrimaryKeyConstraint("id", "choice"),
+    Index("completions_in_order", "bot", "created_at", "id"),
+)
+
+opinions = Table(
+    "opinions",
+    metadata,
+    Column("completion_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("choice", Integer, nullable=False),
+    Column("thumb", Text, nullable=False),
+    Column("score", Float),
+    Column("corrected", Integer, nullable=False),
+    Column("regenerated", Integer, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    PrimaryKeyConstraint("completion_id", "key"),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("bot", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("consent", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    PrimaryKeyConstraint("bot", "person"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("revoked_at", Text),
+)

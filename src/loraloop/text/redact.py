@@ -95,6 +95,16 @@ def find(text: str) -> list[tuple[int, int, str, str]]:
     return merged
 
 
+def findings(text: str) -> list[tuple[int, int, str]]:
+    """Return where personal data stands in ``text``: ``(start, end, kind)``, in order, none overlapping another.
+
+    Example:
+        >>> findings("내 번호는 010-1234-5678이야")
+        [(6, 19, 'phone')]
+    """
+    return [(start, end, kind) for start, end, kind, _ in find(text)]
+
+
 def personal_data(text: str) -> list[tuple[str, str]]:
     """Return each finding as its kind and the letters and digits of it, as a reader sees them.
 

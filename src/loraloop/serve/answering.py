@@ -1,0 +1,116 @@
+"""One answer of one engine, from the first token to whatever ended it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+from starlette.types import Receive
+
+from ..errors import EngineError
+from .engine import Ask, Engine
+from .sieve import Sieve
+
+Show = Callable[[str], Awaitable[None]]
+
+
+class Answering:
+    """An answer in the making.
+
+    Attributes:
+        state: ``"done"``, ``"guarded"``, or ``"aborted"`` until it is one of these. finish: as the client is told.
+        first_s: seconds from ``began`` (``time.perf_counter``) to the first piece.
+    """
+
+    __slots__ = (
+        "_ask",
+        "_engine",
+        "began",
+        "completion_tokens",
+        "finish",
+        "first_s",
+        "guard",
+        "prompt_tokens",
+        "sieve",
+        "state",
+    )
+
+    def __init__(self, engine: Engine, ask: Ask, sieve: Sieve, began: float) -> None:
+        self._engine, self._ask, self.sieve, self.began = engine, ask, sieve, began
+        self.state, self.guard, self.finish = "aborted", "", ""
+        self.prompt_tokens = self.completion_tokens = 0
+        self.first_s = 0.0
+
+    async def run(self, show: Show | None = None) -> Answering:
+        """Let the engine answer; every text that may be shown goes to ``show``, first an empty one when it begins.
+
+        Raises:
+            EngineError: the engine failed, or stopped without an end.
+        """
+        stream = self._engine.stream(self._ask)
+        try:
+            async for piece in stream:
+                if not self.first_s:
+                    self.first_s = time.perf_counter() - self.began
+                    if show is not None:
+                        await show("")
+                self.prompt_tokens = piece.prompt_tokens or self.prompt_tokens
+                self.completion_tokens = piece.completion_tokens or self.completion_tokens
+                text = self.sieve.push(piece.text, last=bool(piece.finish))
+                if text and show is not None:
+                    await show(text)
+                if self.sieve.hit is not None:
+                    self.state, self.guard, self.finish = "guarded", self.sieve.hit.guard, "content_filter"
+                    return self
+                if piece.finish:
+                    self.state, self.finish = "done", piece.finish
+                    return self
+            raise EngineError("the answer stopped without an end")
+        finally:
+            close = getattr(stream, "aclose", None)
+            if close is not None:
+                await close()
+
+
+class Leaving:
+    """While this context lasts, a client that leaves cancels the task, and ``left`` says so."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.left = False
+
+    async def __aenter__(self) -> Leaving:
+        self._task = asyncio.current_task()
+        self._watcher = asyncio.create_task(self._watch())
+        return self
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> bool:
+        self._watcher.cancel()
+        if kind is asyncio.CancelledError and self.left and self._task is not None:
+            return self._task.uncancel() == 0  # ours; another's cancellation goes on
+        return False
+
+
+async def all_of(answers: list[Answering]) -> None:
+    """Run several answers at once; when one fails the others are cancelled."""
+    if len(answers) == 1:
+        await answers[0].run()
+        return
+    tasks = [asyncio.create_task(one.run()) for one in answers]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,284 @@
+"""``POST /v1/chat/completions``: ask the routed release, show what the guards let through, keep what was said."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from starlette.types import Receive, Scope, Send
+
+from ..errors import LoraloopError, UnknownThing
+from ..traffic import NOT_STORED, Served
+from . import wire
+from .answering import Answering, Leaving, all_of
+from .chat_request import ChatBody, ask_of, parse_chat, texts
+from .door import read_body
+from .guards import Hit
+from .problems import Problem, problem_of
+from .routes import Route
+from .sieve import Sieve
+
+if TYPE_CHECKING:
+    from .gateway import Gateway
+
+log = logging.getLogger(__name__)
+_JSON, _EVENTS = (b"content-type", b"application/json"), (b"content-type", b"text/event-stream; charset=utf-8")
+
+
+@dataclass(slots=True)
+class Request:
+    """One request as it is worked on."""
+
+    id: str
+    at: datetime
+    began: float
+    body: ChatBody
+    said: tuple[dict[str, str], ...]
+    question: str
+    user: str | None
+    route: Route
+
+    @property
+    def created(self) -> int:
+        """Seconds since 1970."""
+        return int(self.at.timestamp())
+
+    @property
+    def label(self) -> str:
+        """How its release is named in metrics."""
+        return self.route.release_id or self.route.model
+
+
+class ChatEndpoint:
+    """Answers chat requests."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        gateway, began = self._gateway, time.perf_counter()
+        raw = await read_body(receive, gateway.config.max_body_bytes)
+        body = parse_chat(raw, gateway.config)
+        said = texts(body.messages, gateway.config)
+        if gateway.config.capture == "strict" and gateway.recorder.is_broken:
+            raise Problem(503, "exchanges cannot be stored now", code="not_durable", retry_after_s=1)
+        user = gateway.archive.pseudonym(body.user) if body.user else None
+        async with self._held(body.model, user) as route:
+            request = Request(
+                "chatcmpl-" + secrets.token_hex(12), gateway.now(), began, body, said, _question(said), user, route
+            )
+            hit = next((hit for guard in gateway.guards if (hit := guard.asked(request.question))), None)
+            if hit is not None:
+                await self._reply(request, hit, send)
+            elif body.stream:
+                await self._stream(request, receive, send)
+            else:
+                await self._whole(request, receive, send)
+
+    @asynccontextmanager
+    async def _held(self, model: str, user: str | None) -> AsyncIterator[Route]:
+        held = self._gateway.routes.hold(model, user)
+        try:
+            route = await held.__aenter__()
+        except UnknownThing as error:
+            said = "there is no such model here; GET /v1/models lists them"
+            raise Problem(404, said, param="model", code="model_not_found") from error
+        try:
+            yield route
+        finally:
+            await held.__aexit__(None, None, None)
+
+    def _answers(self, request: Request) -> list[Answering]:
+        gateway = self._gateway
+        return [
+            Answering(
+                gateway.engine,
+                ask_of(request.body, request.said, request.route, choice),
+                Sieve(gateway.guards, request.question),
+                request.began,
+            )
+            for choice in range(request.body.n or 1)
+        ]
+
+    async def _whole(self, request: Request, receive: Receive, send: Send) -> None:
+        """Answer in one piece."""
+        answers = self._answers(request)
+        problem = await self._run(request, receive, answers, all_of(answers))
+        if problem is not None:
+            await self._keep(request, answers, problem)
+            raise problem
+        await self._keep(request, answers, None)
+        tokens = wire.usage(answers[0].prompt_tokens, sum(one.completion_tokens for one in answers))
+        choices = [(_shown(one), one.finish) for one in answers]
+        value = wire.completion(request.id, request.created, request.route.model, choices, tokens)
+        await _send_json(send, {**value, "metadata": request.body.metadata}, self._headers(request, answers))
+
+    async def _run(self, request: Request, receive: Receive, answers: Sequence[Answering], work: Any) -> Problem | None:
+        """Do the work within its time and while the client waits; returns what went wrong."""
+        leaving = Leaving(receive)
+        try:
+            async with leaving, asyncio.timeout(self._gateway.config.total_timeout_s):
+                await work
+        except TimeoutError:
+            return Problem(504, "the answer took too long", code="timeout")
+        except asyncio.CancelledError:  # the process ends; what was said so far is kept before this task does
+            return Problem(503, "shutting down; try another", code="shutting_down", retry_after_s=5)
+        except LoraloopError as error:
+            log.warning("%s: a request to %s could not be answered", type(error).__name__, request.route.model)
+            return problem_of(error)
+        return Problem(499, "the client left", code="client_left") if leaving.left and _unfinished(answers) else None
+
+    async def _stream(self, request: Request, receive: Receive, send: Send) -> None:
+        """Answer as server-sent events."""
+        options = request.body.stream_options
+        with_usage = bool(options and options.include_usage)
+        chunks = wire.Chunks(request.id, request.created, request.route.model, with_usage)
+        answers = self._answers(request)
+        begun, waiting = False, b""  # the role goes out with the first text: a write costs more than all else here
+
+        async def write(index: int, one: Answering) -> None:
+            async def show(text: str) -> None:
+                nonlocal begun, waiting
+                if not begun:
+                    begun = True
+                    headers = [_EVENTS, (b"cache-control", b"no-store"), *self._headers(request, ())]
+                    await send({"type": "http.response.start", "status": 200, "headers": headers})
+                if not text:
+                    waiting += chunks.role(index)
+                    return
+                event, waiting = waiting + chunks.text(index, text), b""
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+
+            await one.run(show)
+
+        async def work() -> None:
+            nonlocal waiting
+            for index, one in enumerate(answers):
+                await write(index, one)
+                if index + 1 < len(answers):
+                    waiting += chunks.finish(index, one.finish)
+
+        problem = await self._run(request, receive, answers, work())
+        try:
+            await self._keep(request, answers, problem)
+        except Problem as unkept:
+            problem = unkept
+        if problem is not None:
+            if not begun:
+                raise problem
+            await send({"type": "http.response.body", "body": waiting + wire.error_event(problem.body())})
+            return
+        end = waiting + chunks.finish(len(answers) - 1, answers[-1].finish)
+        if with_usage:
+            end += chunks.usage(wire.usage(answers[0].prompt_tokens, sum(one.completion_tokens for one in answers)))
+        await send({"type": "http.response.body", "body": end + wire.DONE})
+
+    async def _reply(self, request: Request, hit: Hit, send: Send) -> None:
+        """Answer with a guard's fixed reply; the model is not asked."""
+        text, gateway = hit.reply_to(request.question), self._gateway
+        gateway.metrics.guarded(request.label, hit.guard)
+        gateway.metrics.answered(request.label, "guarded", 0, 0, (0, 0))
+        await self._record([self._served(request, 0, text, {"state": "guarded", "guard": hit.guard, "finish": "stop"})])
+        headers = [(b"x-guard", hit.guard.encode()), *self._headers(request, ())]
+        if not request.body.stream:
+            value = wire.completion(
+                request.id, request.created, request.route.model, [(text, "stop")], wire.usage(0, 0)
+            )
+            await _send_json(send, value, headers)
+            return
+        options = request.body.stream_options
+        with_usage = bool(options and options.include_usage)
+        chunks = wire.Chunks(request.id, request.created, request.route.model, with_usage)
+        body = chunks.role(0) + chunks.text(0, text) + chunks.finish(0, "stop")
+        body += chunks.usage(wire.usage(0, 0)) if with_usage else b""
+        await send({"type": "http.response.start", "status": 200, "headers": [_EVENTS, *headers]})
+        await send({"type": "http.response.body", "body": body + wire.DONE})
+
+    async def _keep(self, request: Request, answers: Sequence[Answering], problem: Problem | None) -> None:
+        """Count the answers and keep those that began; what was cut short is marked."""
+        gateway, seconds = self._gateway, time.perf_counter() - request.began
+        for one in answers:
+            state = "failed" if problem is not None and problem.status == 503 and one.state == "aborted" else one.state
+            gateway.metrics.answered(
+                request.label, state, one.first_s, seconds, (one.prompt_tokens, one.completion_tokens)
+            )
+            if one.guard:
+                gateway.metrics.guarded(request.label, one.guard)
+        await self._record(
+            [
+                self._served(request, choice, _shown(one) if not request.body.stream else one.sieve.shown, {
+                    "state": one.state, "guard": one.guard, "finish": one.finish,
+                    "prompt_tokens": one.prompt_tokens, "completion_tokens": one.completion_tokens,
+                    "first_token_s": one.first_s, "seconds": seconds,
+                })
+                for choice, one in enumerate(answers)
+            ],
+            must=problem is None,
+        )  # fmt: skip
+
+    async def _record(self, served: Sequence[Served], must: bool = True) -> None:
+        gateway = self._gateway
+        if gateway.config.capture == "off":
+            return
+        if gateway.config.capture == "strict" and must:
+            try:
+                await gateway.recorder.keep(served)
+            except Exception as error:  # whatever the store said, nothing that is not durable is acknowledged
+                raise Problem(503, "this exchange cannot be stored now", code="not_durable", retry_after_s=1) from error
+            return
+        for one in served:
+            gateway.recorder.offer(one)
+
+    def _served(self, request: Request, choice: int, answer: str, facts: Mapping[str, Any]) -> Served:
+        body, route = request.body, request.route
+        consent = {True: "granted", False: NOT_STORED, None: self._gateway.config.consent}[body.store]
+        metadata = body.metadata or {}
+        return Served(
+            id=request.id, created_at=request.at, model=route.model, release_id=route.release_id,
+            messages=request.said, answer=answer, choice=choice, consent=consent, user=request.user,
+            session=metadata.get("session"), metadata=metadata, experiment_id=route.experiment_id, arm=route.arm,
+            **facts,
+        )  # fmt: skip
+
+    def _headers(self, request: Request, answers: Sequence[Answering]) -> list[tuple[bytes, bytes]]:
+        found = []
+        token = self._gateway.tokens.sign(request.id)
+        if token:
+            found.append((b"x-feedback-token", token.encode()))
+        guard = next((one.guard for one in answers if one.guard), "")
+        return [*found, (b"x-guard", guard.encode())] if guard else found
+
+
+def _shown(one: Answering) -> str:
+    """What a client that gets the answer whole is shown: where a guard spoke, its reply alone."""
+    hit = one.sieve.hit
+    return one.sieve.shown if hit is None else one.sieve.reply
+
+
+def _unfinished(answers: Sequence[Answering]) -> bool:
+    return any(one.state == "aborted" for one in answers)
+
+
+def _question(said: Sequence[Mapping[str, str]]) -> str:
+    """What the user wrote since the last answer."""
+    found: list[str] = []
+    for one in reversed(said):
+        if one["role"] != "user":
+            break
+        found.append(one["content"])
+    return "\n".join(reversed(found))
+
+
+async def _send_json(send: Send, value: Mapping[str, Any], headers: Sequence[tuple[bytes, bytes]]) -> None:
+    body = wire.to_json(value)
+    start = [_JSON, (b"content-length", str(len(body)).encode()), *headers]
+    await send({"type": "http.response.start", "status": 200, "headers": start})
+    await send({"type": "http.response.body", "body": body})

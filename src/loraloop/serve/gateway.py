@@ -1,0 +1,143 @@
+"""The gateway's parts in one place, and the app over them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
+from starlette.routing import Route
+
+from .archive import Archive
+from .chat import ChatEndpoint
+from .config import ServeConfig
+from .documents import describe
+from .door import Door
+from .engine import Engine
+from .feedback import Tokens
+from .guards import Guard, guards_of
+from .keys import KeyRing
+from .limits import Buckets
+from .metrics import Metrics
+from .paths import add_paths
+from .recorder import Recorder
+from .routes import Routes
+
+log = logging.getLogger(__name__)
+
+NO_TELEMETRY: TelemetryConfig = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+"""FastAPI would send traces wherever the environment says; what is measured here is measured in ``metrics.py``."""
+
+
+@dataclass
+class Gateway:
+    """Everything that answers requests.
+
+    Attributes:
+        draining: no new request is taken. active: requests being answered now.
+    """
+
+    engine: Engine
+    routes: Routes
+    archive: Archive
+    config: ServeConfig
+    tokens: Tokens
+    guards: tuple[Guard, ...]
+    recorder: Recorder
+    ring: KeyRing
+    buckets: Buckets
+    metrics: Metrics = field(default_factory=Metrics)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    draining: bool = False
+    active: int = 0
+
+    async def unready(self) -> str:
+        """Why no request can be answered now, in words; empty where one can."""
+        if self.draining:
+            return "shutting down"
+        if self.config.capture == "strict" and self.recorder.is_broken:
+            return "exchanges cannot be stored"
+        health = await self.engine.health()
+        return "" if health.ready else health.reason or "the engine is not ready"
+
+
+def create_app(
+    engine: Engine,
+    routes: Routes,
+    archive: Archive,
+    config: ServeConfig | None = None,
+    *,
+    secret: bytes = b"",
+    around: Callable[[], AbstractAsyncContextManager[object]] | None = None,
+) -> FastAPI:
+    """Return the gateway as an ASGI app; it does not close the archive.
+
+    Args:
+        engine: runs the model.
+        routes: says which version answers.
+        archive: keeps exchanges, opinions and keys.
+        config: settings.
+        secret: key of the presigned tokens; the home's.
+        around: what is up while the app is; ``None`` starts the engine before the first request and closes it after
+            the last.
+
+    Raises:
+        SettingsError: a guard's list cannot be read.
+    """
+    chosen = config or ServeConfig()
+    gateway = Gateway(
+        engine=engine,
+        routes=routes,
+        archive=archive,
+        config=chosen,
+        tokens=Tokens(secret, chosen.feedback_token_hours if secret else 0),
+        guards=guards_of(chosen),
+        recorder=Recorder(archive.keep, chosen.queue),
+        ring=KeyRing(archive.keys),
+        buckets=Buckets(chosen.requests_per_minute, chosen.burst),
+    )
+    _watch(gateway)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with around() if around else _running(engine):
+            yield
+        if not await asyncio.to_thread(gateway.recorder.close):
+            log.warning("%d exchanges were not stored before the end", gateway.recorder.waiting)
+
+    app = FastAPI(title="loraloop gateway", docs_url=None, redoc_url=None, lifespan=lifespan, telemetry=NO_TELEMETRY)
+    app.state.gateway = gateway
+    app.router.redirect_slashes = False
+    app.router.routes.append(Route("/v1/chat/completions", ChatEndpoint(gateway), methods=["POST"]))
+    add_paths(app, gateway)
+    app.add_middleware(Door, gateway=gateway)
+    describe(app)
+    return app
+
+
+@asynccontextmanager
+async def _running(engine: Engine) -> AsyncIterator[None]:
+    await engine.start()
+    try:
+        yield
+    finally:
+        await engine.close()
+
+
+def _watch(gateway: Gateway) -> None:
+    recorder, metrics = gateway.recorder, gateway.metrics
+    numbers: dict[str, tuple[str, Callable[[], Any]]] = {
+        "capture_stored": ("Exchanges stored.", lambda: recorder.stored),
+        "capture_dropped": ("Exchanges that found the queue full.", lambda: recorder.dropped),
+        "capture_failed": ("Exchanges lost because the store failed.", lambda: recorder.failed),
+        "capture_waiting": ("Exchanges waiting to be stored.", lambda: recorder.waiting),
+        "active_requests": ("Requests being answered.", lambda: gateway.active),
+    }
+    for name, (meaning, read) in numbers.items():
+        metrics.watch(name, meaning, read)

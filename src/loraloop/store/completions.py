@@ -1,0 +1,172 @@
+"""Answers that the gateway served, and what people said of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..errors import UnknownThing
+from ..traffic import Completion, Opinion
+from ..types import Conversation, Feedback
+from . import codec, tables
+from .consents import withdrawn_within
+from .conversations import add_within, judge_within
+from .database import Database
+from .events import Events
+from .tombstones import Tombstones
+
+_T, _C, _O = tables.completions, tables.conversations, tables.opinions
+
+
+class Completions:
+    """Keeps one row an answer; its text stands in a conversation, or nowhere."""
+
+    def __init__(self, database: Database, events: Events, now: Callable[[], datetime], tombstones: Tombstones) -> None:
+        self._database, self._events, self._now, self._tombstones = database, events, now, tombstones
+
+    def add(self, completions: Sequence[Completion], conversations: Iterable[Conversation]) -> None:
+        """Store answers and their conversations in one transaction; of people who withdrew or were forgotten, no word.
+
+        Raises:
+            DataError: a text cannot be stored; nothing of this call was.
+        """
+        with self._database.write() as connection:
+            gone: set[tuple[str, str]] = set()
+            for bot in {c.bot for c in completions}:
+                people = {c.user for c in completions if c.user is not None and c.bot == bot}
+                gone |= {(bot, person) for person in withdrawn_within(connection, bot, people)}
+            kept = [c for c in conversations if (c.bot, c.user) not in gone]
+            dead = self._tombstones.dead_among(connection, kept)
+            gone |= {(c.bot, c.user) for c in kept if c.id in dead and c.user is not None}
+            add_within(connection, self._events, self._tombstones, kept, actor="gateway")
+            rows = [_row(c, (c.bot, c.user) in gone) for c in completions]
+            if rows:
+                connection.execute(sa.insert(_T), rows)
+
+    def get(self, completion_id: str) -> list[Completion]:
+        """Return the answers of one completion, by choice; none where it is unknown."""
+        query = sa.select(_T).where(_T.c.id == completion_id).order_by(_T.c.choice)
+        with self._database.read() as connection:
+            return [_completion(row) for row in connection.execute(query).mappings()]
+
+    def page(
+        self, bot: str, *, after: str | None = None, limit: int = 20, newest_first: bool = False, model: str = ""
+    ) -> list[Completion]:
+        """Return completions of which text is kept (their first answers), in order of time.
+
+        Args:
+            after: id of the completion after which to begin.
+
+        Raises:
+            UnknownThing: no such completion.
+        """
+        key = sa.tuple_(_T.c.created_at, _T.c.id)
+        query = sa.select(_T).where(_T.c.bot == bot, _T.c.choice == 0, _T.c.conversation_id.is_not(None))
+        if model:
+            query = query.where(_T.c.model == model)
+        with self._database.read() as connection:
+            if after is not None:
+                place = connection.execute(sa.select(_T.c.created_at, _T.c.id).where(_T.c.id == after)).first()
+                if place is None:
+                    raise UnknownThing(f"no completion {after!r}")
+                begin = sa.tuple_(sa.literal(place[0]), sa.literal(place[1]))
+                query = query.where(key < begin if newest_first else key > begin)
+            order = (_T.c.created_at.desc(), _T.c.id.desc()) if newest_first else (_T.c.created_at, _T.c.id)
+            rows = connection.execute(query.order_by(*order).limit(limit)).mappings().all()
+        return [_completion(row) for row in rows]
+
+    def remove(self, completion_id: str) -> bool:
+        """Take a completion and its conversations out, but for a conversation that another completion shares."""
+        with self._database.write() as connection:
+            query = sa.select(_T.c.conversation_id).where(_T.c.id == completion_id)
+            ids = {found for found in connection.execute(query).scalars() if found is not None}
+            gone = connection.execute(sa.delete(_T).where(_T.c.id == completion_id)).rowcount
+            connection.execute(sa.delete(_O).where(_O.c.completion_id == completion_id))
+            shared = set(
+                connection.execute(sa.select(_T.c.conversation_id).where(_T.c.conversation_id.in_(ids))).scalars()
+            )
+            connection.execute(sa.delete(_C).where(_C.c.id.in_(ids - shared)))
+            return gone > 0
+
+    def judge(self, opinion: Opinion, feedback: Sequence[Feedback]) -> bool:
+        """Keep an opinion, and the feedback it makes on the conversation, in one transaction; the same key once.
+
+        Returns:
+            Whether it was new.
+
+        Raises:
+            UnknownThing: no such completion or choice.
+        """
+        with self._database.write() as connection:
+            query = sa.select(_T.c.conversation_id).where(
+                _T.c.id == opinion.completion_id, _T.c.choice == opinion.choice
+            )
+            row = connection.execute(query).first()
+            if row is None:
+                raise UnknownThing(f"no choice {opinion.choice} of a completion {opinion.completion_id!r}")
+            known = sa.select(_O.c.key).where(_O.c.completion_id == opinion.completion_id, _O.c.key == opinion.key)
+            if connection.execute(known).first() is not None:
+                return False
+            connection.execute(sa.insert(_O), _opinion_row(opinion, self._now()))
+            if row[0] is not None:
+                for one in feedback:
+                    judge_within(connection, self._events, row[0], one)
+            return True
+
+    def opinions(self, completion_id: str) -> list[dict[str, Any]]:
+        """Return what was said of a completion, oldest first: ``choice, thumb, score, corrected, regenerated, at``."""
+        shown = sa.select(_O.c.choice, _O.c.thumb, _O.c.score, _O.c.corrected, _O.c.regenerated, _O.c.at)
+        with self._database.read() as connection:
+            rows = connection.execute(shown.where(_O.c.completion_id == completion_id).order_by(_O.c.at)).mappings()
+            return [
+                {**row, "corrected": bool(row["corrected"]), "regenerated": bool(row["regenerated"])} for row in rows
+            ]
+
+
+def _opinion_row(opinion: Opinion, at: datetime) -> dict[str, Any]:
+    return {
+        "completion_id": opinion.completion_id,
+        "key": codec.checked_text(opinion.key),
+        "choice": opinion.choice,
+        "thumb": opinion.thumb,
+        "score": opinion.score,
+        "corrected": int(bool(opinion.correction)),
+        "regenerated": int(opinion.regenerated),
+        "actor": codec.checked_text(opinion.actor),
+        "at": codec.stamp(at),
+    }
+
+
+def _row(c: Completion, withdrawn: bool) -> dict[str, Any]:
+    return {
+        "id": c.id,
+        "choice": c.choice,
+        "bot": c.bot,
+        "created_at": codec.stamp(c.created_at),
+        "model": codec.checked_text(c.model),
+        "release_id": c.release_id,
+        "conversation_id": None if withdrawn else c.conversation_id,
+        "person": None if withdrawn else c.user,
+        "state": c.state,
+        "guard": c.guard,
+        "finish": c.finish,
+        "experiment_id": c.experiment_id,
+        "arm": c.arm,
+        "prompt_tokens": c.prompt_tokens,
+        "completion_tokens": c.completion_tokens,
+        "first_token_s": c.first_token_s,
+        "seconds": c.seconds,
+        "metadata": "{}" if withdrawn else codec.json_text(dict(c.metadata)),
+    }
+
+
+def _completion(row: Any) -> Completion:
+    facts = dict(row)
+    facts["user"] = facts.pop("person")
+    facts["created_at"] = datetime.fromisoformat(facts["created_at"])
+    facts["metadata"] = json.loads(facts["metadata"])
+    return Completion(**facts)
