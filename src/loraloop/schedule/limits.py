@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from .config import SchedulerConfig
-from .facts import Facts, Reading, told
+from .facts import Facts, Machine, Reading, told
 from .triggers import Trigger, all_of, busy, enabled, not_, since_last_run, trigger_of, undecided
 from .wall_times import begin_of, day_off, is_within, local_date, next_change, next_day_off
 
@@ -76,12 +76,12 @@ def machine_free(facts: Facts, config: SchedulerConfig) -> Reading:
 
     What cannot be measured here holds nothing back, and its reading says so.
     """
-    seen = facts.machine
+    seen = facts.machine or Machine()
     parts = (
-        _at_most("load", seen and seen.load_per_core, config.max_load_per_core or None),
-        _at_least("memory", seen and seen.free_memory_mb, config.min_free_memory_mb or None),
-        _at_least("gpu_memory", seen and seen.free_gpu_memory_mb, config.min_free_gpu_memory_mb or None),
-        _at_most("requests", seen and seen.requests, config.max_requests_in_flight),
+        _at_most("load", seen.load_per_core, config.max_load_per_core or None),
+        _at_least("memory", seen.free_memory_mb, config.min_free_memory_mb or None),
+        _at_least("gpu_memory", seen.free_gpu_memory_mb, config.min_free_gpu_memory_mb or None),
+        _at_most("requests", seen.requests, config.max_requests_in_flight),
     )
     return all_of(*(_said(part) for part in parts if part is not None))(facts, config)
 
