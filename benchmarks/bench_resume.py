@@ -25,8 +25,8 @@ STEPS_AN_EPOCH = -(-ROWS // ROWS_PER_STEP)
 KILLS = {
     "mid-accumulation, first epoch": ((6, 1),),
     "mid-epoch, between steps": ((13, 0),),
-    "mid-accumulation, last epoch": ((21, 2),),
-    "all three, one after another": ((6, 1), (13, 0), (21, 2)),
+    "mid-accumulation, last epoch": ((21, 1),),
+    "all three, one after another": ((6, 1), (13, 0), (21, 1)),
     "in the first step, before any checkpoint": ((1, 1),),
 }
 """Kill before pass ``micro`` (0-based) of step ``step`` (1-based): with ``micro`` over 0 a part of the sum is lost."""

@@ -76,7 +76,7 @@ def machine_free(facts: Facts, config: SchedulerConfig) -> Reading:
 
     What cannot be measured here holds nothing back, and its reading says so.
     """
-    seen = facts.machine if facts.machine is not None else Machine()
+    seen = facts.machine or Machine()
     parts = (
         _at_most("load", seen.load_per_core, config.max_load_per_core or None),
         _at_least("memory", seen.free_memory_mb, config.min_free_memory_mb or None),

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loraloop.schedule import limits
@@ -62,6 +62,7 @@ def test_a_retry_waits_for_hours_and_machine_and_not_for_pauses() -> None:
     assert not may_retry(facts, wanted(quiet_hours="10:00-14:00")).fires
 
 
+@settings(max_examples=12)
 @given(
     st.integers(0, 200 * 24), st.sampled_from(["", "07:00-22:00", "22:00-06:30"]), st.integers(0, 3),
     st.sampled_from(["interval", "stale", "interval and not stale", "cron and interval", "rested or cron"]),
