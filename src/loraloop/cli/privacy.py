@@ -120,7 +120,8 @@ def prune(
                 "nothing says how long conversations are kept", hint="--days N, or [privacy] retention_days"
             )
         count = home.forgetting.prune(kept, dry_run=dry_run)
-    session.say(t("prune.would" if dry_run else "prune.done", count=count, days=f"{kept:g}"))
+    shown = {"count": count, "days": f"{kept:g}"}
+    session.say(t("prune.would", **shown) if dry_run else t("prune.done", **shown))
     session.answer({"conversations": count, "days": kept, "dry_run": dry_run})
 
 
