@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from .errors import UnknownThing
 from .ports import Store
@@ -30,7 +30,7 @@ class Lineage(Record):
     datasets: tuple[str, ...] = ()
     adapters: tuple[str, ...] = ()
     releases: tuple[str, ...] = ()
-    answers: tuple[str, ...] = field(default=())
+    answers: tuple[str, ...] = ()
 
 
 def lineage(store: Store, bot: str, thing: str) -> Lineage:
@@ -80,10 +80,13 @@ class _Walk:
             return down
         adapter_id = self.releases.get(answered_by)
         up = self.of("conversation", thing, {adapter_id} if adapter_id else set(), {answered_by}, answers=False)
-        return Lineage(
-            thing, "conversation", up.taught_by, *(tuple(sorted({*getattr(up, name), *getattr(down, name)}))
-                                                   for name in ("datasets", "adapters", "releases")), down.answers,
-        )  # fmt: skip
+        return replace(
+            down,
+            taught_by=up.taught_by,
+            datasets=_sorted({*up.datasets, *down.datasets}),
+            adapters=_sorted({*up.adapters, *down.adapters}),
+            releases=_sorted({*up.releases, *down.releases}),
+        )
 
     def of(self, kind: str, thing: str, adapters: set[str], releases: set[str], datasets: set[str] | None = None,
            *, rows: bool = True, answers: bool = True) -> Lineage:  # fmt: skip
@@ -91,10 +94,16 @@ class _Walk:
         named = {dataset for one in line if one in self.adapters and (dataset := self.adapters[one].dataset_id)}
         made_of = named | (datasets or set())
         taught_by = {cid for one in made_of for cid in self.rows.get(one, ())} if rows else set()
-        answered = (
-            [c.id for c in self._store.conversations.iterate(self._bot) if c.release_id in releases] if answers else []
+        talks = self._store.conversations.iterate(self._bot) if answers else ()
+        return Lineage(
+            thing,
+            kind,
+            taught_by=_sorted(taught_by),
+            datasets=_sorted(made_of),
+            adapters=_sorted(line),
+            releases=_sorted(releases),
+            answers=_sorted(talk.id for talk in talks if talk.release_id in releases),
         )
-        return Lineage(thing, kind, *map(_sorted, (taught_by, made_of, line, releases, answered)))
 
     def releases_of(self, adapters: set[str]) -> set[str]:
         return {one for one, adapter_id in self.releases.items() if adapter_id in adapters}
@@ -113,5 +122,5 @@ class _Walk:
         return line
 
 
-def _sorted(values: Any) -> tuple[str, ...]:
+def _sorted(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(values))
