@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import re
-import time
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from zlib import crc32
 
 from ..errors import UsageError
 from ..ports import Embedder
 from .config import EvaluationConfig
+from .endpoint import Endpoint
 
-log = logging.getLogger(__name__)
-
-_TRY_AGAIN = {408, 409, 429, 500, 502, 503, 504}
 _TEXTS_AT_ONCE = 64
 _BUCKETS = 4096
 """Length of the vectors of n-grams; a chat answer has some hundred, so few share a place."""
@@ -33,31 +28,15 @@ class HttpEmbedder:
     Args:
         url: of the API, to which ``/embeddings`` is added.
         model: as the endpoint names it.
-        key: sent as a bearer token; ``None`` sends none.
-        timeout_s: of one request. retries: further tries after a failure that may pass, each after twice the delay.
-        sleep: waits between tries; handed in by tests.
+        more: ``key``, ``timeout_s``, ``retries``, ``sleep`` of ``Endpoint``.
     """
 
     local = False
 
-    def __init__(
-        self,
-        url: str,
-        model: str,
-        *,
-        key: str | None = None,
-        timeout_s: float = 30.0,
-        retries: int = 2,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        if not re.match(r"https?://[^/]+", url):
-            hint = f"evaluate.embedder is {NGRAMS!r} or an address such as http://localhost:8000/v1"
-            raise UsageError(f"{url!r} is no address of embeddings", hint=hint)
-        import httpx2
-
-        self._url, self._model, self._retries, self._sleep = f"{url.rstrip('/')}/embeddings", model, retries, sleep
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx2.Client(timeout=timeout_s, headers=headers)  # redirects are not followed
+    def __init__(self, url: str, model: str, **more: Any) -> None:
+        setting = f"evaluate.embedder is {NGRAMS!r} or an address"
+        self._endpoint = Endpoint("the embeddings endpoint", url, "/embeddings", setting=setting, **more)
+        self._model = model
 
     def embed(self, texts: Sequence[str]) -> list[Sequence[float]] | None:
         """See ``ports.Embedder.embed``."""
@@ -70,24 +49,7 @@ class HttpEmbedder:
         return found if len({len(vector) for vector in found}) <= 1 else None
 
     def _some(self, texts: list[str]) -> list[Sequence[float]] | None:
-        import httpx2
-
-        for attempt in range(self._retries + 1):
-            if attempt:
-                self._sleep(0.5 * 2**attempt)
-            try:
-                response = self._client.post(self._url, json={"model": self._model, "input": texts})
-                if response.status_code in _TRY_AGAIN:
-                    log.warning("the embeddings endpoint answered %d", response.status_code)
-                    continue
-                response.raise_for_status()
-                return _vectors(response.json(), len(texts))
-            except httpx2.TransportError as error:
-                log.warning("the embeddings endpoint could not be asked: %s", type(error).__name__)
-            except (httpx2.HTTPError, ValueError) as error:
-                log.warning("the embeddings endpoint gave no answer: %s", type(error).__name__)
-                return None
-        return None
+        return self._endpoint.post({"model": self._model, "input": texts}, lambda reply: _vectors(reply, len(texts)))
 
 
 class NgramEmbedder:

@@ -8,20 +8,17 @@ evaluation inconclusive, never a promotion.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import UsageError
 from ..ports import Judge
 from ..types import ItemResult, Judgement
 from .config import EvaluationConfig
+from .endpoint import Endpoint
 from .suites import REPAIRS
-
-log = logging.getLogger(__name__)
 
 _TASK = (
     "You compare two answers of a chatbot that talks with children about meals and daily life. The better answer is "
@@ -30,7 +27,6 @@ _TASK = (
 )
 _VERDICT = re.compile(r"\W*(A|B|TIE)\b", re.IGNORECASE)
 _MEANING = {"A": "first", "B": "second", "TIE": "tie"}
-_TRY_AGAIN = {408, 409, 429, 500, 502, 503, 504}
 _FAILURES_IN_A_ROW = 3
 
 
@@ -40,37 +36,14 @@ class HttpJudge:
     Args:
         url: of the API, to which ``/chat/completions`` is added.
         model: as the endpoint names it.
-        key: sent as a bearer token; ``None`` sends none.
-        timeout_s: of one request. retries: further tries after a failure that may pass, each after twice the delay.
-        sleep: waits between tries; handed in by tests.
+        more: ``key``, ``timeout_s``, ``retries``, ``sleep`` of ``Endpoint``.
 
     After three pairs in a row without an answer nothing more is asked.
     """
 
-    def __init__(
-        self,
-        url: str,
-        model: str,
-        *,
-        key: str | None = None,
-        timeout_s: float = 30.0,
-        retries: int = 2,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        if not re.match(r"https?://[^/]+", url):
-            raise UsageError(
-                f"{url!r} is no address of a judge", hint="evaluate.judge_url, such as http://localhost:8000/v1"
-            )
-        import httpx2
-
-        self._url, self._model, self._retries, self._sleep = (
-            f"{url.rstrip('/')}/chat/completions",
-            model,
-            retries,
-            sleep,
-        )
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx2.Client(timeout=timeout_s, headers=headers)  # redirects are not followed
+    def __init__(self, url: str, model: str, **more: Any) -> None:
+        self._endpoint = Endpoint("the judge", url, "/chat/completions", setting="evaluate.judge_url", **more)
+        self._model = model
         self._failed_in_a_row = 0
 
     def prefer(self, question: str, first: str, second: str) -> str | None:
@@ -83,8 +56,6 @@ class HttpJudge:
         return _MEANING[found.group(1).upper()] if found else None
 
     def _reply(self, pair: dict[str, str]) -> str | None:
-        import httpx2
-
         asked = json.dumps(pair, ensure_ascii=False)
         body = {
             "model": self._model,
@@ -92,22 +63,7 @@ class HttpJudge:
             "temperature": 0,
             "max_tokens": 8,
         }
-        for attempt in range(self._retries + 1):
-            if attempt:
-                self._sleep(0.5 * 2**attempt)
-            try:
-                response = self._client.post(self._url, json=body)
-                if response.status_code in _TRY_AGAIN:
-                    log.warning("the judge answered %d", response.status_code)
-                    continue
-                response.raise_for_status()
-                return _content(response.json())
-            except httpx2.TransportError as error:
-                log.warning("the judge could not be asked: %s", type(error).__name__)
-            except (httpx2.HTTPError, ValueError) as error:
-                log.warning("the judge gave no answer: %s", type(error).__name__)
-                return None
-        return None
+        return self._endpoint.post(body, _content)
 
 
 def judge_of(config: EvaluationConfig) -> HttpJudge | None:
