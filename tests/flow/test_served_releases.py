@@ -102,9 +102,9 @@ def test_what_is_released_is_what_users_hear_and_rollback_takes_it_back(home: Pa
     base, _ = answer(served)
     force = ("--force", "--reason", "test")
     loraloop(home, "deploy", "first", *force)
-    first = becomes(served, base, 60)  # the expected proof is computed once for each adapter
+    first = becomes(served, base, 180)  # the expected proof is computed once for each adapter
     loraloop(home, "deploy", "second", *force)
-    second = becomes(served, first, 60)
+    second = becomes(served, first, 180)
     assert len({base, first, second}) == 3
     loraloop(home, "rollback")
     begun = time.monotonic()
