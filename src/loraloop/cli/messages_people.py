@@ -122,6 +122,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "loraloop evaluate ADAPTER",
         "어떤 실험에도 사용자가 너무 적습니다. 기록된 같은 질문을 두 릴리스에 물어 보세요: loraloop evaluate 어댑터",
     ),
+    "experiment.unconnected": (
+        "loraloop serve does not deal users to experiments yet; a program with loraloop.experimenting.desk_of does",
+        "loraloop serve는 아직 사용자를 실험에 배정하지 않습니다. loraloop.experimenting.desk_of를 쓰면 배정됩니다",
+    ),
     "experiment.started": (
         "experiment {id} ({mode}): {share} of users get {name}",
         "실험 {id} ({mode}): 사용자 {share}에게 {name} 제공",

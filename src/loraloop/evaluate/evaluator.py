@@ -27,7 +27,7 @@ from .measures import Measuring
 from .metrics import calculate_keyword_score, calculate_response_quality
 from .notes import Memory, read_notes
 from .overlap import without_taught
-from .questions import Digests, Questions, Subject, in_fair_order
+from .questions import Case, Digests, Questions, Subject, in_fair_order
 from .scoring import PASS_SHARE, make_report, mean, overall_score
 from .suites import Suite, load_suite, repairs_suite
 
@@ -120,30 +120,15 @@ class LoRAEvaluator:
             UsageError: two suites have one name. EvaluationError: nobody could be asked. ArtifactError: an adapter's
                 files are unsafe or do not fit. WrongBase: candidate and live adapter were made for different bases.
         """
-        if (
-            live is not None and live.base_id != adapter.base_id
-        ):  # its weights would be added to a model they are not of
+        # its weights would be added to a model they are not of
+        if live is not None and live.base_id != adapter.base_id:
             raise WrongBase(f"live adapter {live.id} is of {live.base_id}, {adapter.id} of {adapter.base_id}")
         suites = self._asked_suites(repairs)
         taught = tuple(self._taught(dataset_id)) if self._taught is not None and dataset_id else None
         fresh = without_taught(suites, taught or ())
         cases = [(suite, item) for suite in fresh.suites for item in suite.items]
         rows = in_fair_order(list(heldout)[: self.config.max_heldout_rows])
-        subjects = [Subject("candidate", adapter.id, Path(adapter.path), adapter.base_id)]
-        if live is not None:
-            subjects.append(Subject("live", live.id, Path(live.path), live.base_id))
-        subjects.append(Subject("base", adapter.base_id, None, adapter.base_id))
-        digests = Digests(self.config, self._system_prompt, adapter.base_id)
-        questions = Questions(
-            subjects,
-            [item.messages for _, item in cases],
-            rows,
-            asked={s.name: [digests.of_case(s, case) for case in cases] for s in subjects},
-            scored={s.name: [digests.of_row(s, row) for row in rows] for s in subjects},
-            known=(self._recall() if self._recall is not None else Memory()) | read_notes(self._notes),
-            looks=self._looks(len(rows)) if self._looks is not None and not whole else None,
-            notes=self._notes,
-        )
+        questions = self._questions(adapter, live, cases, rows, whole=whole)
         started = perf_counter()
         log.info("evaluating %s: %d items (%d refused), %d held-out rows",
                  adapter.id, len(cases), len(fresh.refused), len(rows))  # fmt: skip
@@ -254,6 +239,25 @@ class LoRAEvaluator:
         if twice is not None:  # answers are told apart by suite and item
             raise UsageError(f"two suites are named {twice!r}", hint="give each its own name, or ask it once")
         return suites
+
+    def _questions(
+        self, adapter: Adapter, live: Adapter | None, cases: Sequence[Case], rows: Sequence[Sample], *, whole: bool
+    ) -> Questions:
+        subjects = [Subject("candidate", adapter.id, Path(adapter.path), adapter.base_id)]
+        if live is not None:
+            subjects.append(Subject("live", live.id, Path(live.path), live.base_id))
+        subjects.append(Subject("base", adapter.base_id, None, adapter.base_id))
+        digests = Digests(self.config, self._system_prompt, adapter.base_id)
+        return Questions(
+            subjects,
+            [item.messages for _, item in cases],
+            rows,
+            asked={s.name: [digests.of_case(s, case) for case in cases] for s in subjects},
+            scored={s.name: [digests.of_row(s, row) for row in rows] for s in subjects},
+            known=(self._recall() if self._recall is not None else Memory()) | read_notes(self._notes),
+            looks=self._looks(len(rows)) if self._looks is not None and not whole else None,
+            notes=self._notes,
+        )
 
     def _judged(self, report: Report) -> Report:
         if self._judge is None or not report.valid or not report.items:
