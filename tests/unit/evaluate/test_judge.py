@@ -1,13 +1,12 @@
 """A language model as judge: whatever it does, it never promotes by failing."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import json_endpoint
 import pytest
 from test_gate import NOW, failed, report
 
@@ -17,37 +16,10 @@ from loraloop.evaluate.gate import decide
 from loraloop.evaluate.judge import HttpJudge, judge_of, judge_pairs
 from loraloop.types import ItemResult, Judgement
 
-Reply = Callable[[dict[str, str]], tuple[int, Any]]
 
-
-@contextmanager
-def endpoint(reply: Reply) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A chat endpoint on loopback that answers as told; yields its address and the requests it got."""
-    seen: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            seen.append({"path": self.path, "key": self.headers.get("Authorization"), **body})
-            status, said = reply(json.loads(body["messages"][-1]["content"]))
-            raw = said if isinstance(said, bytes) else json.dumps(said).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_: Any) -> None:
-            """Silence."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def endpoint(reply: Callable[..., tuple[int, Any]]) -> AbstractContextManager[tuple[str, list[Any]]]:
+    """A chat endpoint that is told the pair it is asked about."""
+    return json_endpoint.endpoint(lambda body: reply(json.loads(body["messages"][-1]["content"])))
 
 
 def said(text: str) -> dict[str, Any]:
@@ -66,7 +38,7 @@ def answers(subject: str, *texts: str) -> list[ItemResult]:
     return [ItemResult(subject, "s", str(n), text, 1.0, 1.0, True, question="배고파?") for n, text in enumerate(texts)]
 
 
-def judged(reply: Reply, ours: list[str], theirs: list[str], **settings: Any) -> Judgement:
+def judged(reply: Callable[..., tuple[int, Any]], ours: list[str], theirs: list[str], **settings: Any) -> Judgement:
     """What a judge that replies so says about answers."""
     with endpoint(reply) as (url, _):
         judge = HttpJudge(url, "j", sleep=lambda _: None, **settings)
@@ -99,7 +71,7 @@ def test_a_judge_that_always_names_the_first_decides_nothing() -> None:
     ],
     ids=["broken", "missing", "elsewhere", "html", "empty", "nonsense", "null"],
 )
-def test_a_judge_without_an_answer_is_never_a_promotion(reply: Reply) -> None:
+def test_a_judge_without_an_answer_is_never_a_promotion(reply: Callable[..., tuple[int, Any]]) -> None:
     """Down, elsewhere or talking nonsense: pairs stay unanswered, and an else good candidate is inconclusive."""
     found = judged(reply, [f"good {n}" for n in range(9)], ["bad"] * 9)
     assert (found.won, found.unanswered) == (0, 9)

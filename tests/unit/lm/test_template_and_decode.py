@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from loraloop.lm.decode import Decoding, generate
@@ -55,3 +56,30 @@ def test_batched_answers_equal_single_ones(tiny_base: Path) -> None:
     together = generate(model, prompts, [2], decoding, batch_size=3)
     assert together == [generate(model, [prompt], [2], decoding)[0] for prompt in prompts]
     assert all(2 not in answer and len(answer) <= 6 for answer in together)
+
+
+def test_a_model_that_cannot_be_read_end_to_end_is_answered_for_in_padded_batches(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both ways give the same greedy answers, tell each as it is there, and leave the model's attention as it was."""
+    torch.set_num_threads(1)
+    prompts = [[5, 9, 12], [7], [30, 31, 32, 33, 34, 35, 36], [8, 8]]
+    found = []
+    for possible in (True, False):
+        model = load_model(tiny_base, "float32")
+        before = model.config._attn_implementation
+        if not possible:
+            monkeypatch.setattr("loraloop.lm.fixed_answers.forward", _cannot)
+        told: dict[int, list[int]] = {}
+        answers = generate(
+            model, prompts, [2], Decoding(6), batch_size=3, on_answer=lambda n, ids, told=told: told.update({n: [*ids]})
+        )
+        assert [told[n] for n in range(len(prompts))] == answers
+        assert model.config._attn_implementation == before
+        found.append(answers)
+    assert found[0] == found[1]
+    assert "padded batches" in caplog.text
+
+
+def _cannot(*_: object) -> torch.Tensor:
+    raise TypeError("unexpected keyword argument 'plans'")
