@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
-from ..errors import LoraloopError, UnknownThing
+from ..errors import EngineError, LoraloopError, UnknownThing
 from ..traffic import NOT_STORED, Served
 from . import wire
 from .answering import Answering, Leaving, all_of
@@ -34,7 +34,11 @@ _JSON, _EVENTS = (b"content-type", b"application/json"), (b"content-type", b"tex
 
 @dataclass(slots=True)
 class Request:
-    """One request as it is worked on."""
+    """One request as it is worked on.
+
+    Attributes:
+        failures: what the engine did not do; it counts against the route, so that no failing release is confirmed.
+    """
 
     id: str
     at: datetime
@@ -44,6 +48,7 @@ class Request:
     question: str
     user: str | None
     route: Route
+    failures: list[EngineError]
 
     @property
     def created(self) -> int:
@@ -71,10 +76,9 @@ class ChatEndpoint:
         if gateway.config.capture == "strict" and gateway.recorder.is_broken:
             raise Problem(503, "exchanges cannot be stored now", code="not_durable", retry_after_s=1)
         user = gateway.archive.pseudonym(body.user) if body.user else None
-        async with self._held(body.model, user) as route:
-            request = Request(
-                "chatcmpl-" + secrets.token_hex(12), gateway.now(), began, body, said, _question(said), user, route
-            )
+        async with self._held(body.model, user) as (route, failures):
+            name, now = "chatcmpl-" + secrets.token_hex(12), gateway.now()
+            request = Request(name, now, began, body, said, _question(said), user, route, failures)
             hit = next((hit for guard in gateway.guards if (hit := guard.asked(request.question))), None)
             if hit is not None:
                 await self._reply(request, hit, send)
@@ -84,17 +88,20 @@ class ChatEndpoint:
                 await self._whole(request, receive, send)
 
     @asynccontextmanager
-    async def _held(self, model: str, user: str | None) -> AsyncIterator[Route]:
+    async def _held(self, model: str, user: str | None) -> AsyncIterator[tuple[Route, list[EngineError]]]:
+        """The route, and a list in which to say what the engine did not do."""
         held = self._gateway.routes.hold(model, user)
         try:
             route = await held.__aenter__()
         except UnknownThing as error:
             said = "there is no such model here; GET /v1/models lists them"
             raise Problem(404, said, param="model", code="model_not_found") from error
+        failures: list[EngineError] = []
         try:
-            yield route
+            yield route, failures
         finally:
-            await held.__aexit__(None, None, None)
+            failure = failures[0] if failures else None
+            await held.__aexit__(type(failure) if failure else None, failure, None)
 
     def _answers(self, request: Request) -> list[Answering]:
         gateway = self._gateway
@@ -128,10 +135,13 @@ class ChatEndpoint:
             async with leaving, asyncio.timeout(self._gateway.config.total_timeout_s):
                 await work
         except TimeoutError:
+            request.failures.append(EngineError("the answer took too long"))
             return Problem(504, "the answer took too long", code="timeout")
         except asyncio.CancelledError:  # the process ends; what was said so far is kept before this task does
             return Problem(503, "shutting down; try another", code="shutting_down", retry_after_s=5)
         except LoraloopError as error:
+            if isinstance(error, EngineError):
+                request.failures.append(error)
             log.warning("%s: a request to %s could not be answered", type(error).__name__, request.route.model)
             return problem_of(error)
         return Problem(499, "the client left", code="client_left") if leaving.left and _unfinished(answers) else None

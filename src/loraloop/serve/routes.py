@@ -44,6 +44,8 @@ class Routes(Protocol):
     def hold(self, model: str, user: str | None) -> AbstractAsyncContextManager[Route]:
         """The route of one request, whose version stays loaded until the context ends.
 
+        An ``EngineError`` that leaves the context counts against the version.
+
         Args:
             user: pseudonym of the user, for experiments whose arms are sticky by user.
 

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from loraloop.serve.chat_request import NEUTRAL, UNSUPPORTED
+from loraloop.serve.engine import BASE
+from loraloop.serve.router import Router, Tally
 from loraloop.testing.gateway_client import GatewayClient as Client
 
 
@@ -177,6 +179,23 @@ def test_a_request_keeps_its_route_to_the_end(client: Client) -> None:
     client.chat()
     client.chat(stream=True)
     assert set(client.routes.held.values()) == {0}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("after", [0, 2])
+def test_what_the_engine_does_not_do_counts_against_the_release(client: Client, stream: bool, after: int) -> None:
+    """However the client is told, before the first word or amid them: the router hears of it, or trials confirm."""
+    client.routes = Router()
+    client.open()
+    client.chat(stream=stream)
+    assert client.routes.tally(BASE) == Tally(1, 0)
+    client.engine.fails_after = after
+    client.chat(stream=stream)
+    assert client.routes.tally(BASE) == Tally(2, 1)
+    client.engine.fails_after, client.engine.hangs_after = None, 1
+    client.open(total_timeout_s=0.05)
+    client.chat(stream=stream)
+    assert client.routes.tally(BASE) == Tally(3, 2)
 
 
 def test_half_a_surrogate_of_the_engine_breaks_nothing(client: Client) -> None:
