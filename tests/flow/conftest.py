@@ -14,6 +14,8 @@ import pytest
 from loraloop.cli.main import main
 from loraloop.wiring import init_home, open_home
 
+SECRET = bytes(range(32)).hex()
+"""The key of pseudonyms in these homes, fixed: which side of the split a person falls on is a matter of the key."""
 SYLLABLES = [a + b for a in "bdfgklmnprst" for b in ("a", "e", "i", "o", "u", "an", "or")]
 
 
@@ -89,6 +91,9 @@ def live_home(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         gate__min_heldout_rows=2, gate__latency_floor_s=30.0, train__learning_rate=5e-3,
         train__epochs=1, train__min_steps=1,
     )  # fmt: skip
+    key = folder / "home" / "secret.key"
+    key.write_text(SECRET)
+    key.chmod(0o600)
     with open_home(folder / "home") as home:
         options = ImportOptions(bot=home.bot, secret=home.secret, consent="granted", approved_by="review")
         import_files([str(write_records(folder / "one.jsonl", 0, 60))], "auto", options, home.store)
