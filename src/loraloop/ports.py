@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from .experiment_store import ExperimentStore
+from .signature_store import SignatureStore
 from .types import (
     Adapter,
     Arrived,
@@ -230,6 +231,9 @@ class Store(Protocol):
 
     @property
     def arrivals(self) -> ArrivalStore: ...
+
+    @property
+    def signatures(self) -> SignatureStore: ...
 
     def bots(self) -> list[str]:
         """Every bot that has an adapter or a release, sorted."""

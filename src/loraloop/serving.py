@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .archive import HomeArchive
+from .data.review import ReviewQueue
 from .errors import SettingsError, UsageError
 from .serve.config import ServeConfig
 from .serve.engine import Engine
@@ -91,7 +92,8 @@ def open_gateway(home: Home, config: ServeConfig, engine: str | None = None) -> 
         )
     made, routes, around = upstream(home, config) if engine == "upstream" else own(home, engine)
     archive = HomeArchive(home.store, home.bot, home.secret)
-    return create_app(made, routes, archive, config, secret=home.secret, around=around)
+    reviews = ReviewQueue(home.store, home.bot, home.settings.data)
+    return create_app(made, routes, archive, config, secret=home.secret, around=around, reviews=reviews)
 
 
 def first_key(home: Home) -> str | None:

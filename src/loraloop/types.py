@@ -30,6 +30,7 @@ from .record import Record, plain, utc
 from .talk import (
     CONSENTS,
     CONSENTS_TO_LEARN,
+    REVIEWER,
     ROLES,
     AgeGroup,
     Consent,
@@ -39,12 +40,14 @@ from .talk import (
     Part,
     Person,
     Role,
+    Waiting,
     message,
 )
 
 __all__ = [
     "CONSENTS",
     "CONSENTS_TO_LEARN",
+    "REVIEWER",
     "ROLES",
     "Adapter",
     "AgeGroup",
@@ -73,10 +76,12 @@ __all__ = [
     "RowLoss",
     "RuleResult",
     "Sample",
+    "Signature",
     "Split",
     "SubjectScore",
     "TaughtRow",
     "Verdict",
+    "Waiting",
     "message",
     "plain",
     "utc",
@@ -142,6 +147,24 @@ class Arrived(Record):
     before_up: int = 0
     before: int = 0
     since: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Signature(Record):
+    """How a row sounds, in numbers: to find others that say nearly the same.
+
+    Attributes:
+        mark: of the row's content and of how the rest was made; another mark makes it stale.
+        cluster: number of the group of rows that are alike.
+        bands, sketch: as ``text.sketches`` makes them, as bytes.
+    """
+
+    conversation_id: str
+    message_index: int
+    mark: str
+    cluster: int
+    bands: bytes
+    sketch: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ LEVELS = [
     {"controller", "forgetting", "lineage", "traces"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
-    {"experiment_store", "ports", "text", "thresholds"},
+    {"experiment_store", "ports", "signature_store", "text", "thresholds"},
     {"types", "errors", "events", "experiments", "traffic"},
     {"judgements", "talk"},
     {"record"},

@@ -17,6 +17,7 @@ from ..ports import Clock, DataCollector, Frozen, Store
 from ..types import Conversation, Dataset, DatasetRow, Repair, Sample, Split, TaughtRow, message
 from .candidates import CandidateRow, row_as_it_was
 from .collector import StoreCollector
+from .near_rows import NearRows
 from .quality import DataQualityConfig
 from .reasons import REASONS
 from .records import is_good_record, newest, record_statistics, record_text, redacted_record
@@ -170,7 +171,8 @@ class LoRADataManager:
         """
         store, config, started = self._need_store(), self._config(), perf_counter()
         seen_feedback = store.arrivals.last_feedback()
-        selection = select(store.conversations.iterate(self._bot), config, self._secret)
+        near = NearRows(store.signatures, self._bot, config.cluster_threshold)
+        selection = select(store.conversations.iterate(self._bot), config, self._secret, near)
         store.conversations.save_drops(self._bot, selection.drops)
         counts = Counter(selection.drops.values())
         if not any(row.split == "train" for row in selection.rows):

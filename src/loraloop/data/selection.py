@@ -18,14 +18,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from ..text.dedupe import NearDuplicates, compact
 from ..types import Conversation, DatasetRow, Split
 from .candidates import CandidateRow, candidates, row_digest
 from .quality import DataQualityConfig, reason_to_drop
+from .shares import Said, over_share, past_cluster
 from .splits import question_key, split_key, split_of
 
+_CHATS: Final = frozenset({"chat", "gateway"})
 _ASKS_ALONE_CHARS: Final = 10
 """Letters from which a question asks something without what was said before it."""
 
@@ -38,11 +40,13 @@ class Selection:
         rows: in the order the conversations came, then by message.
         drops: ``conversation_id#message_index`` (or ``conversation_id`` alone) -> code of the reason.
         corrections: number of training rows that a person corrected.
+        self_written: number of training rows that a bot wrote.
     """
 
     rows: tuple[DatasetRow, ...]
     drops: dict[str, str]
     corrections: int = 0
+    self_written: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,23 @@ class _Kept:
     asked: str
     content: bytes
     is_correction: bool
+    self_written: bool
 
     @property
     def key(self) -> str:
         return f"{self.row.conversation_id}#{self.row.message_index}"
+
+
+class Clusters(Protocol):
+    """Finds rows that say nearly the same; ``near_rows.NearRows`` answers."""
+
+    def take(self, conversation_id: str, message_index: int, digest: str, text: str) -> None:
+        """Hear of a row that may be learnt."""
+        ...
+
+    def clusters(self) -> Iterable[tuple[str, int, int]]:
+        """``(conversation, message, cluster)`` of every row heard of."""
+        ...
 
 
 def asked(row: CandidateRow) -> str:
@@ -86,8 +103,21 @@ def side_of(conversation: Conversation, rows: Sequence[CandidateRow]) -> Split:
     return split_of(split_key(conversation))
 
 
+def is_self_written(row: CandidateRow) -> bool:
+    """Return whether a bot wrote the answer: one of our releases, or whatever answered in a chat.
+
+    Imported talk counts as written by people, whose word it is that a bot's was reviewed; so do corrections.
+    """
+    conversation = row.conversation
+    return not row.is_correction and (conversation.release_id is not None or conversation.source in _CHATS)
+
+
 def _judged(
-    conversations: Iterable[Conversation], config: DataQualityConfig, secret: bytes, drops: dict[str, str]
+    conversations: Iterable[Conversation],
+    config: DataQualityConfig,
+    secret: bytes,
+    drops: dict[str, str],
+    near: Clusters | None,
 ) -> list[_Kept]:
     """The rows that pass every check, in order; the others get their reason."""
     kept: list[_Kept] = []
@@ -101,7 +131,10 @@ def _judged(
                 drops[f"{conversation.id}#{row.message_index}"] = reason
                 continue
             target = DatasetRow(conversation.id, row.message_index, split, row_digest(row, secret))
-            kept.append(_Kept(target, asked(row), _fingerprint(row), row.is_correction))
+            said = asked(row)
+            if near is not None:
+                near.take(conversation.id, row.message_index, target.digest, f"{said}\n{row.answer}")
+            kept.append(_Kept(target, said, _fingerprint(row), row.is_correction, is_self_written(row)))
     return kept
 
 
@@ -150,7 +183,42 @@ def _apart(kept: Sequence[_Kept], threshold: float, drops: dict[str, str]) -> li
     return [item for item in kept if item.key not in left_out]
 
 
-def select(conversations: Iterable[Conversation], config: DataQualityConfig, secret: bytes = b"") -> Selection:
+def _agreeing(kept: Sequence[_Kept], drops: dict[str, str]) -> list[_Kept]:
+    """The rows without answers that a person corrected elsewhere, to the very same question."""
+    corrected = {compact(item.asked) for item in kept if item.is_correction}
+    told = {item.content for item in kept if item.is_correction}
+    wrong = {
+        item.key
+        for item in (kept if corrected else ())
+        if not item.is_correction and item.content not in told and compact(item.asked) in corrected
+    }
+    drops.update(dict.fromkeys(wrong, "contradicts_correction"))
+    return [item for item in kept if item.key not in wrong]
+
+
+def _within_shares(
+    kept: Sequence[_Kept], config: DataQualityConfig, near: Clusters | None, drops: dict[str, str]
+) -> list[_Kept]:
+    """The rows without training rows that say what enough others say, or that are too many of a bot's own."""
+    numbers = {f"{conversation}#{message}": cluster for conversation, message, cluster in near.clusters()} if near else {}
+    training = [
+        Said(item.key, numbers.get(item.key), item.is_correction, item.self_written)
+        for item in kept
+        if item.row.split == "train"
+    ]
+    full = past_cluster(training, config.cluster_rows)
+    over = over_share([one for one in training if one.key not in full], config.max_self_written_frac)
+    drops.update(dict.fromkeys(full, "cluster_full"))
+    drops.update(dict.fromkeys(over, "self_written_over_share"))
+    return [item for item in kept if item.key not in full and item.key not in over]
+
+
+def select(
+    conversations: Iterable[Conversation],
+    config: DataQualityConfig,
+    secret: bytes = b"",
+    near: Clusters | None = None,
+) -> Selection:
     """Return the rows worth learning from, split so that no question of one split stands in another.
 
     Conversations are read once and not held: memory grows with the number of rows and the text of their questions.
@@ -159,12 +227,20 @@ def select(conversations: Iterable[Conversation], config: DataQualityConfig, sec
         conversations: of one bot, oldest first; of exact duplicates the first is kept.
         config: what is good enough.
         secret: key of the row digests.
+        near: finds rows that say nearly the same; ``None`` for no limit on them.
 
     Returns:
         Rows and drops; every assistant message is in exactly one of them.
     """
     drops: dict[str, str] = {}
-    kept = _once(_judged(conversations, config, secret, drops), drops)
+    kept = _once(_judged(conversations, config, secret, drops, near), drops)
+    kept = _agreeing(kept, drops)
     kept = _apart(kept, config.near_duplicate_threshold, drops)
-    corrections = sum(item.is_correction and item.row.split == "train" for item in kept)
-    return Selection(rows=tuple(item.row for item in kept), drops=drops, corrections=corrections)
+    kept = _within_shares(kept, config, near, drops)
+    taught = [item for item in kept if item.row.split == "train"]
+    return Selection(
+        rows=tuple(item.row for item in kept),
+        drops=drops,
+        corrections=sum(item.is_correction for item in taught),
+        self_written=sum(item.self_written for item in taught),
+    )

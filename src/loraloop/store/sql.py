@@ -24,6 +24,7 @@ from .events import Events
 from .experiments import Experiments
 from .keys import Keys
 from .people import People
+from .signatures import Signatures
 from .tombstones import Tombstones
 from .values import Adapters, Datasets, Releases, State, Values
 
@@ -35,7 +36,7 @@ class SqlStore:
 
     Attributes:
         conversations, people, datasets, adapters, reports, decisions, releases, state, events, experiments,
-            arrivals: see ``ports.Store``.
+            arrivals, signatures: see ``ports.Store``.
         tombstones, eraser, erasures: what was forgotten, and how.
         conversations, datasets, adapters, reports, decisions, releases, state, events: see ``ports.Store``.
         completions, consents, keys: what the gateway keeps.
@@ -65,6 +66,7 @@ class SqlStore:
         self.state = State(database)
         self.experiments = Experiments(database, events)
         self.arrivals = Arrivals(database)
+        self.signatures = Signatures(database)
         self.completions = Completions(database, events, now, self.tombstones)
         self.consents = Consents(database, events, now)
         self.keys = Keys(database, now)

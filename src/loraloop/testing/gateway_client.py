@@ -12,6 +12,8 @@ from typing import Any
 from ..archive import HomeArchive
 from ..serve.config import ServeConfig
 from ..serve.gateway import Gateway, create_app
+from ..data.quality import DataQualityConfig
+from ..data.review import ReviewQueue
 from ..serve.keys import ROLES, new_key
 from ..store.sql import SqlStore
 from .gateway_parts import HeldRoutes, ScriptedEngine
@@ -110,7 +112,10 @@ class GatewayClient:
 
     def open(self, **settings: Any) -> GatewayClient:
         """Open the gateway anew with these settings."""
-        self.app = create_app(self.engine, self.routes, self.archive, ServeConfig(**settings), secret=SECRET)
+        reviews = ReviewQueue(self.store, "default", DataQualityConfig())
+        self.app = create_app(
+            self.engine, self.routes, self.archive, ServeConfig(**settings), secret=SECRET, reviews=reviews
+        )
         self.gateway: Gateway = self.app.state.gateway
         self.opened.append(self.gateway)
         return self
