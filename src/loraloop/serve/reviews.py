@@ -57,6 +57,7 @@ def add_reviews(app: FastAPI, gateway: Gateway) -> None:
 
     @app.get("/v1/reviews", summary="Answers that wait for a person's judgement")
     def waiting(limit: Limit = 20) -> Response:
+        gateway.recorder.flush()
         found = [told(one) for one in queue().waiting(limit)]
         return Response(wire.to_json({"object": "list", "data": found}), media_type="application/json")
 

@@ -5,7 +5,8 @@ from loraloop.testing.gateway_client import GatewayClient as Client
 
 def test_an_operator_sees_what_waits_and_decides(client: Client) -> None:
     """An answer waits with what was said before it, is approved, and waits no longer."""
-    client.chat(store=True)
+    client.send("POST", "/v1/consents", {"user": "kim", "consent": "granted"})
+    client.chat(store=True, user="kim")
     listed = client.send("GET", "/v1/reviews", role="operator")
     assert listed.status == 200
     (one,) = listed.json["data"]
@@ -20,7 +21,8 @@ def test_an_operator_sees_what_waits_and_decides(client: Client) -> None:
 
 def test_others_may_neither_look_nor_decide_and_slips_are_named(client: Client) -> None:
     """Roles without operation get 403; an edit without text, an unknown answer and a wrong field are told."""
-    client.chat(store=True)
+    client.send("POST", "/v1/consents", {"user": "kim", "consent": "granted"})
+    client.chat(store=True, user="kim")
     (one,) = client.send("GET", "/v1/reviews", role="operator").json["data"]
     for role in ("chat", "feedback", "viewer"):
         assert client.send("GET", "/v1/reviews", role=role).status == 403
