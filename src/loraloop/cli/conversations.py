@@ -99,15 +99,18 @@ def explain(
     id: Annotated[str, typer.Argument(help="Conversation id, or ID#INDEX for one answer of it.")],
     as_json: AsJson = False,
 ) -> None:
-    """Tell what became of a conversation: learnt, held out, or left out and why."""
+    """Tell what became of a conversation (learnt, held out, or left out and why), and what its answers score and why."""
     from ..data.explain import explain_drop
     from .messages import korean
 
     session = session_of(context, as_json)
     with session.opened() as home:
         said = explain_drop(home.store, home.bot, id, language="ko" if korean() else "en")
+        scores = data_numbers.scores_of(home, id)
     session.say(said)
-    session.answer({"id": id, "lines": said.splitlines()})
+    for key, score in scores.items():
+        session.say(data_numbers.score_line(key, score))
+    session.answer({"id": id, "lines": said.splitlines(), "scores": {key: dict(one) for key, one in scores.items()}})
 
 
 @data.command()

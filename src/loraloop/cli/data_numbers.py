@@ -1,4 +1,4 @@
-"""loraloop data stats: what came, what was left out and why, what people talk about, as table, JSON or a page."""
+"""loraloop data stats, the scores of data explain, and data preferences: numbers about what is stored."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .messages import korean, t
 from .options import AsJson, session_of
 
 if TYPE_CHECKING:
+    from ..data.scores import Score
     from ..data.statistics import Statistics
     from ..wiring import Home
 
@@ -78,6 +79,45 @@ def _rows(found: Statistics, drift: str, reasons: dict[str, str]) -> list[tuple[
     return rows + [(f"{t('stats.topics')}: {topic.conversations}", ", ".join(topic.words)) for topic in named]
 
 
+def preferences(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The .jsonl to write; one that is there is replaced with --force.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write thumbs and corrections as unpaired preference rows (prompt, completion, label), for KTO and its kin."""
+    from ..data.preferences import export_preferences
+
+    session = session_of(context, as_json)
+    if file.exists() and not force:
+        raise UsageError(f"{file} exists", hint="name another file, or add --force")
+    with session.opened() as home:
+        counts = export_preferences(home.store, home.bot, file, home.settings.data)
+    session.say(t("preferences.done", path=file, **counts))
+    session.answer({"path": str(file), **counts})
+
+
+def scores_of(home: Home, id: str) -> dict[str, Score]:
+    """The score of each answer of a conversation, or of one (``ID#INDEX``), by ``conversation#message``."""
+    from ..data.candidates import candidates
+    from ..data.scores import score_of
+
+    conversation_id, _, index = id.partition("#")
+    found = home.store.conversations.get(conversation_id)
+    rows = [row for row in candidates(found) if not index or str(row.message_index) == index] if found else []
+    anew = home.store.completions.regenerated(conversation_id)
+    return {
+        f"{conversation_id}#{row.message_index}": score_of(row, home.settings.data, regenerated=anew) for row in rows
+    }
+
+
+def score_line(key: str, score: Score) -> str:
+    """A score and its parts, in words."""
+    parts = ", ".join(f"{part.name} {part.adds:+g}" for part in score.parts)
+    return t("score.line", key=key, value=f"{score.value:.2f}", parts=parts or t("score.nothing"))
+
+
 def add_to(data: typer.Typer) -> None:
-    """Add this command."""
+    """Add these commands."""
     data.command()(stats)
+    data.command()(preferences)

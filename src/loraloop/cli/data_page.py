@@ -20,6 +20,7 @@ table.counts td:nth-child(2) { text-align: right; width: 6rem; } table.counts td
 table.counts td:first-child { white-space: normal; } rect { fill: var(--good); } rect.bad { fill: var(--warn); }
 polyline { fill: none; stroke: var(--good); stroke-width: 3; } circle { fill: var(--good); }
 line { stroke: var(--line); } svg text { fill: var(--dim); font-size: 14px; }
+@media (max-width: 44rem) { table.counts td:nth-child(2) { text-align: left; width: auto; } }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 2rem; }
 """
 

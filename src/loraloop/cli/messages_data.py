@@ -20,6 +20,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "위기를 털어놓은 대화는 학습하지 않습니다. 조치한 뒤 s를 누르세요",
     ),
     "review.better": ("the better answer, in one line:", "더 나은 답을 한 줄로:"),
+    "score.line": ("{key}: score {value} (0.5; {parts})", "{key}: 점수 {value} (0.5; {parts})"),
+    "score.nothing": ("nothing is known", "알려진 것이 없음"),
+    "preferences.done": (
+        "{good} good and {bad} bad answers written to {path}",
+        "좋은 답변 {good}건과 나쁜 답변 {bad}건을 {path}에 썼습니다",
+    ),
     "stats.title": ("What {bot} learns from", "{bot}의 학습 데이터"),
     "stats.people": ("people (else sessions, else conversations)", "사람 (없으면 대화방, 대화)"),
     "stats.answers": ("answers", "답변"),

@@ -12,6 +12,7 @@ from ..ports import Store
 from ..record import Record
 from ..types import REVIEWER, Conversation, Dataset
 from .candidates import candidates
+from .quality import tells_of_distress
 from .selection import is_self_written
 from .topics import Topic, topics
 
@@ -89,7 +90,9 @@ class _Counting:
         self.sources[one.source] += 1
         self.consents[one.consent] += 1
         self.languages[one.language or "other"] += 1
-        self.said.append((who, "\n".join(said.text for said in one.messages if said.role == "user")))
+        told = "\n".join(said.text for said in one.messages if said.role == "user")
+        if not tells_of_distress(told):
+            self.said.append((who, told))
         self.question_chars.update(group_of(len(said.text)) for said in one.messages if said.role == "user")
         for row in candidates(one):
             self.answers += 1
