@@ -6,6 +6,7 @@ They go with their conversation: who is forgotten leaves none behind.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -35,7 +36,7 @@ class Signatures:
 
     def add(self, bot: str, signatures: Iterable[Signature]) -> None:
         """Keep signatures, in place of older ones of the same answers; of conversations that are gone, none."""
-        rows = {(one.conversation_id, one.message_index): {"bot": bot, **dict(one)} for one in signatures}
+        rows = {(one.conversation_id, one.message_index): _row(bot, one) for one in signatures}
         c, keys = tables.conversations, list(rows)
         with self._database.write() as connection:
             here: set[str] = set()
@@ -80,3 +81,15 @@ class Signatures:
         with self._database.read() as connection:
             for row in connection.execute(query):
                 yield row[0], row[1], row[2]
+
+
+def _row(bot: str, one: Signature) -> dict[str, Any]:
+    return {
+        "bot": bot,
+        "conversation_id": one.conversation_id,
+        "message_index": one.message_index,
+        "mark": one.mark,
+        "cluster": one.cluster,
+        "bands": one.bands,
+        "sketch": one.sketch,
+    }
