@@ -19,7 +19,7 @@ from ..ports import Clock, Embedder, Judge, Progress
 from ..store.location import checked_name, inside
 from ..thresholds import absolute_rules
 from ..types import Adapter, Repair, Report, Sample, TaughtRow, message
-from .asking import Answers, Asker, asker_for
+from .asking import Answers, Asker, ChildAsker, Heard, asker_for
 from .config import EvaluationConfig
 from .embedding import embedder_of
 from .judge import judge_pairs
@@ -28,6 +28,7 @@ from .measures import Measuring
 from .metrics import calculate_keyword_score, calculate_response_quality
 from .notes import Memory, read_notes
 from .older import NO_SCORE, best_of, default_test_cases, performance_of
+from .other_base import LIVE, OtherBase, ask_on_both, shared
 from .overlap import without_taught
 from .questions import Case, Digests, Questions, Subject, in_fair_order
 from .scoring import make_report
@@ -97,6 +98,7 @@ class LoRAEvaluator:
         heldout: Sequence[Sample] = (),
         repairs: Sequence[Repair] = (),
         dataset_id: str | None = None,
+        other_base: OtherBase | None = None,
         whole: bool = False,
         progress: Progress | None = None,
     ) -> Report:
@@ -108,25 +110,29 @@ class LoRAEvaluator:
             heldout: samples of the gate split; at most ``max_heldout_rows`` are used, and fewer where looking early
                 has shown enough. Of a candidate that is surely worse, nothing but losses is asked.
             repairs: answers that people corrected; they are asked as a suite of their own.
+            other_base: of a live adapter that was made for another base than the candidate; losses are compared in
+                bits per byte then, on the rows that both can hold, and all of them.
             whole: score every row and ask everything, whatever the losses say.
 
         Raises:
             UsageError: two suites have one name. EvaluationError: nobody could be asked. ArtifactError: an adapter's
                 files are unsafe or do not fit. WrongBase: candidate and live adapter were made for different bases.
         """
-        # its weights would be added to a model they are not of
-        if live is not None and live.base_id != adapter.base_id:
+        if live is None or live.base_id == adapter.base_id:
+            other_base = None
+        elif other_base is None or other_base.base.id != live.base_id:
+            # its weights would be added to a model they are not of
             raise WrongBase(f"live adapter {live.id} is of {live.base_id}, {adapter.id} of {adapter.base_id}")
         suites = self._asked_suites(repairs)
         taught = tuple(self._taught(dataset_id)) if self._taught is not None and dataset_id else None
         fresh = without_taught(suites, taught or ())
         cases = [(suite, item) for suite in fresh.suites for item in suite.items]
         rows = in_fair_order(list(heldout)[: self.config.max_heldout_rows])
-        questions = self._questions(adapter, live, cases, rows, whole=whole)
+        questions = self._questions(adapter, live, cases, rows, whole=whole, other_base=other_base)
         started = perf_counter()
         log.info("evaluating %s: %d items (%d refused), %d held-out rows",
                  adapter.id, len(cases), len(fresh.refused), len(rows))  # fmt: skip
-        heard = self._asker().ask(questions, progress)
+        heard = self._heard_all(questions, other_base, progress)
         facts = {
             "bot": self._bot,
             "adapter_id": adapter.id,
@@ -228,23 +234,40 @@ class LoRAEvaluator:
         return suites
 
     def _questions(
-        self, adapter: Adapter, live: Adapter | None, cases: Sequence[Case], rows: Sequence[Sample], *, whole: bool
+        self,
+        adapter: Adapter,
+        live: Adapter | None,
+        cases: Sequence[Case],
+        rows: Sequence[Sample],
+        *,
+        whole: bool,
+        other_base: OtherBase | None,
     ) -> Questions:
         subjects = [Subject("candidate", adapter.id, Path(adapter.path), adapter.base_id)]
         if live is not None:
             subjects.append(Subject("live", live.id, Path(live.path), live.base_id))
         subjects.append(Subject("base", adapter.base_id, None, adapter.base_id))
-        digests = Digests(self.config, self._system_prompt, adapter.base_id)
+        digests = Digests(self.config, self._system_prompt)
+        elsewhere: dict[str, Sequence[Sample]] = {}
+        if other_base is not None:
+            rows, elsewhere[LIVE] = shared(rows, other_base.heldout)
         return Questions(
             subjects,
             [item.messages for _, item in cases],
             rows,
             asked={s.name: [digests.of_case(s, case) for case in cases] for s in subjects},
-            scored={s.name: [digests.of_row(s, row) for row in rows] for s in subjects},
+            scored={s.name: [digests.of_row(s, row) for row in elsewhere.get(s.name, rows)] for s in subjects},
+            elsewhere=elsewhere,
             known=(self._recall() if self._recall is not None else Memory()) | read_notes(self._notes),
             looks=self._looks(len(rows)) if self._looks is not None and not whole else None,
             notes=self._notes,
         )
+
+    def _heard_all(self, questions: Questions, other_base: OtherBase | None, progress: Progress | None) -> Heard:
+        if other_base is None:
+            return self._asker().ask(questions, progress)
+        there = ChildAsker(other_base.base, self.config, self._cache, self._system_prompt)
+        return ask_on_both(questions, self._asker(), there, progress)
 
     def _judged(self, report: Report) -> Report:
         if self._judge is None or not report.valid or not report.items:
