@@ -24,14 +24,18 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TE
 
 BOT, SECRET, MAX_LENGTH = "default", b"k" * 32, 512
 NEEDED = {"times datasketch": 25, "of rensa's speed": 0.5, "times TRL": 5, "1 % more costs, of the whole": 0.02}
-_KOREAN = (
-    "오늘 저녁 밥 먹었어 학교 친구 놀이터 엄마 아빠 라면 떡볶이 김밥 재미있는 숙제 게임 공부 우리 같이 맛있는 어제 내일 정말 "
-    "좋아요 그래서 무엇을 하고 싶어요 날씨가 추워서 집에 강아지 고양이 바다 여름 겨울 노래 축구 구름 별이 책을 읽고 생각해"
-).split()
-_ENGLISH = (
-    "what is the best food to eat today because people like pizza and friends want noodles at school after homework can "
-    "tell something fun about animals winter summer music river stone clouds stars books think read play garden"
-).split()
+_KOREAN = [
+    "오늘", "저녁", "밥", "먹었어", "학교", "친구", "놀이터", "엄마", "아빠", "라면", "떡볶이",
+    "김밥", "재미있는", "숙제", "게임", "공부", "우리", "같이", "맛있는", "어제", "내일", "정말",
+    "좋아요", "그래서", "무엇을", "하고", "싶어요", "날씨가", "추워서", "집에", "강아지", "고양이",
+    "바다", "여름", "겨울", "노래", "축구", "구름", "별이", "책을", "읽고", "생각해",
+]  # fmt: skip
+_ENGLISH = [
+    "what", "is", "the", "best", "food", "to", "eat", "today", "because", "people", "like",
+    "pizza", "and", "friends", "want", "noodles", "at", "school", "after", "homework", "can",
+    "tell", "something", "fun", "about", "animals", "winter", "summer", "music", "river", "stone",
+    "clouds", "stars", "books", "think", "read", "play", "garden",
+]  # fmt: skip
 
 
 def pair(number: int) -> tuple[str, str]:
@@ -99,7 +103,8 @@ def by_trl(rows: int, base: str) -> float:
     tokenizer = AutoTokenizer.from_pretrained(base)
     said = [pair(number) for number in range(rows)]
     data = Dataset.from_list([
-        {"prompt": [{"role": "user", "content": q}], "completion": [{"role": "assistant", "content": a}]} for q, a in said
+        {"prompt": [{"role": "user", "content": q}], "completion": [{"role": "assistant", "content": a}]}
+        for q, a in said
     ])  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         config = SFTConfig(output_dir=folder, max_length=MAX_LENGTH, packing=True, report_to=[], use_cpu=True)
@@ -127,7 +132,7 @@ def near_duplicates(rows: int, peer_rows: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "x.db")
         ids = []
-        for number, text in enumerate(texts):
+        for number in range(rows):
             turns = [{"role": "user", "content": f"{number}"}, {"role": "assistant", "content": "x"}]
             ids.append(from_jsonl({"messages": turns}, ImportOptions()))
         for begin in range(0, rows, 5000):

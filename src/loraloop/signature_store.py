@@ -23,7 +23,9 @@ class SignatureStore(Protocol):
         """Numbers, clusters and bands of all signatures of a bot, oldest first."""
         ...
 
-    def sketches(self, ids: Sequence[int]) -> dict[int, bytes]: ...
+    def sketches(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """The sketches of some signatures by number."""
+        ...
 
     def clusters(self, bot: str) -> Iterator[tuple[str, int, int]]:
         """``(conversation, message, cluster)`` of every signature of a bot."""

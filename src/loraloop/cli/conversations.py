@@ -99,7 +99,7 @@ def explain(
     id: Annotated[str, typer.Argument(help="Conversation id, or ID#INDEX for one answer of it.")],
     as_json: AsJson = False,
 ) -> None:
-    """Tell what became of a conversation (learnt, held out, or left out and why), and what its answers score and why."""
+    """Tell what became of a conversation: learnt, held out, or left out and why; and what its answers score."""
     from ..data.explain import explain_drop
     from .messages import korean
 

@@ -21,7 +21,9 @@ _SHOWN_TOPICS = 5
 
 def stats(
     context: typer.Context,
-    html: Annotated[Path | None, typer.Option("--html", help="Write it all as one HTML page to this file, too.")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write it all as one HTML page to this file, too.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Count what is stored, what would be learnt and why the rest would not, languages, lengths, topics, approval."""
@@ -38,7 +40,9 @@ def stats(
         try:
             html.write_text(data_page(found, home.bot, told, reasons), encoding="utf-8")
         except OSError as error:
-            raise UsageError(f"{html} cannot be written: {error.strerror}", hint="name a file in a folder that exists") from None
+            raise UsageError(
+                f"{html} cannot be written: {error.strerror}", hint="name a file in a folder that exists"
+            ) from None
     session.table(_rows(found, told, reasons))
     if html is not None:
         session.say(t("page.written", path=html))

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _BAR, _WIDTH, _HEIGHT, _INSET = 220, 520, 150, 24
 _MORE_STYLE = """
-table.counts { table-layout: auto; } table.counts td { border: 0; padding: .2rem .8rem .2rem 0; vertical-align: middle; }
+table.counts { table-layout: auto; }
+table.counts td { border: 0; padding: .2rem .8rem .2rem 0; vertical-align: middle; }
 table.counts td:nth-child(2) { text-align: right; width: 6rem; } table.counts td:nth-child(3) { width: 240px; }
 table.counts td:first-child { white-space: normal; } rect { fill: var(--good); } rect.bad { fill: var(--warn); }
 polyline { fill: none; stroke: var(--good); stroke-width: 3; } circle { fill: var(--good); }
@@ -52,17 +53,17 @@ def data_page(found: Statistics, bot: str, drift: str, reasons: Mapping[str, str
     body = [
         f"<h1>{escape(title)}</h1>",
         _facts(facts),
-        *_section("stats.rows", counts(splits)),
-        *_section("stats.dropped", counts(dropped, "bad")),
-        *_section("stats.approval", line(found.approval)),
-        *_section("stats.topics", counts(topics)),
+        *_section("rows", counts(splits)),
+        *_section("dropped", counts(dropped, "bad")),
+        *_section("approval", line(found.approval)),
+        *_section("topics", counts(topics)),
         '<div class="grid">',
         *(f"<div>{''.join(_section(name, counts(some)))}</div>" for name, some in (
-            ("stats.languages", {t(f"language.{name}"): count for name, count in found.languages.items()}),
-            ("stats.consents", {t(f"consents.{name}"): count for name, count in found.consents.items()}),
-            ("stats.question_chars", _lengths(found.question_chars)),
-            ("stats.answer_chars", _lengths(found.answer_chars)),
-            ("stats.sources", found.sources),
+            ("languages", {t(f"language.{name}"): count for name, count in found.languages.items()}),
+            ("consents", {t(f"consents.{name}"): count for name, count in found.consents.items()}),
+            ("question_chars", _lengths(found.question_chars)),
+            ("answer_chars", _lengths(found.answer_chars)),
+            ("sources", found.sources),
         )),
         "</div>",
     ]  # fmt: skip
@@ -79,7 +80,7 @@ def _lengths(groups: Mapping[str, int]) -> dict[str, int]:
 
 def _section(name: str, content: str) -> Iterable[str]:
     if content:
-        yield f"<h2>{escape(t(name))}</h2>"
+        yield f"<h2>{escape(t(f'stats.{name}'))}</h2>"
         yield content
 
 
@@ -96,11 +97,16 @@ def counts(some: Mapping[str, int], kind: str = "") -> str:
     rows = "".join(
         f"<tr><td>{escape(name)}</td><td>{count:,}</td><td>"
         f'<svg viewBox="0 0 {_BAR} 14" width="{_BAR}" height="14" aria-hidden="true">'
-        f'<rect class="{kind}" x="0" y="1" height="12" rx="2" width="{max(1.0, count / most * _BAR) if count else 0:.1f}"/>'
+        f'<rect class="{kind}" x="0" y="1" height="12" rx="2" width="{_long(count, most):.1f}"/>'
         f"</svg></td></tr>"
         for name, count in some.items()
     )
     return f'<table class="counts"><tbody>{rows}</tbody></table>'
+
+
+def _long(count: int, most: int) -> float:
+    """The length of a bar: nothing for nothing, and a sliver for however little."""
+    return max(1.0, count / most * _BAR) if count else 0.0
 
 
 def line(weeks: Sequence[Week]) -> str:

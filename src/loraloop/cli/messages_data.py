@@ -34,7 +34,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "stats.drift": ("topics since the last dataset", "마지막 데이터셋 이후의 화제"),
     "stats.drift_none": ("too few people since to tell", "아직 사람이 적어 알 수 없음"),
     "stats.drift_far": ("changed (distance {distance}, p = {p})", "바뀜 (거리 {distance}, p = {p})"),
-    "stats.drift_near": ("no change seen (distance {distance}, p = {p})", "달라진 점이 보이지 않음 (거리 {distance}, p = {p})"),
+    "stats.drift_near": (
+        "no change seen (distance {distance}, p = {p})",
+        "달라진 점이 보이지 않음 (거리 {distance}, p = {p})",
+    ),
     "stats.rows": ("Rows of the last dataset", "마지막 데이터셋의 행"),
     "stats.dropped": ("Left out, and why", "제외한 것과 그 이유"),
     "stats.approval": ("Thumbs up among all judgements, week by week", "평가 가운데 좋아요의 비율 (주별)"),

@@ -200,6 +200,7 @@ def _labels(left: float, right: float, low: str, high: str) -> Iterator[tuple[fl
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], classes: Sequence[str] = (), kind: str = "") -> str:
+    """Return rows as a table that stands on a phone as well."""
     names = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     lines = "".join(
         f'<tr class="{classes[n] if classes else ""}">'

@@ -57,7 +57,8 @@ class NearRows:
         import numpy as np
 
         self._load()
-        assert self._ids is not None and self._bands_NB is not None
+        assert self._ids is not None
+        assert self._bands_NB is not None
         first = len(self._ids)
         sketch_TP = sketches([compact(text) for _, text in new.values()])
         band_TB = bands(sketch_TP)
@@ -92,7 +93,5 @@ class NearRows:
         stored = self._store.sketches([self._ids[place] for place in old])
         raw = b"".join(stored[self._ids[place]] for place in old)
         every_QP = np.concatenate((np.frombuffer(raw, dtype=np.uint32).reshape(-1, PERMUTATIONS), sketch_TP))
-        earlier = np.where(
-            pairs[:, 1] < first, np.searchsorted(old, pairs[:, 1]), pairs[:, 1] - first + len(old)
-        )
+        earlier = np.where(pairs[:, 1] < first, np.searchsorted(old, pairs[:, 1]), pairs[:, 1] - first + len(old))
         return pairs[likeness(sketch_TP[pairs[:, 0] - first], every_QP[earlier]) >= self._threshold]

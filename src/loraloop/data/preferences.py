@@ -52,7 +52,9 @@ def export_preferences(store: Store, bot: str, path: Path, config: DataQualityCo
                     counts["good" if row["label"] else "bad"] += 1
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
     except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}", hint="name a file in a folder that exists") from error
+        raise DataError(
+            f"{path} cannot be written: {error.strerror}", hint="name a file in a folder that exists"
+        ) from error
     return counts
 
 

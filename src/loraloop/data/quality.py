@@ -1,9 +1,9 @@
 """May this answer be learnt from? A list of pure checks, each ``None`` (keep) or the code of a reason to drop.
 
 ``LAW`` holds for every row and cannot be switched off. The rest are ``CHECKS``, asked in the order of the setting
-``data.checks``, which may leave some out and name functions of the user's own (``package.module:function``). To add one
-here: write a function ``(row, config) -> code | None``, put it into ``CHECKS``, its sentence in ``reasons.REASONS``, its
-number (if any) into ``DataQualityConfig``, and a test that fails without it.
+``data.checks``, which may leave some out and name functions of one's own (``package.module:function``). To add
+one here: write a function ``(row, config) -> code | None``, put it into ``CHECKS``, its sentence in
+``reasons.REASONS``, its number (if any) into ``DataQualityConfig``, and a test that fails without it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from ..types import CONSENTS_TO_LEARN
 from .candidates import CandidateRow
 from .phrases import ERROR_PHRASES
 from .words import built_in, folded, from_files
-
 
 BUILT_IN = (
     "fit_words", "whole_encoding", "filled_template", "no_contact", "long_enough", "scored_well", "no_error_phrase",
@@ -77,7 +76,6 @@ class DataQualityConfig(BaseModel):
     correction_weight: int = Field(default=24, ge=1, le=100)
     """How often an answer that a person corrected is trained where another is trained once, at most: corrected answers
     never make up more than half of a training unless they come four times each."""
-
 
     @field_validator("checks")
     @classmethod

@@ -1,7 +1,7 @@
 """The queue of answers that wait for a person: bot-written text becomes a target through approval alone.
 
 Nothing is stored for waiting: an answer waits while it may be learnt in every other respect and nobody has judged it.
-A decision is feedback by an actor ``review:NAME``. Talk of distress comes first; it is never learnt, whatever is decided.
+A decision is feedback by an actor ``review:NAME``. Talk of distress comes first; it is never learnt.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class ReviewQueue:
         conversation_id, _, index = id.partition("#")
         found = self._store.conversations.get(conversation_id)
         if found is None or found.bot != self._bot:
-            raise UnknownThing(f"bot {self._bot!r} has no conversation {conversation_id!r}", hint="loraloop review list")
+            raise UnknownThing(
+                f"bot {self._bot!r} has no conversation {conversation_id!r}", hint="loraloop review list"
+            )
         if not index.isdecimal() or int(index) >= len(found.messages) or found.messages[int(index)].role != "assistant":
             raise UnknownThing(f"{conversation_id} has no answer {index!r}", hint="loraloop review list")
         return candidate(found, int(index))

@@ -1,7 +1,7 @@
 """How good is a conversation's answer? A number from 0 to 1 with the parts it is made of, shown and never hidden.
 
-It ranks, it does not decide: what may be learnt is decided by consent, approval and checks. A lone thumb down lowers the
-score and makes no target.
+It ranks, it does not decide: what may be learnt is decided by consent, approval and checks. A lone thumb down lowers
+the score and makes no target.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def total(parts: Sequence[ScorePart]) -> float:
     """Return the score that parts add up to, 0..1.
 
     Example:
-        >>> total([ScorePart("correction", 0.5)]), total([ScorePart("thumb_down", -0.4), ScorePart("x", -0.25)]), total([])
-        (1.0, 0.0, 0.5)
+        >>> total([ScorePart("correction", 0.5)]), total([ScorePart("thumb_down", -0.4)]), total([])
+        (1.0, 0.1, 0.5)
     """
     return round(min(1.0, max(0.0, NEUTRAL + sum(part.adds for part in parts))), 3)

@@ -200,7 +200,9 @@ def _within_shares(
     kept: Sequence[_Kept], config: DataQualityConfig, near: Clusters | None, drops: dict[str, str]
 ) -> list[_Kept]:
     """The rows without training rows that say what enough others say, or that are too many of a bot's own."""
-    numbers = {f"{conversation}#{message}": cluster for conversation, message, cluster in near.clusters()} if near else {}
+    numbers = (
+        {f"{conversation}#{message}": cluster for conversation, message, cluster in near.clusters()} if near else {}
+    )
     training = [
         Said(item.key, numbers.get(item.key), item.is_correction, item.self_written)
         for item in kept

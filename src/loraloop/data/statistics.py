@@ -1,4 +1,4 @@
-"""What is stored, what was learnt of it and what was not, in numbers that a person can read. No text but topic words."""
+"""What is stored, what is learnt of it and what is not, in numbers that a person can read; no text but topic words."""
 
 from __future__ import annotations
 

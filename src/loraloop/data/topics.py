@@ -25,12 +25,16 @@ _SHOWN_WORDS = 6
 _PARTICLES = re.compile(
     r"(?<=[가-힣]{2})(?:이에요|예요|이야|에서는|에서|에게|한테|으로|까지|부터|하고|이랑|처럼|보다|은|는|이|가|을|를|에|의|도|로|와|과|랑|만|요|야)$"
 )
-_COMMON = frozenset(
-    "the and you are for what that this with have not but how can your was his her they them from who why when where "
-    "does did will would there about just like know tell which been has had its out get all any one "
-    "그리고 그래서 하지만 그런데 나는 내가 너는 네가 이거 그거 저거 이건 그건 무엇 뭐가 어떤 어떻게 왜 언제 어디 누가 있어 "
-    "없어 해요 하는 하고 있는 정말 너무 진짜 우리 오늘 지금 그냥 좀 더 다시 제가 저는 있나요 인가요 뭐야 알려줘 알아".split()
-)
+_COMMON = frozenset([
+    "the", "and", "you", "are", "for", "what", "that", "this", "with", "have", "not", "but", "how",
+    "can", "your", "was", "his", "her", "they", "them", "from", "who", "why", "when", "where",
+    "does", "did", "will", "would", "there", "about", "just", "like", "know", "tell", "which",
+    "been", "has", "had", "its", "out", "get", "all", "any", "one", "그리고", "그래서", "하지만",
+    "그런데", "나는", "내가", "너는", "네가", "이거", "그거", "저거", "이건", "그건", "무엇",
+    "뭐가", "어떤", "어떻게", "왜", "언제", "어디", "누가", "있어", "없어", "해요", "하는", "하고",
+    "있는", "정말", "너무", "진짜", "우리", "오늘", "지금", "그냥", "좀", "더", "다시", "제가",
+    "저는", "있나요", "인가요", "뭐야", "알려줘", "알아",
+])  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,12 @@ def words_of(text: str) -> list[str]:
     """
     found = (_PARTICLES.sub("", word) for word in match_key(TAG.sub(" ", text)).split())
     return [
-        word for word in found
-        if word not in _COMMON and not any(map(str.isdigit, word)) and len(word) >= (2 if "가" <= word[0] <= "힣" else 3)
-    ]  # fmt: skip
+        word
+        for word in found
+        if word not in _COMMON
+        and not any(map(str.isdigit, word))
+        and len(word) >= (2 if "가" <= word[0] <= "힣" else 3)
+    ]
 
 
 def topics(said: Sequence[tuple[str, str]], most: int = 8) -> list[Topic]:
@@ -98,7 +105,11 @@ def topics(said: Sequence[tuple[str, str]], most: int = 8) -> list[Topic]:
     for number in range(len(centres)):
         members = np.flatnonzero(chosen == number)
         if len(members):
-            named = [words[n] for n in np.argsort(-centres[number], kind="stable")[:_SHOWN_WORDS] if centres[number][n] > 0.05]
+            named = [
+                words[n]
+                for n in np.argsort(-centres[number], kind="stable")[:_SHOWN_WORDS]
+                if centres[number][n] > 0.05
+            ]
             people = len({bags[row][0] for row in members})
             found.append(Topic(tuple(named), len(members), people))
     return sorted(found, key=lambda topic: (-topic.conversations, topic.words))

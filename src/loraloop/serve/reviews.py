@@ -73,9 +73,7 @@ def add_reviews(app: FastAPI, gateway: Gateway) -> None:
             raise Problem(400, "an edit needs the better answer: text", param="text", code="invalid_value")
         by = f"key:{request.scope['state']['caller'].id}"
         desk = queue()
-        await asyncio.to_thread(
-            lambda: desk.decide(body.id, body.decision, text=body.text or "", reviewer=by)
-        )
+        await asyncio.to_thread(lambda: desk.decide(body.id, body.decision, text=body.text or "", reviewer=by))
         value = {"object": "review", "id": body.id, "decision": body.decision}
         return Response(wire.to_json(value), media_type="application/json")
 

@@ -184,7 +184,9 @@ def _conversations(connection: sa.Connection, rows: Iterable[Any]) -> list[Conve
 def _conversation(row: Any, feedback: tuple[Feedback, ...], refusal: str | None) -> Conversation:
     """A conversation with the consent that holds now: what its person said since outweighs what it states."""
     messages = tuple(
-        Message(said["role"], tuple(Part(part["kind"], part["text"]) for part in said["content"]), said.get("approved_by"))
+        Message(
+            said["role"], tuple(Part(part["kind"], part["text"]) for part in said["content"]), said.get("approved_by")
+        )
         for said in json.loads(row["messages"])
     )
     return Conversation(

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..archive import HomeArchive
-from ..serve.config import ServeConfig
-from ..serve.gateway import Gateway, create_app
 from ..data.quality import DataQualityConfig
 from ..data.review import ReviewQueue
+from ..serve.config import ServeConfig
+from ..serve.gateway import Gateway, create_app
 from ..serve.keys import ROLES, new_key
 from ..store.sql import SqlStore
 from .gateway_parts import HeldRoutes, ScriptedEngine

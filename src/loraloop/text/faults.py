@@ -7,6 +7,7 @@ Not covered: wrong facts, bad style, and a text that stops early at the end of a
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from .redact import TAG
 
@@ -33,10 +34,15 @@ _TEMPLATE = re.compile(
     r"|lorem ipsum|(?<![○O])(?:○○|OO)(?= ?(?:님|씨|군|양|학교|은행))",
 )
 
-_CUT_WORDS = frozenset("a an the of and or but because as if which whose than your my our their".split())
+_CUT_WORDS = frozenset([
+    "a", "an", "the", "of", "and", "or", "but", "because", "as", "if", "which", "whose", "than", "your", "my",
+    "our", "their",
+])  # fmt: skip
 _CUT_WORDS_AFTER = 6
 """Words an English answer must have before its last one says that it was cut: "what for" and "I am" are whole."""
-_CUT_KOREAN = re.compile(r"(?:^|\s)(?:그리고|하지만|그래서|왜냐하면|그러나|또는|그런데|따라서|예를 들어|및|혹은|즉)[,.]?$")
+_CUT_KOREAN = re.compile(
+    r"(?:^|\s)(?:그리고|하지만|그래서|왜냐하면|그러나|또는|그런데|따라서|예를 들어|및|혹은|즉)[,.]?$"
+)
 _CUT_END = re.compile(r"[,\[{(<«“‘・·/&+=\-–—]$")
 _OPENERS = {"(": ")", "[": "]", "{": "}", "“": "”", "「": "」", "『": "』", "《": "》"}
 _SMILEYS = re.compile(r"[:;=8xX]['^o-]?[()\[\]{}DPp|/\\]+|[(\[{]+['^o-]?[:;=]")
@@ -135,7 +141,7 @@ def loops(text: str) -> bool:
     text = _CODE.sub(" ", text)
     words = text.casefold().split()
     run = 1
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word in pairwise(words):
         run = run + 1 if word == before else 1
         if run >= _LOOP_WORDS:
             return True

@@ -18,7 +18,10 @@ from loraloop.text.sketches import SHINGLE_CHARS, bands, likeness, sketches
 from loraloop.types import Conversation, Feedback
 
 Say = Callable[..., Conversation]
-WORDS = "오늘 점심 김밥 라면 학교 친구 바다 겨울 여름 책 노래 축구 별 구름 강아지 고양이 tree river stone music".split()
+WORDS = [
+    "오늘", "점심", "김밥", "라면", "학교", "친구", "바다", "겨울", "여름", "책", "노래", "축구",
+    "별", "구름", "강아지", "고양이", "tree", "river", "stone", "music",
+]  # fmt: skip
 SAME = "비 오는 날에는 따뜻한 국물이 있는 칼국수를 먹으면 몸이 따뜻해져요"
 
 
@@ -35,7 +38,12 @@ def clusters(store: SqlStore) -> dict[str, int]:
 
 def test_a_sketch_tells_how_many_shingles_two_texts_share() -> None:
     """The estimate is within 0.15 of the exact share, for Korean and English, near and far."""
-    for a, b in [(SAME, SAME), (SAME, SAME + " 정말로"), (own_words(1), own_words(2)), ("abcdefgh" * 9, "abcdefgx" * 9)]:
+    for a, b in [
+        (SAME, SAME),
+        (SAME, SAME + " 정말로"),
+        (own_words(1), own_words(2)),
+        ("abcdefgh" * 9, "abcdefgx" * 9),
+    ]:
         estimated = float(likeness(*sketches([a, b])))
         exact = jaccard(shingles(a, SHINGLE_CHARS), shingles(b, SHINGLE_CHARS))
         assert abs(estimated - exact) < 0.15, (a, b)
@@ -60,7 +68,9 @@ def test_alike_rows_are_proposed_and_others_hardly_ever() -> None:
 
 def test_the_same_said_again_joins_one_cluster_and_stays_in_it_over_turns(say: Say, store: SqlStore) -> None:
     """A later turn sketches only what is new, and gives it the number that the earlier rows have."""
-    first = [say(f"뭐 먹을까 {n}", f"{SAME} {n}") for n in range(6)] + [say(own_words(n), own_words(50 + n)) for n in range(20)]
+    first = [say(f"뭐 먹을까 {n}", f"{SAME} {n}") for n in range(6)] + [
+        say(own_words(n), own_words(50 + n)) for n in range(20)
+    ]
     store.conversations.add(first)
     manager = LoRADataManager(None, store=store, secret=b"k")
     manager.build_dataset()

@@ -31,8 +31,22 @@ DROPPED = {
     "in_language": ("other_language", "今日は天気がいいですね", "Привет, как дела"),
 }
 GOOD = ("떡볶이는 매워서 우유랑 먹으면 좋아요.", "Noodles are good when it is cold outside.", "마약김밥이 맛있대요")
-DISTRESS = ("죽고 싶어", "아빠가 자꾸 때려요", "친구들이 왕따시켜요", "I want to die", "my dad hits me", "they bully me")
-NO_DISTRESS = ("배고파 죽겠어", "모기를 때려잡았어", "게임에서 졌어", "this joke kills me", "I hit the ball", "dye my hair")
+DISTRESS = (
+    "죽고 싶어",
+    "아빠가 자꾸 때려요",
+    "친구들이 왕따시켜요",
+    "I want to die",
+    "my dad hits me",
+    "they bully me",
+)
+NO_DISTRESS = (
+    "배고파 죽겠어",
+    "모기를 때려잡았어",
+    "게임에서 졌어",
+    "this joke kills me",
+    "I hit the ball",
+    "dye my hair",
+)
 
 
 def row_of(conversation: Conversation) -> CandidateRow:
@@ -69,7 +83,7 @@ def test_the_first_check_of_the_settings_gives_the_reason(say: Say) -> None:
 
 
 def test_a_correction_is_not_judged_by_taste_but_by_what_harms(say: Say) -> None:
-    """ "No." is an answer when a person writes it; an insult or a link is none."""
+    """A person may answer "No."; an insult or a link is no answer."""
     said = say("is it raining?", "maybe it is, maybe not")
     for text, reason in (("No.", None), ("죄송해요, 몰라요", None), ("you are stupid", "unfit_words"),
                          ("go to http://x.com", "leads_elsewhere")):  # fmt: skip
@@ -131,7 +145,7 @@ def test_every_check_has_a_name_a_place_and_its_reason_in_words() -> None:
 
 @pytest.mark.parametrize(("language", "most_frac"), [("korean", 0.0), ("english", 0.001)])
 def test_the_new_checks_cost_no_real_talk(language: str, most_frac: float) -> None:
-    """Of every answer of chatterbot-corpus at most one in a thousand is dropped wrongly by what is no rule of length."""
+    """Of every answer of chatterbot-corpus at most one in a thousand is dropped by what is no rule of length."""
     pytest.importorskip("chatterbot_corpus")
     rows = [
         row
@@ -140,7 +154,14 @@ def test_the_new_checks_cost_no_real_talk(language: str, most_frac: float) -> No
         for row in candidates(said)
     ]
     counted = Counter(fault for row in rows for fault in faults_of(row, DataQualityConfig()))
-    new = ("unfit_words", "encoding_damaged", "template_unfilled", "leads_elsewhere", "answer_cut_short", "other_language")
+    new = (
+        "unfit_words",
+        "encoding_damaged",
+        "template_unfilled",
+        "leads_elsewhere",
+        "answer_cut_short",
+        "other_language",
+    )
     assert len(rows) > 600
     assert sum(counted[reason] for reason in new) <= most_frac * len(rows), counted
     told = {said.text for row in rows for said in row.prompt if said.role == "user"}

@@ -54,7 +54,12 @@ def test_a_decision_ends_the_waiting_and_approval_alone_makes_a_target(
     queue.decide(f"{asked['b'].id}#1", "edit", text="call me at 010-1234-5678")
     queue.decide(f"{asked['c'].id}#1", "reject")
     assert [one.id for one in queue.waiting()] == [f"{asked['d'].id}#1"]
-    assert [reason(store, asked[name]) for name in "abcd"] == [None, "leads_elsewhere", "thumbs_down", "answer_not_approved"]
+    assert [reason(store, asked[name]) for name in "abcd"] == [
+        None,
+        "leads_elsewhere",
+        "thumbs_down",
+        "answer_not_approved",
+    ]
     kept = store.conversations.get(asked["b"].id)
     assert kept is not None
     assert kept.feedback[0].text == "call me at [PHONE]"  # a reviewer's words are redacted like anybody's
@@ -68,7 +73,9 @@ def test_talk_of_distress_comes_first_is_never_learnt_and_never_logged(
     """It waits even without consent, cannot be approved, and leaves when somebody has seen it."""
     caplog.set_level(logging.DEBUG)
     store.conversations.add([say("what is rain?", "water from clouds", approved=False)])
-    child = say("아빠가 자꾸 때려요", "많이 힘들겠어요", "죽고 싶어요", "1388에 전화해요", consent="unknown", approved=False)
+    child = say(
+        "아빠가 자꾸 때려요", "많이 힘들겠어요", "죽고 싶어요", "1388에 전화해요", consent="unknown", approved=False
+    )
     store.conversations.add([child])
     first, second = queue.waiting()
     assert (first.reason, second.reason) == ("distress_disclosure", "answer_not_approved")

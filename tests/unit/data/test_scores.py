@@ -41,7 +41,10 @@ def test_a_score_is_the_sum_of_the_parts_it_shows(say: Say) -> None:
 def test_a_lone_thumb_down_is_a_bad_example_and_never_a_target(say: Say) -> None:
     """It is exported as what not to say, and no dataset holds it."""
     hated = say("what is fog?", "water in the air", approved=False, feedback=["thumb_down"])
-    rows = [say("what is fog?", "water in the air", approved=False, feedback=["thumb_down"], session=f"s{n}") for n in range(20)]
+    rows = [
+        say("what is fog?", "water in the air", approved=False, feedback=["thumb_down"], session=f"s{n}")
+        for n in range(20)
+    ]
     assert [row["label"] for one in rows for row in preference_rows(one, CONFIG)].count(False) > 10
     assert not any(row["label"] for one in rows for row in preference_rows(one, CONFIG))
     assert select([hated, *rows], CONFIG).rows == ()
@@ -57,7 +60,9 @@ def test_a_correction_gives_a_good_and_a_bad_row(say: Say) -> None:
     assert found[0]["prompt"] == [{"role": "user", "content": "what is fog?"}]
 
 
-def test_preferences_obey_consent_and_distress_and_hold_nobody_who_judges(say: Say, store: SqlStore, tmp_path: Path) -> None:
+def test_preferences_obey_consent_and_distress_and_hold_nobody_who_judges(
+    say: Say, store: SqlStore, tmp_path: Path
+) -> None:
     """Talk without consent, of distress, or of people whose talk judges adapters is not exported."""
     talks = [say("what is fog?", "water in the air", feedback=["thumb_up"], user=f"u{n}") for n in range(30)]
     talks.append(say("what is fog?", "water in the air", feedback=["thumb_up"], consent="unknown"))

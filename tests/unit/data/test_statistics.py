@@ -29,7 +29,10 @@ def test_topics_tell_groups_apart_by_words_that_several_people_said() -> None:
 def test_statistics_count_what_is_there_and_what_became_of_it(say: Say, store: SqlStore) -> None:
     """Conversations, languages, consent, lengths, splits, reasons, shares and approval all add up."""
     talks = [say(f"비는 왜 오나요 {n}", f"구름에서 물방울이 떨어져요 {n}", user=f"u{n}") for n in range(40)]
-    own = [say(f"why is snow white {n}", f"it scatters the light of day {n}", user=f"w{n}", source="chat") for n in range(10)]
+    own = [
+        say(f"why is snow white {n}", f"it scatters the light of day {n}", user=f"w{n}", source="chat")
+        for n in range(10)
+    ]
     dull = say("what now", "hm")
     store.conversations.add([*talks, *own, dull])
     store.conversations.add_feedback(dull.id, Feedback(1, "thumb_down", "", "u", utc("2026-03-04T10:00:00")))
@@ -50,7 +53,9 @@ def test_statistics_count_what_is_there_and_what_became_of_it(say: Say, store: S
 def test_the_page_holds_every_number_and_nobody_s_words(say: Say, store: SqlStore) -> None:
     """Self-contained, escaped, with plots; no conversation is quoted on it."""
     secret = "우리집 비밀번호는 해바라기"
-    store.conversations.add([say(f"{secret} {n}", f"알겠어요 비밀이네요 {n}", session=f"s{n}", source="<b>x</b>") for n in range(4)])
+    store.conversations.add(
+        [say(f"{secret} {n}", f"알겠어요 비밀이네요 {n}", session=f"s{n}", source="<b>x</b>") for n in range(4)]
+    )
     page = data_page(statistics(store, "default"), "default", "drift words", {})
     assert "해바라기" not in page or page.count("해바라기") <= 1
     assert secret not in page

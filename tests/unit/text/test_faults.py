@@ -19,7 +19,7 @@ CASES: list[tuple[Callable[[str], bool], tuple[str, ...], tuple[str, ...]]] = [
             "I don\ufffdt know",
             "\\uc548\\ub155 \\uc88b\\uc544",
         ),
-        ("뭐라고??", "진짜요??? 대박!!", "정말?", "what?? no way??", "café, naïve, El Niño", "ㅋㅋㅋ ㅠㅠ", "Ça va bien à Paris"),
+        ("뭐라고??", "진짜요??? 대박!!", "정말?", "what?? no way??", "café, El Niño", "ㅋㅋ ㅠㅠ", "Ça va à Paris"),
     ),
     (
         unfilled_template,
@@ -96,7 +96,7 @@ CASES: list[tuple[Callable[[str], bool], tuple[str, ...], tuple[str, ...]]] = [
             "no no no no no no",
             "I like it. I like it! I like it.",
         ),
-        ("ㅋㅋㅋㅋㅋㅋㅋㅋ", "정말 정말 좋아", "아주아주아주 맛있어", "very very very good", "Yes. Yes. I am sure. Yes."),
+        ("ㅋㅋㅋㅋㅋㅋㅋㅋ", "정말 정말 좋아", "아주아주아주 맛있어", "very very good", "Yes. Yes. I am sure. Yes."),
     ),
 ]  # fmt: skip
 
