@@ -118,7 +118,7 @@ def scores_of(home: Home, id: str) -> dict[str, Score]:
 def score_line(key: str, score: Score) -> str:
     """A score and its parts, in words."""
     parts = ", ".join(f"{part.name} {part.adds:+g}" for part in score.parts)
-    return t("score.line", key=key, value=f"{score.value:.2f}", parts=parts or t("score.nothing"))
+    return t("score.line", id=key, value=f"{score.value:.2f}", parts=parts or t("score.nothing"))
 
 
 def add_to(data: typer.Typer) -> None:

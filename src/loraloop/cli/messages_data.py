@@ -20,7 +20,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "위기를 털어놓은 대화는 학습하지 않습니다. 조치한 뒤 s를 누르세요",
     ),
     "review.better": ("the better answer, in one line:", "더 나은 답을 한 줄로:"),
-    "score.line": ("{key}: score {value} (0.5; {parts})", "{key}: 점수 {value} (0.5; {parts})"),
+    "score.line": ("{id}: score {value} (0.5; {parts})", "{id}: 점수 {value} (0.5; {parts})"),
     "score.nothing": ("nothing is known", "알려진 것이 없음"),
     "preferences.done": (
         "{good} good and {bad} bad answers written to {path}",

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..ports import SignatureStore
+from ..signature_store import SignatureStore
 from ..text.clusters import joined, proposed
 from ..text.dedupe import compact
 from ..text.sketches import BANDS, PERMUTATIONS, bands, likeness, sketches
