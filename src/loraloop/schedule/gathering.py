@@ -14,7 +14,8 @@ from .counting import new_row_count
 from .facts import Facts, Machine, Votes
 from .jobs import Job
 from .limits import matters
-from .machine import Steady, look_at_machine
+from ..steady import Steady
+from .machine import look_at_machine
 from .memory import Memory
 from .triggers import DEAR
 

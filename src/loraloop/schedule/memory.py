@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..errors import StoreError
+from ..steady import Steady
 from ..ports import StateStore
 from ..types import Mark, utc
 from .facts import Facts, RunTime
 from .jobs import Job, job_from
-from .machine import Steady
 from .pipeline import Outcome
 
 SCHEMA_VERSION = 2
