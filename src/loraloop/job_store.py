@@ -15,7 +15,9 @@ class JobStore(Protocol):
         """Enqueue a job, durably; one whose key is known is returned as it stands."""
         ...
 
-    def get(self, job_id: str) -> Job | None: ...
+    def get(self, job_id: str) -> Job | None:
+        """The job of an id."""
+        ...
 
     def list(self, bot: str, *, after: str | None = None, limit: int = 100) -> list[Job]:
         """Newest first, those before the job ``after``.
@@ -49,7 +51,7 @@ class LeaseStore(Protocol):
         ...
 
     def begin(self, new: NewJob, owner: str, lease_s: float) -> tuple[Job, Lease | None]:
-        """Enqueue a job and lease it, in one transaction; no lease where its bot's loop is being turned, or it is done."""
+        """Enqueue a job and lease it, in one transaction; no lease where it is done or its bot is busy."""
         ...
 
     def beat(self, lease: Lease, lease_s: float, **progress: Any) -> Job:

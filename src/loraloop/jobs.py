@@ -20,8 +20,8 @@ WISHES: dict[str, frozenset[str]] = {
     "retry": frozenset({"failed", "cancelled", "quarantined"}),
 }
 """In which states a job may be asked for what."""
-End = Literal["succeeded", "error", "crash", "stopped", "put_back"]
-"""How a try ends: done; could not answer; its process died or hung; stopped on request; never begun."""
+End = Literal["succeeded", "error", "refused", "crash", "stopped", "put_back"]
+"""How a try ends: done; could not answer; never will; its process died or hung; stopped on request; never begun."""
 STAGES = ("collect", "train", "evaluate", "gate", "deploy")
 """What a turn consists of, in order."""
 
@@ -146,13 +146,13 @@ def after_try(job: Job, end: End, rule: RetryRule, drawn: float) -> tuple[dict[s
 
     What a person wished meanwhile wins over a try that ended badly; a job that is done is done.
     """
-    errors, crashes = job.errors + (end == "error"), job.crashes + (end == "crash")
+    errors, crashes = job.errors + (end in ("error", "refused")), job.crashes + (end == "crash")
     changes: dict[str, Any] = {"errors": errors, "crashes": crashes, "wish": ""}
     if end == "succeeded":
         return {**changes, "status": "succeeded"}, 0.0
     if job.wish in ("cancel", "pause"):
         return {**changes, "status": "cancelled" if job.wish == "cancel" else "paused"}, 0.0
-    if end == "error" and errors >= job.max_errors:
+    if end == "refused" or (end == "error" and errors >= job.max_errors):
         return {**changes, "status": "failed"}, 0.0
     if end == "crash" and crashes >= rule.max_crashes:
         return {**changes, "status": "quarantined"}, 0.0

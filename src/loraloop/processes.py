@@ -44,7 +44,7 @@ def end_tree(who: str, grace_s: float) -> bool:
         _send(who, signal.SIGTERM)
         _send(who, signal.SIGCONT)
         tree = _waited(tree, grace_s)
-    for one in [*tree, *(other for one in tree for other in descendants(_parts(one)[1]))]:
+    for one in [*tree, *(below for above in tree for below in descendants(_parts(above)[1]))]:
         _send(one, signal.SIGKILL)
     return not _waited(tree, _KILLED_S)
 

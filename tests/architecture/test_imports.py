@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     {"cli", "testing", "__main__"},
-    {"archive", "calibration", "experimenting", "health", "serving", "speaking", "turning"},
+    {"archive", "calibration", "experimenting", "health", "job_board", "job_running", "serving", "speaking", "turning"},
     {"engines", "homes", "wiring"},
     {"settings", "settings_sources"},
     {"controller", "forgetting", "lineage", "stages", "traces", "turns"},

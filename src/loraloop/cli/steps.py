@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 
 def turn(context: typer.Context, name: Name = None, actor: Actor = "operator", as_json: AsJson = False) -> None:
     """Run the loop once: collect, train, evaluate, gate, deploy. Exit code 1: not promoted."""
+    from ..job_running import turn_by_hand
+
     session = session_of(context, as_json)
     with session.opened() as home, session.progress() as progress:
-        result = home.loop.turn(name, actor=actor, progress=progress)
+        result = turn_by_hand(home, name, actor, progress)
         measured = last_calibration(home)
     tell_dataset(session, result.dataset)
     tell_adapter(session, result.adapter)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..errors import StoreError
-from ..steady import Steady
 from ..ports import StateStore
+from ..steady import Steady
 from ..types import Mark, utc
 from .facts import Facts, RunTime
 from .jobs import Job, job_from

@@ -13,8 +13,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ..steady import Steady, steady_clock
 from ..ports import Callback, Clock, Frozen, StateStore
+from ..steady import Steady, steady_clock
 from ..store.location import checked_name
 from ..types import Mark
 from . import jobs as waiting

@@ -48,7 +48,7 @@ class Database:
         lock_timeout_s: how long a write waits for other writers.
 
     Attributes:
-        guard: asked first in every transaction that writes, in that very transaction; where it raises nothing is written.
+        guard: asked first in every transaction that writes, in that transaction; where it raises nothing is written.
     """
 
     def __init__(self, url: str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:

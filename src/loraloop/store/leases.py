@@ -23,8 +23,14 @@ from .jobs import Jobs, job_of, tell
 
 _J = tables.jobs
 _SERVER = "postgresql"
-_TOLD = {"succeeded": "JobSucceeded", "error": "JobErred", "crash": "JobCrashed", "stopped": "JobStopped",
-         "put_back": "JobPutBack"}  # fmt: skip
+_TOLD = {
+    "succeeded": "JobSucceeded",
+    "error": "JobErred",
+    "refused": "JobErred",
+    "crash": "JobCrashed",
+    "stopped": "JobStopped",
+    "put_back": "JobPutBack",
+}
 
 
 class Leases:
@@ -129,7 +135,9 @@ class Leases:
 
     def _clock(self, connection: sa.Connection) -> Steady:
         if not self._database.is_sqlite:
-            return _SERVER, float(connection.exec_driver_sql("SELECT EXTRACT(EPOCH FROM clock_timestamp())").scalar_one())
+            return _SERVER, float(
+                connection.exec_driver_sql("SELECT EXTRACT(EPOCH FROM clock_timestamp())").scalar_one()
+            )
         return self._steady()
 
 
