@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from ..errors import StoreError, UsageError
-from ..homes import home_folder
 from .messages import t
 from .options import AsJson, session_of
 
@@ -32,6 +31,8 @@ def install(
     as_json: AsJson = False,
 ) -> None:
     """Write a systemd unit for this home, with limits; it is neither enabled nor started."""
+    from ..homes import home_folder
+
     session = session_of(context, as_json)
     home = home_folder(session.home)
     if kind not in KINDS:

@@ -10,7 +10,6 @@ import typer
 
 from ..calibration import last_calibration
 from ..errors import DeployError, UsageError
-from ..turning import turning
 from .messages import t
 from .options import Actor, Adapter, AsJson, Folder, Name, session_of
 from .telling import (
@@ -51,6 +50,8 @@ def turn(context: typer.Context, name: Name = None, actor: Actor = "operator", a
 
 def train(context: typer.Context, name: Name = None, as_json: AsJson = False) -> None:
     """Train an adapter on everything that may be learnt now; it is neither judged nor deployed."""
+    from ..turning import turning
+
     session = session_of(context, as_json)
     with session.opened() as home, turning(home), session.progress() as progress:
         dataset = home.loop.collect()
@@ -207,6 +208,8 @@ def cleanup(
     as_json: AsJson = False,
 ) -> None:
     """Remove old adapters and backups; never the live, previous, on-trial or pinned ones."""
+    from ..turning import turning
+
     session = session_of(context, as_json)
     with session.opened() as home, turning(home):
         done = home.deployer.cleanup_old_adapters(keep, dry_run=dry_run)

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..errors import UnknownThing, UsageError
-from ..jobs import FINAL, WISHES, Job, JobEvent, NewJob, Wish, after_wish
+from ..jobs import FINAL, STAGES, WISHES, Job, JobEvent, NewJob, Wish, after_wish
 from . import codec, tables
 from .database import Database
 
@@ -104,6 +104,7 @@ def job_of(row: Mapping[str, Any] | sa.RowMapping) -> Job:
         found[key] = datetime.fromisoformat(found[key]) if found[key] else None
     for key in ("stages", "metadata"):
         found[key] = json.loads(found[key])
+    found["stages"] = {stage: found["stages"][stage] for stage in STAGES if stage in found["stages"]}
     return Job(**found)
 
 
