@@ -80,7 +80,10 @@ class Harness:
     def start(self, *more: str) -> subprocess.Popen[bytes]:
         """A worker in a process of its own."""
         words = [str(self.home), "tiny" if self.tiny else "canned", "on" if self.protected else "off", *more]
-        return subprocess.Popen([sys.executable, __file__, "--worker", *words], start_new_session=True)
+        with (self.home / "workers.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, __file__, "--worker", *words], stderr=log, stdout=log, start_new_session=True
+            )
 
     def enqueue(self, store: Any) -> str:
         """Write records and a job that learns from them; what returned is in the ledger."""
