@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import random
@@ -128,8 +129,7 @@ class Harness:
         elif kind == "kill worker":
             self.send(tree[0], signal.SIGKILL)
         else:
-            for who in tree:
-                self.send(who, signal.SIGSTOP)
+            self.stop(tree)
         if kind != "kill job":
             time.sleep(LEASE_S + 2 * BEAT_S)
             self.start("until-idle").wait(LONGEST_S)
@@ -142,6 +142,20 @@ class Harness:
         end_tree(identity(first.pid), 5.0)
         first.wait(30)
         return hit
+
+    def stop(self, tree: list[str]) -> None:
+        """Stop all at a moment when none of them holds the lock of the one SQLite file: other machines have none."""
+        while True:
+            for who in tree:
+                self.send(who, signal.SIGSTOP)
+            with Path(f"{self.home}/loraloop.db.lock").open("a") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return
+                except BlockingIOError:
+                    for who in tree:
+                        self.send(who, signal.SIGCONT)
+            time.sleep(0.005)
 
     def faults(self, store: Any) -> dict[str, int]:
         """What the ledger says against the store."""

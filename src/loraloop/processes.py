@@ -28,6 +28,11 @@ def is_gone(who: str) -> bool:
     return bool(pid) and boot == boot_id() and _start_of(pid) != start
 
 
+def is_stopped(who: str) -> bool:
+    """Return whether a process of this machine was stopped (SIGSTOP) and not let go on."""
+    return not is_gone(who) and next(iter(_stat_of(_parts(who)[1])), "") == "T"
+
+
 def end_tree(who: str, grace_s: float) -> bool:
     """End a process and all that descend from it: TERM, after ``grace_s`` seconds KILL; wait until none is left.
 

@@ -18,7 +18,7 @@ from typing import Any
 from ..errors import LeaseLost, StoreError
 from ..job_store import LeaseStore
 from ..jobs import Job, Lease
-from ..processes import end_tree, identity
+from ..processes import end_tree, identity, is_stopped
 from .endings import end_of, said
 from .jobs_config import JobsConfig
 
@@ -163,9 +163,10 @@ class Worker:
 def take_back_lost(leases: LeaseStore, config: JobsConfig) -> None:
     """Make jobs free whose holder died or was not heard: what still runs of them on this machine is ended first."""
     for lease, job in leases.lost():
-        mine = identity(os.getpid())
-        if job.process and job.process != mine:
+        if job.process and job.process != identity(os.getpid()):
             end_tree(job.process, 0.0)
+        if is_stopped(job.owner):  # it may hold the lock of the database, and nobody would get any further
+            end_tree(job.owner, 0.0)
         found = leases.reclaim(lease, config.rule())
         if found is not None:
             log.warning("job %s was lost by its holder; it is %s now", job.id, found.status)
