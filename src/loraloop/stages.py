@@ -121,7 +121,9 @@ class Stages:
 
     def _judged_beside_live(self, report: Report, adapter: Adapter) -> None:
         live = self.loop.live_adapter()
-        if live is not None and live.base_id == adapter.base_id and live.id != report.baseline_id:
+        if live is None or live.id == report.baseline_id:
+            return
+        if report.baseline_id or live.base_id == adapter.base_id:
             judged = report.baseline_id or "the base"
             raise StaleRelease(f"{live.id} went live since {adapter.id} was judged beside {judged}")
 
