@@ -25,7 +25,7 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", OMP_NUM_THRE
 KINDS = ("kill worker", "kill job", "stop")
 """SIGKILL to the worker, SIGKILL to the process of its job, SIGSTOP to both until long after the lease."""
 LEASE_S, BEAT_S = 3.0, 0.2
-STAGE_S = 0.3
+STAGE_S = 0.5
 """Seconds that each stage of a turn takes at least, where its parts compute nothing."""
 LONGEST_S = 900.0
 
@@ -114,11 +114,17 @@ class Harness:
 
     def strike(self, store: Any, kind: str, turn_s: float) -> bool:
         """One job, and one blow to whoever does it; returns whether the blow met it under way."""
+        from loraloop.jobs import STAGES
         from loraloop.processes import descendants, end_tree, identity, is_gone
 
         job_id = self.enqueue(store)
         first = self.start()
         self.until(lambda: store.jobs.get(job_id).process not in ("", store.jobs.get(job_id).owner))
+        if (
+            kind == "stop"
+        ):  # in a stage: what is stopped while it starts has nothing to do afterwards, fence or no fence
+            self.until(lambda: store.jobs.get(job_id).stage in STAGES)
+            turn_s = min(turn_s, len(STAGES) * STAGE_S)
         time.sleep(self.drawn.random() * turn_s)
         tree = [identity(first.pid), *descendants(first.pid)]
         hit = store.jobs.get(job_id).status == "running"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .errors import LeaseLost, StoreBusy, TrainingCancelled, TrainingError, UsageError
-from .jobs import FINAL, Job, Lease, NewJob
+from .jobs import End, Job, Lease, NewJob
 from .lm.child import child_command, child_environment, run_child, stop_children
 from .processes import identity
 from .schedule.endings import end_of, said
@@ -66,18 +66,21 @@ def do_leased(home: Home, lease: Lease, progress: Progress | None, enter: Callab
 def held(home: Home, new: NewJob) -> Iterator[tuple[Job, Lease, Heartbeat]]:
     """Enqueue a job and hold it in this process for as long as the block lasts; its end is written down.
 
-    A job of that key which waits for its next try is taken at once. What the block raises ends the try.
+    A job of that key which waits for its next try is taken at once. What the block raises ends the try; one by hand is
+    not tried again, for who asked has been told.
 
     Raises:
-        StoreBusy: the bot's loop is being turned already. UsageError: the job of that key has its end.
+        StoreBusy: the bot's loop is being turned already. UsageError: the job of that key is paused or has its end.
     """
     leases, config = home.store.leases, home.settings.jobs
     take_back_lost(leases, config)
     job, lease = leases.begin(new, this_owner(), config.lease_s)
-    if lease is None and job.status in FINAL:
-        raise UsageError(f"job {job.id} is {job.status}", hint=f"loraloop jobs retry {job.id}")
+    if lease is None and job.status == "running":
+        raise StoreBusy(f"job {job.id} is being done elsewhere", hint=f"loraloop jobs show {job.id}")
     if lease is None:
-        raise StoreBusy(f"the loop of bot {new.bot!r} is being turned already", hint="see loraloop jobs list")
+        wish = "resume" if job.status == "paused" else "retry"
+        raise UsageError(f"job {job.id} is {job.status}", hint=f"loraloop jobs {wish} {job.id}")
+    job = home.store.jobs.get(job.id) or job  # as its holder sees it
     beat = Heartbeat(leases, lease, config, stop_children)
     try:
         with beat.beating():
@@ -88,7 +91,8 @@ def held(home: Home, new: NewJob) -> Iterator[tuple[Job, Lease, Heartbeat]]:
         stopped = bool(beat.wish) or isinstance(error, KeyboardInterrupt | SystemExit)
         if stopped and not beat.wish:
             home.store.jobs.ask(job.id, "cancel", new.actor)
-        leases.end(lease, "stopped" if stopped else end_of(error), config.rule(), "" if stopped else said(error))
+        how: End = "stopped" if stopped else "refused" if new.reason == BY_HAND else end_of(error)
+        leases.end(lease, how, config.rule(), "" if stopped else said(error))
         if beat.wish and isinstance(error, Exception):
             raise TrainingCancelled(f"job {job.id} was stopped on request") from error
         raise

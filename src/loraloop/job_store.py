@@ -19,14 +19,6 @@ class JobStore(Protocol):
         """The job of an id."""
         ...
 
-    def list(self, bot: str, *, after: str | None = None, limit: int = 100) -> list[Job]:
-        """Newest first, those before the job ``after``.
-
-        Raises:
-            UnknownThing: there is no job ``after``.
-        """
-        ...
-
     def events(self, job_id: str, *, after: int | None = None, limit: int = 100) -> list[JobEvent]:
         """Newest first, those before the event ``after``."""
         ...
@@ -36,6 +28,14 @@ class JobStore(Protocol):
 
         Raises:
             UnknownThing: no such job. UsageError: it cannot do that in its state.
+        """
+        ...
+
+    def list(self, bot: str, *, after: str | None = None, limit: int = 100) -> list[Job]:
+        """Newest first, those before the job ``after``.
+
+        Raises:
+            UnknownThing: there is no job ``after``.
         """
         ...
 
@@ -51,7 +51,11 @@ class LeaseStore(Protocol):
         ...
 
     def begin(self, new: NewJob, owner: str, lease_s: float) -> tuple[Job, Lease | None]:
-        """Enqueue a job and lease it, in one transaction; no lease where it is done or its bot is busy."""
+        """Enqueue a job and lease it, in one transaction; no lease where a job of that key is done, paused or held.
+
+        Raises:
+            StoreBusy: another job of the bot is held; nothing was enqueued.
+        """
         ...
 
     def beat(self, lease: Lease, lease_s: float, **progress: Any) -> Job:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from loraloop.errors import LeaseLost, UnknownThing, UsageError
+from loraloop.errors import LeaseLost, StoreBusy, UnknownThing, UsageError
 from loraloop.jobs import Lease, NewJob, RetryRule
 from loraloop.processes import identity
 from loraloop.store.sql import SqlStore, open_store
@@ -198,11 +198,14 @@ def test_a_job_that_is_done_is_not_leased_again_though_its_lease_ended(store: Sq
 
 
 def test_a_job_and_its_lease_are_one_transaction(store: SqlStore) -> None:
-    """What is begun by hand is nobody else's in between; while the bot's loop is turned it only waits."""
+    """What is begun by hand is nobody else's in between; while another is held nothing is enqueued."""
     job, lease = store.leases.begin(NewJob("b"), ME, LONG_S)
     assert lease == Lease(job.id, 1)
-    second, none = store.leases.begin(NewJob("b"), ME, LONG_S)
-    assert (none, second.status) == (None, "queued")
+    with pytest.raises(StoreBusy):
+        store.leases.begin(NewJob("b"), ME, LONG_S)
+    assert [one.id for one in store.jobs.list("b")] == [job.id]
+    store.leases.end(lease, "succeeded", RULE)
+    assert store.leases.begin(NewJob("b", job.key), ME, LONG_S) == (store.jobs.get(job.id), None)
 
 
 def test_a_reboot_ends_every_lease_and_sleep_none(tmp_path: Path) -> None:

@@ -51,14 +51,6 @@ class Jobs:
             row = connection.execute(sa.select(_J).where(_J.c.id == job_id)).mappings().first()
         return None if row is None else job_of(row)
 
-    def list(self, bot: str, *, after: str | None = None, limit: int = 100) -> list[Job]:
-        """Return the newest first, those before the job ``after``."""
-        query = sa.select(_J).where(_J.c.bot == bot).order_by(_J.c.number.desc()).limit(limit)
-        with self._database.read() as connection:
-            if after is not None:
-                query = query.where(_J.c.number < _found(connection, after, bot).number)
-            return [job_of(row) for row in connection.execute(query).mappings()]
-
     def events(self, job_id: str, *, after: int | None = None, limit: int = 100) -> list[JobEvent]:
         """Return the newest first, those before the event ``after``."""
         query = sa.select(_E).where(_E.c.job_id == job_id).order_by(_E.c.number.desc()).limit(limit)
@@ -88,6 +80,14 @@ class Jobs:
             facts = {"wish": wish, "actor": codec.checked_text(actor), "status": changes.get("status", job.status)}
             tell(connection, job_id, self._now(), "JobAsked", facts)
             return _found(connection, job_id)
+
+    def list(self, bot: str, *, after: str | None = None, limit: int = 100) -> list[Job]:
+        """Return the newest first, those before the job ``after``."""
+        query = sa.select(_J).where(_J.c.bot == bot).order_by(_J.c.number.desc()).limit(limit)
+        with self._database.read() as connection:
+            if after is not None:
+                query = query.where(_J.c.number < _found(connection, after, bot).number)
+            return [job_of(row) for row in connection.execute(query).mappings()]
 
 
 def _found(connection: sa.Connection, job_id: str, bot: str | None = None) -> Job:

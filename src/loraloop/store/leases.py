@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..errors import LeaseLost
+from ..errors import LeaseLost, StoreBusy
 from ..jobs import FINAL, End, Job, Lease, NewJob, RetryRule, after_try
 from ..processes import is_gone
 from ..steady import Steady
@@ -70,10 +70,17 @@ class Leases:
         return lease
 
     def begin(self, new: NewJob, owner: str, lease_s: float) -> tuple[Job, Lease | None]:
-        """Enqueue a job and lease it, in one transaction; no lease where its bot's loop is being turned."""
+        """Enqueue a job and lease it, in one transaction; no lease where a job of that key is done, paused or held.
+
+        Raises:
+            StoreBusy: another job of the bot is held; nothing was enqueued.
+        """
         with self._database.together():
             job = Jobs(self._database, self._now).add(new)
-            return job, self.take(owner, lease_s, job_id=job.id)
+            lease = self.take(owner, lease_s, job_id=job.id)
+            if lease is None and job.status == "queued":
+                raise StoreBusy(f"the loop of bot {new.bot!r} is being turned already", hint="see loraloop jobs list")
+            return job, lease
 
     def beat(self, lease: Lease, lease_s: float, **progress: Any) -> Job:
         """Hold on to a job for so many seconds more, and tell how far it is; returns it, with what people wish."""
