@@ -47,7 +47,7 @@ def killed_in_training(store: SqlStore, job_id: str) -> None:
 def test_a_turn_that_is_killed_while_it_trains_goes_on_from_its_checkpoint(tmp_path: Path, tiny_base: Path) -> None:
     """The worker counts one crash, the training resumes, and the turn ends with all its stages and one adapter."""
     folder = init_home(
-        tmp_path / "home", base__model=str(tiny_base), train__save_steps=1, train__epochs=40, train__batch_size=4,
+        tmp_path / "home", base__model=str(tiny_base), train__save_steps=1, train__epochs=8, train__batch_size=4,
         train__max_tokens=0, jobs__heartbeat_s=0.05, evaluate__max_new_tokens=4, train__patience=1000,
     )  # fmt: skip
     with open_home(folder) as home:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import LeaseLost, StoreError
 from ..job_store import LeaseStore
-from ..jobs import Job, Lease
+from ..jobs import End, Job, Lease
 from ..processes import end_tree, identity, is_stopped
 from .endings import end_of, said
 from .jobs_config import JobsConfig
@@ -148,16 +148,19 @@ class Worker:
             thread.join(_LOOK_S)
 
     def _let_go(self, attempt: _Try, ending: str) -> None:
-        if ending == "hung":
-            how, why = "crash", f"no progress for {self._config.hung_after_s:g} s in stage {attempt.stage or '?'}"
-        elif attempt.error is None:
-            how, why = "succeeded", ""
-        elif ending in ("asked", "stopping"):
-            how, why = "stopped", ""
-        else:
-            how, why = end_of(attempt.error), said(attempt.error)
-        job = self._leases.end(attempt.lease, how, self._config.rule(), why)  # type: ignore[arg-type]
+        how, why = self._how(attempt, ending)
+        job = self._leases.end(attempt.lease, how, self._config.rule(), why)
         log.info("job %s: %s, it is %s now %s", job.id, how, job.status, why)
+
+    def _how(self, attempt: _Try, ending: str) -> tuple[End, str]:
+        """How the try ended, and why; a job that got done although it was to be stopped is done."""
+        if ending == "hung":
+            return "crash", f"no progress for {self._config.hung_after_s:g} s in stage {attempt.stage or '?'}"
+        if attempt.error is None:
+            return "succeeded", ""
+        if ending in ("asked", "stopping"):
+            return "stopped", ""
+        return end_of(attempt.error), said(attempt.error)
 
 
 def take_back_lost(leases: LeaseStore, config: JobsConfig) -> None:
