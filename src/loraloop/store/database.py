@@ -57,7 +57,7 @@ class Database:
         self._thread_lock = threading.RLock()
         self._lock_file: int | None = None
         self._joined = threading.local()
-        self.guard: Callable[[sa.Connection], None] | None = None
+        self.guard: Callable[[sa.Connection], object] | None = None
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             self.path = Path(str(self._url.database)).absolute()
