@@ -32,7 +32,8 @@ def is_gone(who: str) -> bool:
 
 def is_stopped(who: str) -> bool:
     """Return whether a process of this machine was stopped (SIGSTOP) and not let go on."""
-    return not is_gone(who) and next(iter(_stat_of(_parts(who)[1])), "") == "T"
+    place, pid, _ = _parts(who)
+    return place == _place() and not is_gone(who) and next(iter(_stat_of(pid)), "") == "T"
 
 
 def end_tree(who: str, grace_s: float) -> bool:
