@@ -13,7 +13,7 @@ import pytest
 
 from loraloop.errors import LeaseLost, TrainingError
 from loraloop.jobs import STAGES, Job, Lease, NewJob
-from loraloop.processes import descendants, end_tree, identity, is_gone
+from loraloop.processes import descendants, end_tree, identity, is_gone, is_stopped
 from loraloop.schedule.jobs_config import JobsConfig
 from loraloop.schedule.worker import Worker, take_back_lost
 from loraloop.store.sql import SqlStore, open_store
@@ -269,4 +269,12 @@ def test_a_whole_tree_of_processes_is_ended() -> None:
         top.wait()
     assert is_gone(who)
     assert all(map(is_gone, below))
-    assert not end_tree("another-boot 1 1", 0.0)
+    assert not end_tree("another-place 1 1", 0.0)
+
+
+def test_processes_of_another_machine_or_container_are_left_alone() -> None:
+    """A number that means another process there is neither gone, nor stopped, nor ended here."""
+    place, pid, start = identity(os.getpid()).split()
+    for who in (f"{place}0 {pid} {start}", f"{place}0 {pid} 1", "another-place 1 1"):
+        assert (is_gone(who), is_stopped(who), end_tree(who, 0.0)) == (False, False, False)
+    assert (is_gone(f"{place} {pid} {start}"), is_gone(f"{place} {pid} 1")) == (False, True)
