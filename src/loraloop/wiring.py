@@ -127,7 +127,9 @@ class Home:
         """The data manager over this home's store."""
         from .data.manager import LoRADataManager
 
-        return LoRADataManager(None, self.settings.data, store=self.store, bot=self.bot, secret=self.secret)
+        return LoRADataManager(
+            None, self.settings.data, store=self.store, bot=self.bot, secret=self.secret, trust=self.settings.trust
+        )
 
     @cached_property
     def trainer(self) -> LoRATrainerCore:
