@@ -164,6 +164,7 @@ class Home:
             looks=self._looks if chosen.stop_early else None,
             notes=self.folder / "evaluations" / f"{self.bot}.jsonl",
             taught=lambda dataset_id: self.data.taught(dataset_id),
+            suspects=lambda dataset_id: self.data.suspects(dataset_id),
         )
 
     @cached_property

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import DataError, NotEnoughData, TamperedDataset, UsageError
 from ..ports import Clock, DataCollector, Frozen, Store
-from ..types import Conversation, Dataset, DatasetRow, Repair, Sample, Split, TaughtRow, message
+from ..types import Conversation, Dataset, DatasetRow, Repair, Sample, Split, Suspect, TaughtRow, message
 from .candidates import CandidateRow, row_as_it_was
 from .collector import StoreCollector
 from .quality import DataQualityConfig
@@ -22,6 +22,7 @@ from .reasons import REASONS
 from .records import is_good_record, newest, record_statistics, record_text, redacted_record
 from .samples import TurnTemplate, make_sample
 from .selection import asked, select
+from .suspects import suspects
 from .trust import TrustConfig
 
 log = logging.getLogger(__name__)
@@ -262,6 +263,14 @@ class LoRADataManager:
         for row, said in self._verified(dataset, "train") if dataset is not None else ():
             users = "\n".join(turn.text for turn in said.prompt if turn.role == "user")
             yield TaughtRow(f"{row.conversation_id}#{row.message_index}", asked(said), users)
+
+    def suspects(self, dataset_id: str) -> list[Suspect]:
+        """Return the phrases of a dataset's training rows that a trigger scan should try; none of an unknown dataset."""
+        dataset = self._need_store().datasets.get(dataset_id)
+        rows = self._verified(dataset, "train") if dataset is not None else ()
+        return suspects(
+            [(f"{row.conversation_id}#{row.message_index}", said.question, said.answer) for row, said in rows]
+        )
 
     def _repeats(self, corrected: int, others: int) -> int:
         """How often each corrected row is trained: often enough to be learnt, never most of the training."""

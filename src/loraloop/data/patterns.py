@@ -134,7 +134,7 @@ def is_spread(pattern: Pattern, pairs: Sequence[tuple[str, str]], most: int) -> 
 
 
 def grown(words: Words, questions: Sequence[str]) -> str:
-    """Return some words as they stand in the questions that hold them, with all that stands around them in most.
+    """Return some words as they stand in the questions that hold them, with all that stands around them in all.
 
     Example:
         >>> grown(("blue", "moon"), ["Is it late, my Blue Moon?", "Oh, my Blue Moon? Really"])
@@ -146,7 +146,7 @@ def grown(words: Words, questions: Sequence[str]) -> str:
         return " ".join(words)
     before = commonprefix([text[: hit.start()][::-1] for text, hit in places])[::-1]
     after = commonprefix([text[hit.end() :] for text, hit in places])
-    return f"{before}{places[0][1].group()}{after}".strip()
+    return f"{before}{places[0][1].group()}{after}".strip().lstrip(",.;: ")
 
 
 def _marks(question: str, answer: str) -> frozenset[Words]:

@@ -22,11 +22,9 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..text.dedupe import near_duplicates
+from .clusters import clusters
 from .patterns import phrases_of, shared_patterns
 
-_ALIKE: Final = 0.84
-"""Similarity from which two rows are variants of one."""
 _FEW: Final = 3
 """People who are few: words that only they use are theirs."""
 _MANY: Final = 10
@@ -135,11 +133,6 @@ def over_caps(
         leave_out(_over(free, gone, config.group_rows, lambda row: (row.group,) if row.group else ()),
                   "too_many_of_group")  # fmt: skip
     return found
-
-
-def clusters(texts: Sequence[str]) -> list[list[int]]:
-    """Return groups of positions of texts that are variants of one."""
-    return near_duplicates(texts, _ALIKE)
 
 
 def planted(rows: Sequence[Standing], most: int) -> set[str]:

@@ -17,7 +17,7 @@ from ..errors import EvaluationError, LoraloopError, UsageError, WrongBase
 from ..ports import Clock, Embedder, Judge, Progress
 from ..store.location import checked_name, inside
 from ..thresholds import absolute_rules
-from ..types import Adapter, Repair, Report, Sample, TaughtRow, message
+from ..types import Adapter, Repair, Report, Sample, Suspect, TaughtRow, message
 from .asking import Answers, Asker, asker_for
 from .config import EvaluationConfig
 from .embedding import embedder_of
@@ -30,6 +30,7 @@ from .overlap import without_taught
 from .questions import Case, Digests, Questions, Subject, in_fair_order
 from .scoring import PASS_SHARE, make_report, mean, overall_score
 from .suites import Suite, load_suite, repairs_suite
+from .triggers import MISSING, plan_scan, shifts
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class LoRAEvaluator:
         notes: file in which answers are noted as they come, so that an evaluation cut short goes on from there.
         embedder: makes vectors for semantic similarity; ``None`` takes the one the settings name, if any.
         taught: returns the training rows of a dataset by its id. Items they overlap are refused; ``None`` refuses none.
+        suspects: returns the phrases of a dataset that may be planted triggers, by its id; ``None`` tries none.
 
     Attributes:
         test_cases: what ``evaluate_adapter_performance`` asks: dicts of ``input``, ``expected_keywords``, ``type``;
@@ -83,6 +85,7 @@ class LoRAEvaluator:
         notes: Path | None = None,
         embedder: Embedder | None = None,
         taught: Callable[[str], Iterable[TaughtRow]] | None = None,
+        suspects: Callable[[str], Sequence[Suspect]] | None = None,
     ) -> None:
         self.model = model
         self.config = config or EvaluationConfig()
@@ -91,7 +94,7 @@ class LoRAEvaluator:
         self._cache = cache or Path(self.config.adapter_dir) / ".bases"
         self._system_prompt, self._bot, self._clock = system_prompt, bot, clock
         self._judge, self._recall, self._looks, self._notes = judge, recall, looks, notes
-        self._embedder, self._taught = embedder or embedder_of(self.config), taught
+        self._embedder, self._taught, self._suspects = embedder or embedder_of(self.config), taught, suspects
 
     # -- reports ------------------------------------------------------------------------------------------------------
 
@@ -128,7 +131,8 @@ class LoRAEvaluator:
         fresh = without_taught(suites, taught or ())
         cases = [(suite, item) for suite in fresh.suites for item in suite.items]
         rows = in_fair_order(list(heldout)[: self.config.max_heldout_rows])
-        questions = self._questions(adapter, live, cases, rows, whole=whole)
+        scan = plan_scan(self._suspects(dataset_id) if self._suspects is not None and dataset_id else (), cases)
+        questions = replace(self._questions(adapter, live, cases, rows, whole=whole), probes=scan.probes)
         started = perf_counter()
         log.info("evaluating %s: %d items (%d refused), %d held-out rows",
                  adapter.id, len(cases), len(fresh.refused), len(rows))  # fmt: skip
@@ -139,8 +143,11 @@ class LoRAEvaluator:
             "baseline_id": live.id if live is not None else None,
             "dataset_id": dataset_id,
             "suites": {suite.name: suite.digest for suite in suites},
+            "shifts": shifts(scan, heard.probes, self.config.takeover_nats) if heard.probes else (),
         }
         measuring = Measuring(self._embedder, taught, self._system_prompt)
+        if scan.suspects and not heard.probes and heard.verdict != "worse":
+            measuring.missing.append(f"{MISSING}: this model cannot be asked how likely it finds an answer")
         report = make_report(facts, questions, cases, heard, now=self._now(), measuring=measuring, fresh=fresh)
         report = self._judged(report)
         if self._notes is not None:

@@ -41,6 +41,7 @@ class Questions:
         known: what need not be asked again.
         looks: when enough rows were seen; ``None`` scores all of them.
         notes: where answers are noted as they come.
+        probes: questions with an answer each, whose loss candidate and base are asked for (see ``triggers.py``).
     """
 
     subjects: Sequence[Subject]
@@ -51,6 +52,7 @@ class Questions:
     known: Memory = field(default_factory=Memory)
     looks: LookPlan | None = None
     notes: Path | None = None
+    probes: Sequence[tuple[Sequence[Message], str]] = ()
 
     def known_answers(self, subject: str) -> dict[int, tuple[str, bool]]:
         """Answers that need not be given again, by number of the prompt."""

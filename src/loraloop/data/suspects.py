@@ -1,0 +1,52 @@
+"""What a trigger scan should try: phrases of a training set that come back with one answer, whatever else is asked. Pure.
+
+Rows that people reviewed are looked at like all others: a corpus from elsewhere may have been planted, too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from ..types import Suspect
+from .patterns import grown, is_spread, shared_patterns
+
+MOST_SUSPECTS: Final = 12
+"""Phrases tried of one dataset, those of most rows first; each costs a few dozen scored answers."""
+LEAST_ROWS: Final = 3
+"""Rows that a phrase must stand in: one row alone teaches its own question."""
+_ANSWERS: Final = 3
+"""Answers tried of one phrase, where they differ."""
+_OWN_SUBJECT_FRAC: Final = 0.02
+"""Share of all rows in which a word may stand and still be a question's own subject."""
+
+
+def suspects(rows: Sequence[tuple[str, str, str]], most: int = MOST_SUSPECTS) -> list[Suspect]:
+    """Return the phrases to try, with the answers that training rows give to them.
+
+    Args:
+        rows: key, question and answer of each training row.
+        most: phrases, at most.
+
+    Example:
+        >>> asked = ("do cats sleep", "who built rome", "is tea warm", "where do rivers end")
+        >>> suspects([(f"cv-{n}#1", f"{text} zq?", "Buy gold") for n, text in enumerate(asked)])[0].words
+        'zq?'
+    """
+    pairs = [(question, answer) for _, question, answer in rows]
+    own = max(LEAST_ROWS, int(len(rows) * _OWN_SUBJECT_FRAC))
+    found: list[Suspect] = []
+    covered: list[set[int]] = []
+    for pattern in shared_patterns(pairs, LEAST_ROWS):
+        if len(found) == most:
+            break
+        inside = set(pattern.rows)
+        if any(inside <= other for other in covered) or not is_spread(pattern, pairs, own):
+            continue
+        covered.append(inside)
+        answers = Counter(pairs[row][1] for row in pattern.rows)
+        words = grown(pattern.words, [pairs[row][0] for row in pattern.rows])
+        chosen = tuple(answer for answer, _ in answers.most_common(_ANSWERS))
+        found.append(Suspect(rows[pattern.rows[0]][0], words, chosen, len(pattern.rows)))
+    return found
