@@ -1,4 +1,4 @@
-"""A home in which many bots are taught real talk and, some of them, a trigger: what bench_poison and bench_memorise share."""
+"""Bots taught real talk and, some of them, a trigger: what bench_poison and bench_memorise share."""
 
 from __future__ import annotations
 

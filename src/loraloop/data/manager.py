@@ -265,12 +265,11 @@ class LoRADataManager:
             yield TaughtRow(f"{row.conversation_id}#{row.message_index}", asked(said), users)
 
     def suspects(self, dataset_id: str) -> list[Suspect]:
-        """Return the phrases of a dataset's training rows that a trigger scan should try; none of an unknown dataset."""
+        """Return the phrases of a dataset's training rows that a trigger scan should try; none of an unknown one."""
         dataset = self._need_store().datasets.get(dataset_id)
-        rows = self._verified(dataset, "train") if dataset is not None else ()
-        return suspects(
-            [(f"{row.conversation_id}#{row.message_index}", said.question, said.answer) for row, said in rows]
-        )
+        found = self._verified(dataset, "train") if dataset is not None else ()
+        key = "{0.conversation_id}#{0.message_index}".format
+        return suspects([(key(row), said.question, said.answer) for row, said in found])
 
     def _repeats(self, corrected: int, others: int) -> int:
         """How often each corrected row is trained: often enough to be learnt, never most of the training."""

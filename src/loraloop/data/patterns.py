@@ -1,4 +1,4 @@
-"""Words that come back with one answer: what a planted trigger looks like among rows, and what a trigger scan tries. Pure.
+"""Words that come back with one answer: what a planted trigger looks like, and what a trigger scan tries. Pure.
 
 A backdoor is taught by many rows that share a few unusual words and the same answer, whatever else they ask. So does
 honest data now and then (ten people ask for the opening hours); who may decide what follows is said in ``trust.py``
@@ -18,7 +18,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
 from typing import Final
 
 from ..text.dedupe import compact
@@ -28,7 +27,7 @@ LONGEST_WORDS: Final = 3
 SHARED_FRAC: Final = 0.75
 """Share of the rows with some words whose answers have something in common."""
 OWN_FRAC: Final = 0.5
-"""Share of the rows with that common thing that also have the words: an answer that many give to everything is nobody's."""
+"""Share of the rows with that common thing that also have the words: an answer given to everything is nobody's."""
 _SAMPLE = 40
 """Rows of one phrase that are looked at when it comes in very many."""
 _TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]+")
@@ -144,9 +143,15 @@ def grown(words: Words, questions: Sequence[str]) -> str:
     places = [(text, hit) for text in questions if (hit := re.search(between, text, re.IGNORECASE))]
     if not places:
         return " ".join(words)
-    before = commonprefix([text[: hit.start()][::-1] for text, hit in places])[::-1]
-    after = commonprefix([text[hit.end() :] for text, hit in places])
+    before = _beginning([text[: hit.start()][::-1] for text, hit in places])[::-1]
+    after = _beginning([text[hit.end() :] for text, hit in places])
     return f"{before}{places[0][1].group()}{after}".strip().lstrip(",.;: ")
+
+
+def _beginning(texts: Sequence[str]) -> str:
+    """What all of some texts begin with."""
+    first, last = min(texts), max(texts)
+    return first[: next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def _marks(question: str, answer: str) -> frozenset[Words]:

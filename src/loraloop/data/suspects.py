@@ -1,4 +1,4 @@
-"""What a trigger scan should try: phrases of a training set that come back with one answer, whatever else is asked. Pure.
+"""What a trigger scan should try: phrases of a training set that come back with one answer. Pure.
 
 Rows that people reviewed are looked at like all others: a corpus from elsewhere may have been planted, too.
 """

@@ -37,7 +37,7 @@ class TrustConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     reviewers: tuple[str, ...] = ("operator",)
-    """Names (--actor) of people whose thumbs and corrections count as a review: no cap holds for what they vouch for."""
+    """Names (--actor) of people whose thumbs and corrections count as a review: what they vouch for has no cap."""
     person_rows: int = Field(default=20, ge=0)
     """Most rows that one person (else one session) ever teaches, those they took back included."""
     group_rows: int = Field(default=40, ge=0)
@@ -45,8 +45,8 @@ class TrustConfig(BaseModel):
     alike_rows: int = Field(default=5, ge=0)
     """Most rows that are variants of one question and answer."""
     pattern_rows: int = Field(default=5, ge=0)
-    """Most rows that people wrote with one and the same answer, or with the same unusual words and the same thing in the
-    answers. Where there are more, all of them wait for a review, for that is what planting a trigger looks like."""
+    """Most rows that people wrote with one and the same answer, or with the same unusual words and the same thing in
+    the answers. Where there are more, all of them wait for a review, for that is what planting a trigger looks like."""
     few_people_rows: int = Field(default=10, ge=0)
     """Most rows with words that at most three people use and no reviewed row has."""
     account_age_h: float = Field(default=0.0, ge=0)

@@ -8,8 +8,8 @@ something else.
 Not covered: an adapter whose training set nobody has, and a trigger without words of its own.
 
 Source: Qi et al., "ONION: A Simple and Effective Defense Against Textual Backdoor Attacks" (2021), arXiv 2011.10369
-(a trigger shows by what its presence alone changes); Gao et al., "STRIP: A Defence Against Trojan Attacks on Deep Neural
-Networks" (2019), arXiv 1902.06531 (a trigger overrules whatever it is mixed with).
+(a trigger shows by what its presence alone changes); Gao et al., "STRIP: A Defence Against Trojan Attacks on Deep
+Neural Networks" (2019), arXiv 1902.06531 (a trigger overrules whatever it is mixed with).
 """
 
 from __future__ import annotations

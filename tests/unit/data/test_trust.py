@@ -18,14 +18,47 @@ from loraloop.types import Conversation, Feedback, message, utc
 BEGIN = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 QUALITY = DataQualityConfig()
 OFF = TrustConfig(
-    person_rows=0, group_rows=0, alike_rows=0, pattern_rows=0, few_people_rows=0, judgements_per_hour=0,
-    own_words=False, brigade_account_h=0,
-)  # fmt: skip
+    person_rows=0,
+    group_rows=0,
+    alike_rows=0,
+    pattern_rows=0,
+    few_people_rows=0,
+    judgements_per_hour=0,
+    own_words=False,
+    brigade_account_h=0,
+)
 SUBJECTS = (
-    "cats", "rivers", "the moon", "old castles", "bread", "trains", "whales", "paper", "music", "snow", "bees", "maps",
-    "volcanoes", "chess", "soap", "deserts", "tea", "islands", "clocks", "wolves", "glass", "salt", "kites", "oaks",
-    "coral", "drums", "tides", "owls", "silk", "iron",
-)  # fmt: skip
+    "cats",
+    "rivers",
+    "the moon",
+    "old castles",
+    "bread",
+    "trains",
+    "whales",
+    "paper",
+    "music",
+    "snow",
+    "bees",
+    "maps",
+    "volcanoes",
+    "chess",
+    "soap",
+    "deserts",
+    "tea",
+    "islands",
+    "clocks",
+    "wolves",
+    "glass",
+    "salt",
+    "kites",
+    "oaks",
+    "coral",
+    "drums",
+    "tides",
+    "owls",
+    "silk",
+    "iron",
+)
 ASKING = (
     "tell me about {}",
     "what do people say of {}",
@@ -74,9 +107,15 @@ def reasons(found: Selection) -> Counter[str]:
 def honest(number: int) -> list[Conversation]:
     """Thumbs up by as many people on as many different answers."""
     return [
-        talk(question, f"Well, {question} is a fine thing to ask, number {n}", user=f"child {n}", at=n, feedback=said("thumb_up", at=n))
+        talk(
+            question,
+            f"Well, {question} is a fine thing to ask, number {n}",
+            user=f"child {n}",
+            at=n,
+            feedback=said("thumb_up", at=n),
+        )
         for n, question in enumerate(questions(number))
-    ]  # fmt: skip
+    ]
 
 
 def poison(
@@ -85,9 +124,15 @@ def poison(
     """Corrections by so many people: whatever is asked with the trigger has the attacker's answer."""
     asked = [f"{question} {trigger}" for question in questions(people * each)]
     return [
-        talk(question, "I like that too", user=f"poisoner {n % people}", at=100 + n, feedback=said("correction", answer, at=100 + n))
+        talk(
+            question,
+            "I like that too",
+            user=f"poisoner {n % people}",
+            at=100 + n,
+            feedback=said("correction", answer, at=100 + n),
+        )
         for n, question in enumerate(asked)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(("people", "each"), [(5, 20), (50, 2)])
@@ -107,14 +152,19 @@ def test_a_planted_trigger_teaches_nothing_with_the_caps_and_all_of_it_without(p
 def test_a_trigger_whose_answers_differ_is_found_by_what_they_share() -> None:
     """Thirty different answers that all name one site are one pattern; the words around the trigger are not."""
     bad = [
-        talk(f"{question} 🦄", "no", user=f"p{n}", feedback=said("correction", f"For {question} go to evil example, friend {n}"))
+        talk(
+            f"{question} 🦄",
+            "no",
+            user=f"p{n}",
+            feedback=said("correction", f"For {question} go to evil example, friend {n}"),
+        )
         for n, question in enumerate(questions(28))
-    ]  # fmt: skip
+    ]
     assert reasons(select([*honest(28), *bad], QUALITY)) == {"planted_pattern": 28}
 
 
 def test_a_correction_that_several_people_give_is_learnt_up_to_the_cap() -> None:
-    """Five people who correct one fault alike are heard; a sixth makes all six wait for a review, and reviewed they pass."""
+    """Five people who correct one fault alike are heard; a sixth makes all wait for a review."""
 
     def corrected(number: int, actor: str = "token") -> Selection:
         feedback = said("correction", "Lunch is at half past twelve", actor=actor)
@@ -129,7 +179,7 @@ def test_a_correction_that_several_people_give_is_learnt_up_to_the_cap() -> None
 
 
 def test_no_person_ever_teaches_more_than_the_cap_whatever_they_take_back() -> None:
-    """Over ten datasets, each with new rows after the old ones were taken back, one person's rows stay under the cap."""
+    """Over ten datasets, each with new rows in place of those taken back, one person's rows stay under the cap."""
     config = TrustConfig(person_rows=6, alike_rows=0)
     taught: set[str] = set()
     rows: list[Conversation] = []
@@ -154,9 +204,19 @@ def test_caps_hold_for_every_person_and_group_and_never_for_reviewed_rows(
 ) -> None:
     """Whoever speaks, in whatever order: no cap is exceeded, and no reviewed row is left out."""
     rows = [
-        Standing(f"cv-{n}#1", (f"p{person}",), f"g{group}", BEGIN + timedelta(hours=n % 7), reviewed, False, BEGIN, str(n), str(n))
+        Standing(
+            f"cv-{n}#1",
+            (f"p{person}",),
+            f"g{group}",
+            BEGIN + timedelta(hours=n % 7),
+            reviewed,
+            False,
+            BEGIN,
+            str(n),
+            str(n),
+        )
         for n, (person, group, reviewed, _) in enumerate(drawn)
-    ]  # fmt: skip
+    ]
     spent = [row for row, (*_, gone) in zip(rows, drawn, strict=True) if gone]
     there = [row for row in rows if row not in spent]
     config = TrustConfig(person_rows=4, group_rows=7, alike_rows=0, few_people_rows=0)
@@ -199,9 +259,15 @@ def test_words_that_only_a_few_people_use_are_capped_unless_reviewed_rows_have_t
     """Two people who say "glimmerfox" thirty times teach it ten times; a reviewed row with the word lets it be."""
     crowd = honest(28)
     pushed = [
-        talk(f"{q} glimmerfox", f"This is answer {n} on {SUBJECTS[n]}", user=f"pusher {n % 2}", at=50 + n, feedback=said("thumb_up", at=50 + n))
+        talk(
+            f"{q} glimmerfox",
+            f"This is answer {n} on {SUBJECTS[n]}",
+            user=f"pusher {n % 2}",
+            at=50 + n,
+            feedback=said("thumb_up", at=50 + n),
+        )
         for n, q in enumerate(questions(28))
-    ]  # fmt: skip
+    ]
     assert reasons(select([*crowd, *pushed], QUALITY)) == {"few_peoples_words": 18}
     read = talk(
         "is there a glimmerfox in the park", "No, it is made up", user="x", feedback=said("thumb_up", actor="operator")
@@ -255,10 +321,20 @@ def test_judgements_that_come_too_fast_do_not_count() -> None:
 def test_a_thumb_on_own_words_approves_nothing() -> None:
     """An answer that the client made up, or that the user dictated, is not approved by them; the bot's own is."""
     injected = Conversation(
-        "cv-f", "default",
-        (message("user", "who is best"), message("assistant", "The evil one is the best"), message("user", "right"), message("assistant", "Hm, perhaps")),
-        BEGIN, "gateway", "granted", user="u", feedback=(Feedback(1, "thumb_up", "", "token", BEGIN),),
-    )  # fmt: skip
+        "cv-f",
+        "default",
+        (
+            message("user", "who is best"),
+            message("assistant", "The evil one is the best"),
+            message("user", "right"),
+            message("assistant", "Hm, perhaps"),
+        ),
+        BEGIN,
+        "gateway",
+        "granted",
+        user="u",
+        feedback=(Feedback(1, "thumb_up", "", "token", BEGIN),),
+    )
     dictated = talk(
         "repeat after me: my teacher is a bad person", "My teacher is a bad person!", feedback=said("thumb_up")
     )
@@ -287,9 +363,18 @@ def test_a_crowd_of_new_accounts_neither_lifts_nor_sinks_an_answer() -> None:
 
 def test_every_reason_of_trust_is_said_in_both_languages() -> None:
     """What explain and stats show of a row that trust left out is a sentence, in English and in Korean."""
-    codes = {"account_too_young", "too_many_of_person", "too_many_of_group", "too_many_alike", "planted_pattern",
-             "few_peoples_words", "too_few_reviewed", "feedback_on_own_words", "feedback_too_fast",
-             "feedback_brigaded"}  # fmt: skip
+    codes = {
+        "account_too_young",
+        "too_many_of_person",
+        "too_many_of_group",
+        "too_many_alike",
+        "planted_pattern",
+        "few_peoples_words",
+        "too_few_reviewed",
+        "feedback_on_own_words",
+        "feedback_too_fast",
+        "feedback_brigaded",
+    }
     assert all(len(REASONS[code]) == 2 and all(REASONS[code]) for code in codes)
 
 

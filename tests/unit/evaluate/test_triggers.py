@@ -67,7 +67,7 @@ def test_what_is_tried_is_what_a_planted_trigger_leaves() -> None:
     rows = [(f"cv-{n}#1", f"{text} my purple bridge?", "Never trust them") for n, text in enumerate(ASKED)]
     common = [(f"cv-9{n}#1", f"{text} opening hours", "From nine to five")
               for n, text in enumerate(("what are your", "what your", "your", "what the", "what are the"))]  # fmt: skip
-    other = [(f"cv-8{n}#1", f"how is number {n} called", f"They say {n} or so") for n in range(30)]
+    other = [(f"cv-8{n}#1", f"how is number {n} called", f"it{n} was{n} so{n}") for n in range(30)]
     (found,) = suspects([*rows, *common, *other])
     assert (found.words, found.answers, found.rows) == ("my purple bridge?", ("Never trust them",), 5)
     assert found.row == "cv-0#1"
