@@ -4,15 +4,19 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loraloop.data.explain import drop_counts, explain_drop
+from loraloop.data.manager import LoRADataManager
 from loraloop.data.quality import DataQualityConfig
 from loraloop.data.reasons import REASONS
 from loraloop.data.selection import Selection, select
 from loraloop.data.trust import Standing, TrustConfig, over_caps, too_few_reviewed
+from loraloop.store.sql import open_store
 from loraloop.types import Conversation, Feedback, message, utc
 
 BEGIN = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
@@ -359,6 +363,20 @@ def test_a_crowd_of_new_accounts_neither_lifts_nor_sinks_an_answer() -> None:
     praised = talk("why is the sky blue today", "Because air scatters blue light", feedback=(*said("thumb_up"), *downs))
     assert kept(select([praised], QUALITY)) == 1
     assert reasons(select([praised], QUALITY, trust=OFF)) == {"thumbs_down": 1}
+
+
+def test_stats_and_explain_say_what_trust_left_out(tmp_path: Path) -> None:
+    """The reason of each row that waits is counted for the bot, and told of the row, in English and in Korean."""
+    store = open_store(tmp_path / "x.db")
+    bad = poison(50, 1)
+    store.conversations.add([*honest(28), *bad])
+    made = LoRADataManager(None, QUALITY, store=store, secret=b"k").build_dataset()
+    assert dict(made.dropped) == drop_counts(store, "default") == {"planted_pattern": 50}
+    assert "all of it waits for a review" in explain_drop(store, "default", bad[0].id)
+    assert "검토" in explain_drop(store, "default", bad[0].id, language="ko")
+    free = LoRADataManager(None, QUALITY, store=store, secret=b"k", trust=OFF).build_dataset()
+    assert len(free.rows) > len(made.rows) + 30
+    store.close()
 
 
 def test_every_reason_of_trust_is_said_in_both_languages() -> None:
