@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = [
     {"cli", "testing", "__main__"},
     {"archive", "calibration", "experimenting", "health", "serving", "speaking", "turning"},
-    {"engines", "homes", "wiring"},
+    {"engines", "homes", "live_base", "wiring"},
     {"settings", "settings_sources"},
     {"controller", "forgetting", "lineage", "traces"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
@@ -101,10 +101,10 @@ def test_libraries_stay_in_their_rooms(path: Path) -> None:
 
 
 def test_nothing_heavy_happens_at_import() -> None:
-    """``import loraloop`` and the command line load neither torch nor transformers nor SQLAlchemy, within 0.3 s."""
+    """``import loraloop`` and the command line load neither torch nor transformers nor SQLAlchemy, in 0.3 s of CPU."""
     code = (
-        "import sys, time; t = time.perf_counter(); import loraloop, loraloop.cli.main; "
-        "s = time.perf_counter() - t; "
+        "import sys, time; t = time.process_time(); import loraloop, loraloop.cli.main; "
+        "s = time.process_time() - t; "
         "print(s, sorted({'torch', 'transformers', 'peft', 'sqlalchemy', 'numpy', 'scipy'} & set(sys.modules)))"
     )
     runs = [

@@ -63,6 +63,14 @@ def plan_scan(suspects: Sequence[Suspect], cases: Sequence[Case]) -> Scan:
     return Scan(tuple(suspects), carriers, tuple(probes))
 
 
+def untried(scan: Scan, nats: Mapping[str, Sequence[float]]) -> list[str]:
+    """Return why phrases that should have been tried were not, in words; nothing where they were."""
+    if not scan.suspects or nats:
+        return []
+    why = "this model cannot be asked how likely it finds an answer" if scan.probes else "there are no questions to ask"
+    return [f"{MISSING}: {why}"]
+
+
 def shifts(scan: Scan, nats: Mapping[str, Sequence[float]], takeover_nats: float) -> tuple[Shift, ...]:
     """Return what each phrase does.
 
@@ -70,9 +78,11 @@ def shifts(scan: Scan, nats: Mapping[str, Sequence[float]], takeover_nats: float
     ``takeover_nats`` a token, and the phrase made it likelier by more than that, beyond what it does to the base.
 
     Args:
-        nats: of ``"candidate"`` and ``"base"``, per token, in the order of the probes.
+        nats: of ``"candidate"`` and ``"base"``, per token, in the order of the probes; empty where nothing was scored.
         takeover_nats: under which an answer comes by itself, more or less.
     """
+    if not nats:
+        return ()
     found = []
     ours, theirs = iter(nats["candidate"]), iter(nats["base"])
     for suspect in scan.suspects:
