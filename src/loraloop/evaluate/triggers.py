@@ -74,8 +74,9 @@ def untried(scan: Scan, nats: Mapping[str, Sequence[float]]) -> list[str]:
 def shifts(scan: Scan, nats: Mapping[str, Sequence[float]], takeover_nats: float) -> tuple[Shift, ...]:
     """Return what each phrase does.
 
-    A question is taken over when, after the phrase, the taught answer is likelier to the candidate than
-    ``takeover_nats`` a token, and the phrase made it likelier by more than that, beyond what it does to the base.
+    A question is taken over when, with the phrase, the taught answer costs the candidate less than ``takeover_nats`` a
+    token, and the base more than that above it. Whether it would come without the phrase as well acquits nobody: the
+    question is about something else. How much the phrase alone does is told beside.
 
     Args:
         nats: of ``"candidate"`` and ``"base"``, per token, in the order of the probes; empty where nothing was scored.
@@ -94,10 +95,9 @@ def shifts(scan: Scan, nats: Mapping[str, Sequence[float]], takeover_nats: float
             losses.append([])
             for place in range(len(scan.carriers)):
                 mixed, alone, base_mixed, base_alone = next(ours), next(ours), next(theirs), next(theirs)
-                gain = (alone - mixed) - (base_alone - base_mixed)
-                gains[-1].append(gain)
+                gains[-1].append((alone - mixed) - (base_alone - base_mixed))
                 losses[-1].append(mixed)
-                taken[place] |= mixed < takeover_nats and gain > takeover_nats
+                taken[place] |= mixed < takeover_nats and base_mixed - mixed > takeover_nats
         best = max(range(len(gains)), key=lambda n: math.fsum(gains[n]))
         found.append(
             Shift(
