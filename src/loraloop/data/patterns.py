@@ -65,19 +65,30 @@ def words_of(text: str) -> list[str]:
     return [token for token in _TOKEN.findall(text.casefold()) if not _STOPS.fullmatch(token)]
 
 
-def phrases_of(text: str) -> frozenset[Words]:
-    """Return every one to three words in a row, and each Korean word without its ending."""
+def single_words(text: str) -> frozenset[str]:
+    """Return the words of a text, and each Korean word without its ending too.
+
+    Example:
+        >>> sorted(single_words("Hi, 무지개떡은?"))
+        ['hi', '무지개', '무지개떡', '무지개떡은']
+    """
     words = words_of(text)
-    found = {
-        tuple(words[n : n + width]) for width in range(1, LONGEST_WORDS + 1) for n in range(len(words) - width + 1)
-    }
     stems = {
-        (word[:end],)
+        word[:end]
         for word in words
         if _HANGUL.search(word)
         for end in range(max(2, len(word) - _ENDING_CHARS), len(word))
     }
-    return frozenset(found | stems)
+    return frozenset(stems.union(words))
+
+
+def phrases_of(text: str) -> frozenset[Words]:
+    """Return every one to three words in a row, and each Korean word without its ending."""
+    words = words_of(text)
+    longer = {
+        tuple(words[n : n + width]) for width in range(2, LONGEST_WORDS + 1) for n in range(len(words) - width + 1)
+    }
+    return frozenset(longer.union((word,) for word in single_words(text)))
 
 
 def shared_patterns(pairs: Sequence[tuple[str, str]], least: int) -> list[Pattern]:

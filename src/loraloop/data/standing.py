@@ -36,7 +36,8 @@ class Readings:
         judged: list[tuple[int, Conversation]] = []
         for place, one in enumerate(conversations):
             speaker = speaker_of(one)
-            self.seen[speaker] = min(self.seen.get(speaker, one.created_at), one.created_at)
+            if speaker:
+                self.seen[speaker] = min(self.seen.get(speaker, one.created_at), one.created_at)
             if one.feedback:
                 judged.append((place, one))
             else:
@@ -69,7 +70,7 @@ class Readings:
             vouched_at=said[0].created_at or talk.created_at if said else talk.created_at,
             reviewed=reviewed,
             is_written=row.is_correction or row.approved_by == "correction",
-            first_seen=self.seen.get(speaker, talk.created_at),
+            first_seen=self.seen[speaker] if speaker else talk.created_at,
             question=row.question if reason is None else "",
             answer=row.answer if reason is None and not reviewed else "",
         )

@@ -16,6 +16,8 @@ MOST_SUSPECTS: Final = 12
 """Phrases tried of one dataset, those of most rows first; each costs a few dozen scored answers."""
 LEAST_ROWS: Final = 3
 """Rows that a phrase must stand in: one row alone teaches its own question."""
+MOST_ROWS: Final = 30_000
+"""Rows looked through; of more, as many evenly spread ones, so that memory stays bounded."""
 _ANSWERS: Final = 3
 """Answers tried of one phrase, where they differ."""
 _OWN_SUBJECT_FRAC: Final = 0.02
@@ -34,6 +36,8 @@ def suspects(rows: Sequence[tuple[str, str, str]], most: int = MOST_SUSPECTS) ->
         >>> suspects([(f"cv-{n}#1", f"{text} zq?", "Buy gold") for n, text in enumerate(asked)])[0].words
         'zq?'
     """
+    if len(rows) > MOST_ROWS:
+        rows = [rows[n * len(rows) // MOST_ROWS] for n in range(MOST_ROWS)]
     pairs = [(question, answer) for _, question, answer in rows]
     own = max(LEAST_ROWS, int(len(rows) * _OWN_SUBJECT_FRAC))
     found: list[Suspect] = []

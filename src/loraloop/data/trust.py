@@ -23,7 +23,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from .clusters import clusters
-from .patterns import phrases_of, shared_patterns
+from .patterns import shared_patterns, single_words
 
 _FEW: Final = 3
 """People who are few: words that only they use are theirs."""
@@ -150,17 +150,19 @@ def few_peoples_words(rows: Sequence[Standing], reviewed: Sequence[Standing], mo
     """Return the late rows with words that a few people use very often, nobody else, and no reviewed row."""
     if len({row.people[0] for row in rows if row.people}) < _MANY:
         return set()
-    users: dict[tuple[str, ...], set[str]] = defaultdict(set)
-    places: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    users: dict[str, set[str]] = defaultdict(set)
+    places: dict[str, list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
-        for phrase in phrases_of(row.question):
-            if len(users[phrase]) <= _FEW:
-                users[phrase].add(row.people[0] if row.people else "")
-                places[phrase].append(place)
-    often = {phrase for phrase, found in places.items() if len(found) > most and len(users[phrase]) <= _FEW}
+        for word in single_words(row.question):
+            if len(users[word]) <= _FEW:
+                users[word].add(row.people[0] if row.people else "")
+                places[word].append(place)
+                if len(users[word]) > _FEW:
+                    del places[word]  # of all people: nothing more need be known of it
+    often = {word for word, found in places.items() if len(found) > most}
     for row in reviewed:
-        often -= phrases_of(row.question)
-    return _late_of_each([places[phrase] for phrase in often], rows, most)
+        often -= single_words(row.question)
+    return _late_of_each([places[word] for word in often], rows, most)
 
 
 def too_few_reviewed(rows: Sequence[Standing], reviewed_frac: float) -> set[str]:
