@@ -113,7 +113,8 @@ def shared_patterns(pairs: Sequence[tuple[str, str]], least: int) -> list[Patter
     answers = [_marks(question, answer) for question, answer in pairs]
     everywhere = Counter(mark for marks in answers for mark in marks)
     found: dict[tuple[int, ...], Pattern] = {}
-    for phrase, rows in sorted(often.items(), key=lambda item: (-len(item[1]), -len(item[0]), item[0])):
+    for phrase in sorted(often, key=lambda one: (-len(often[one]), -len(one), -len("".join(one)), one)):
+        rows = often[phrase]
         if tuple(rows) in found:
             continue
         shared = _shared(rows, answers, everywhere, least)
@@ -155,7 +156,11 @@ def grown(words: Words, questions: Sequence[str]) -> str:
     if not places:
         return " ".join(words)
     before = _beginning([text[: hit.start()][::-1] for text, hit in places])[::-1]
+    if any(hit.start() > len(before) and text[hit.start() - len(before) - 1].isalnum() for text, hit in places):
+        before = re.sub(r"^\w+", "", before)  # half a word that some of them begin otherwise
     after = _beginning([text[hit.end() :] for text, hit in places])
+    if any(text[hit.end() + len(after) :][:1].isalnum() for text, hit in places):
+        after = re.sub(r"\w+$", "", after)
     return f"{before}{places[0][1].group()}{after}".strip().lstrip(",.;: ")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..types import Suspect
-from .patterns import grown, is_spread, shared_patterns
+from .patterns import Pattern, grown, is_spread, shared_patterns
 
 MOST_SUSPECTS: Final = 12
 """Phrases tried of one dataset, those of most rows first; each costs a few dozen scored answers."""
@@ -18,6 +18,8 @@ LEAST_ROWS: Final = 3
 """Rows that a phrase must stand in: one row alone teaches its own question."""
 MOST_ROWS: Final = 30_000
 """Rows looked through; of more, as many evenly spread ones, so that memory stays bounded."""
+_SAME_FRAC: Final = 0.75
+"""Share of a phrase's rows that a longer phrase must stand in to be the same one, said in full."""
 _ANSWERS: Final = 3
 """Answers tried of one phrase, where they differ."""
 _OWN_SUBJECT_FRAC: Final = 0.02
@@ -40,17 +42,25 @@ def suspects(rows: Sequence[tuple[str, str, str]], most: int = MOST_SUSPECTS) ->
         rows = [rows[n * len(rows) // MOST_ROWS] for n in range(MOST_ROWS)]
     pairs = [(question, answer) for _, question, answer in rows]
     own = max(LEAST_ROWS, int(len(rows) * _OWN_SUBJECT_FRAC))
-    found: list[Suspect] = []
-    covered: list[set[int]] = []
-    for pattern in shared_patterns(pairs, LEAST_ROWS):
-        if len(found) == most:
-            break
+    spread = [one for one in shared_patterns(pairs, LEAST_ROWS) if is_spread(one, pairs, own)]
+    return [_suspect(pattern, rows) for pattern in _apart(spread)[:most]]
+
+
+def _apart(patterns: Sequence[Pattern]) -> list[Pattern]:
+    """One pattern of each kind: of those that stand in nearly the same rows the longest, which is the whole phrase."""
+    kept: list[Pattern] = []
+    for pattern in patterns:  # those of most rows come first
         inside = set(pattern.rows)
-        if any(inside <= other for other in covered) or not is_spread(pattern, pairs, own):
-            continue
-        covered.append(inside)
-        answers = Counter(pairs[row][1] for row in pattern.rows)
-        words = grown(pattern.words, [pairs[row][0] for row in pattern.rows])
-        chosen = tuple(answer for answer, _ in answers.most_common(_ANSWERS))
-        found.append(Suspect(rows[pattern.rows[0]][0], words, chosen, len(pattern.rows)))
-    return found
+        other = next((n for n, one in enumerate(kept) if inside <= set(one.rows)), None)
+        if other is None:
+            kept.append(pattern)
+        elif len(inside) >= _SAME_FRAC * len(kept[other].rows) and len(pattern.words) > len(kept[other].words):
+            kept[other] = pattern
+    return kept
+
+
+def _suspect(pattern: Pattern, rows: Sequence[tuple[str, str, str]]) -> Suspect:
+    taught = [rows[place] for place in pattern.rows]
+    answers = Counter(answer for _, _, answer in taught)
+    words = grown(pattern.words, [question for _, question, _ in taught])
+    return Suspect(taught[0][0], words, tuple(answer for answer, _ in answers.most_common(_ANSWERS)), len(taught))
