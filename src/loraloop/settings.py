@@ -21,6 +21,7 @@ from .deploy.config import DeploymentConfig, ExperimentConfig
 from .errors import SettingsError
 from .evaluate.config import EvaluationConfig, GateConfig
 from .schedule.config import SchedulerConfig
+from .schedule.jobs_config import JobsConfig
 from .serve.config import ServeConfig
 from .serve.engine_config import EngineConfig
 from .settings_sources import Given, from_text, gather, nested
@@ -93,6 +94,8 @@ class Settings(BaseModel):
     """How a candidate is tried on users beside the live release, and what sends it back."""
     schedule: SchedulerConfig = SchedulerConfig()
     """When the loop turns."""
+    jobs: JobsConfig = JobsConfig()
+    """How jobs are held, tried again and given up, and what does them."""
     privacy: PrivacyConfig = PrivacyConfig()
     """How long talk is kept, and how it is forgotten."""
     engine: EngineConfig = EngineConfig()

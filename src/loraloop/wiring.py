@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .controller import Loop, Parts, last_turn
+from .controller import Loop, Parts
 from .errors import UnknownThing
 from .homes import SETTINGS_FILE, home_folder, init_home
 from .lm.bases import Base, find_base
@@ -22,6 +22,7 @@ from .store.ledger import Ledger
 from .store.secret import home_secrets
 from .store.sql import SqlStore, open_store
 from .store.turn_lock import TurnLock
+from .turns import last_turn
 
 if TYPE_CHECKING:
     from .data.manager import LoRADataManager

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -51,15 +52,15 @@ class Served:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+def serve(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Served]]:
     """Serve on a free port with these settings."""
-    store = open_store(tmp_path / "loraloop.db")
+    store = open_store(shutil.copyfile(empty_database, tmp_path / "loraloop.db"))
     made = GatewayClient(store)
     running: list[Served] = []
 
     def start(**settings: Any) -> Served:
         config = ServeConfig(port=0, **settings)
-        app = create_app(made.engine, made.routes, made.archive, config, secret=SECRET)
+        app = create_app(made.engine, made.routes, made.archive, config, secret=SECRET, jobs=made.board)
         made.app, made.gateway = app, app.state.gateway
         server, started = Server(app, config), threading.Event()
         server.when_started(started.set)

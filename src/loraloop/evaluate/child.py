@@ -131,7 +131,7 @@ def _losses(
     plan = plan_from(spec["looks"])
     tokens = [sum(label != -100 for label in row.labels[1:]) for row in heldout]
     clusters = [row.conversation_id or str(n) for n, row in enumerate(heldout)]
-    baseline = next((s["name"] for s in subjects if s["name"] != CANDIDATE), CANDIDATE)
+    baseline = _baseline(subjects)
     verdict = ""
     for look, end in enumerate(plan.ends if plan else (len(heldout),)):
         for subject in reversed(subjects):  # the candidate last; where the others are known it stays merged
@@ -185,6 +185,11 @@ def _probes(
     return found
 
 
+def _baseline(subjects: Sequence[Mapping[str, Any]]) -> str:
+    """Whom the gate compares the candidate with: the live adapter, or the base where none is live."""
+    return next((subject["name"] for subject in subjects if subject["name"] != CANDIDATE), CANDIDATE)
+
+
 def _answers(
     model: _Model,
     subjects: Sequence[Mapping[str, Any]],
@@ -202,7 +207,6 @@ def _answers(
     prompts = [template.prompt_ids([message(role, text) for role, text in turns]) for turns in spec["prompts"]]
     decoding = Decoding(**spec["decoding"])
     found = {}
-    others = [subject["name"] for subject in subjects if subject["name"] != CANDIDATE]
     for subject in subjects:
         given = {int(n): (text, cut_off) for n, text, cut_off in subject["known"]}
         wanted = [n for n in range(len(prompts)) if n not in given]
@@ -228,8 +232,8 @@ def _answers(
         torch.set_num_threads(threads.one)
         timed = [
             timed_answer(model.of(subject), prompt, template.stop_ids, decoding)[1]
-            for prompt in prompts[: spec["latency_items"] if subject["name"] in (CANDIDATE, *others[:1]) else 0]
-        ]  # the gate compares a request's time with the live adapter's, and with the base's only where none is live
+            for prompt in prompts[: spec["latency_items"] if subject["name"] in (CANDIDATE, _baseline(subjects)) else 0]
+        ]
         found[subject["name"]] = {
             "answers": [given[n][0] for n in range(len(prompts))],
             "cut_off": [given[n][1] for n in range(len(prompts))],

@@ -1,14 +1,14 @@
 """Conversations know the pseudonym of the device or address group they came from, where the gateway keeps it.
 
-Revision ID: r0012
+Revision ID: r0021
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "r0012"
-down_revision = "r0011"
+revision = "r0021"
+down_revision = "r0020"
 
 
 def upgrade() -> None:
