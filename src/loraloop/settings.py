@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from .data.quality import DataQualityConfig
+from .data.trust import TrustConfig
 from .deploy.config import DeploymentConfig, ExperimentConfig
 from .errors import SettingsError
 from .evaluate.config import EvaluationConfig, GateConfig
@@ -79,6 +80,8 @@ class Settings(BaseModel):
     """Where values are kept."""
     data: DataQualityConfig = DataQualityConfig()
     """Which answers are good enough to learn from."""
+    trust: TrustConfig = TrustConfig()
+    """How far people are trusted who teach the bot."""
     train: LoRATrainingConfig = LoRATrainingConfig()
     """How adapters are trained."""
     evaluate: EvaluationConfig = EvaluationConfig()

@@ -129,7 +129,9 @@ class Home:
         """The data manager over this home's store."""
         from .data.manager import LoRADataManager
 
-        return LoRADataManager(None, self.settings.data, store=self.store, bot=self.bot, secret=self.secret)
+        return LoRADataManager(
+            None, self.settings.data, store=self.store, bot=self.bot, secret=self.secret, trust=self.settings.trust
+        )
 
     @cached_property
     def trainer(self) -> LoRATrainerCore:
@@ -164,6 +166,7 @@ class Home:
             looks=self._looks if chosen.stop_early else None,
             notes=self.folder / "evaluations" / f"{self.bot}.jsonl",
             taught=lambda dataset_id: self.data.taught(dataset_id),
+            suspects=lambda dataset_id: self.data.suspects(dataset_id),
         )
 
     @cached_property

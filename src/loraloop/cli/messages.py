@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import messages_jobs, messages_loop, messages_people
+from . import messages_jobs, messages_loop, messages_people, messages_trust
 
 LANGUAGES = ("en", "ko")
 _chosen = "en"
@@ -12,6 +12,7 @@ _chosen = "en"
 CATALOGUE: dict[str, tuple[str, str]] = {
     **messages_loop.WORDS,
     **messages_people.WORDS,
+    **messages_trust.WORDS,
     **messages_jobs.WORDS,
 }
 

@@ -34,6 +34,7 @@ conversations = Table(
     Column("quality_score", Float),
     Column("language", Text),
     Column("messages", Text, nullable=False),
+    Column("source_group", Text),
     Index("conversations_in_order", "bot", "created_at", "id"),
     Index("conversations_of_person", "person"),
 )
