@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from .experiment_store import ExperimentStore
+from .job_store import JobStore, LeaseStore
 from .signature_store import SignatureStore
 from .types import (
     Adapter,
@@ -234,6 +235,10 @@ class Store(Protocol):
 
     @property
     def signatures(self) -> SignatureStore: ...
+    def jobs(self) -> JobStore: ...
+
+    @property
+    def leases(self) -> LeaseStore: ...
 
     def bots(self) -> list[str]:
         """Every bot that has an adapter or a release, sorted."""

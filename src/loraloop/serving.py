@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from .archive import HomeArchive
 from .data.review import ReviewQueue
 from .errors import SettingsError, UsageError
+from .job_board import HomeBoard
 from .serve.config import ServeConfig
 from .serve.engine import Engine
+from .serve.job_board import Recipe
 from .serve.keys import new_key
 from .serve.routes import Routes
 
@@ -92,8 +94,11 @@ def open_gateway(home: Home, config: ServeConfig, engine: str | None = None) -> 
         )
     made, routes, around = upstream(home, config) if engine == "upstream" else own(home, engine)
     archive = HomeArchive(home.store, home.bot, home.secret)
+    train = home.settings.train
+    recipe = Recipe(home.settings.base.model, train.seed, train.epochs, train.batch_size)
     reviews = ReviewQueue(home.store, home.bot, home.settings.data)
-    return create_app(made, routes, archive, config, secret=home.secret, around=around, reviews=reviews)
+    board = HomeBoard(home.store, home.bot, recipe, home.settings.jobs.max_errors)
+    return create_app(made, routes, archive, config, secret=home.secret, jobs=board, around=around, reviews=reviews)
 
 
 def first_key(home: Home) -> str | None:

@@ -13,14 +13,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     {"cli", "testing", "__main__"},
-    {"archive", "calibration", "experimenting", "health", "serving", "speaking", "turning"},
+    {"archive", "calibration", "experimenting", "health", "job_board", "job_running", "serving", "speaking", "turning"},
     {"engines", "homes", "live_base", "wiring"},
     {"settings", "settings_sources"},
-    {"controller", "forgetting", "lineage", "traces"},
+    {"controller", "forgetting", "lineage", "stages", "traces", "turns"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
-    {"experiment_store", "ports", "signature_store", "text", "thresholds"},
-    {"types", "errors", "events", "experiments", "traffic"},
+    {"experiment_store", "job_store", "ports", "signature_store", "text", "thresholds"},
+    {"types", "errors", "events", "experiments", "jobs", "processes", "steady", "traffic"},
     {"judgements", "talk"},
     {"record"},
 ]

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import DataError, NotEnoughData, TamperedDataset, UsageError
 from ..ports import Clock, DataCollector, Frozen, Store
-from ..types import Conversation, Dataset, DatasetRow, Repair, Sample, Split, TaughtRow, message
+from ..types import Conversation, Dataset, DatasetRow, Repair, Sample, Split, Suspect, TaughtRow, message
 from .candidates import CandidateRow, row_as_it_was
 from .collector import StoreCollector
 from .near_rows import NearRows
@@ -23,6 +23,8 @@ from .reasons import REASONS
 from .records import is_good_record, newest, record_statistics, record_text, redacted_record
 from .samples import TurnTemplate, make_sample
 from .selection import asked, select
+from .suspects import suspects
+from .trust import TrustConfig
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ class LoRADataManager:
         bot: whose.
         secret: key of row digests and pseudonyms.
         clock: tells the time; ``None`` for the system's.
+        trust: how much any one source may teach; ``None`` for the defaults.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class LoRADataManager:
         bot: str = "default",
         secret: bytes = b"",
         clock: Clock | None = None,
+        trust: TrustConfig | None = None,
     ) -> None:
         if data_collector is None and store is not None:
             data_collector = StoreCollector(store, bot, secret, clock)
@@ -88,6 +92,7 @@ class LoRADataManager:
         self._bot = bot
         self._secret = secret
         self._clock = clock
+        self._trust = trust
 
     # -- the older interface ------------------------------------------------------------------------------------------
 
@@ -171,8 +176,10 @@ class LoRADataManager:
         """
         store, config, started = self._need_store(), self._config(), perf_counter()
         seen_feedback = store.arrivals.last_feedback()
+        now = self._clock.now() if self._clock else datetime.now(UTC)
+        said = store.conversations.iterate(self._bot)
         near = NearRows(store.signatures, self._bot, config.cluster_threshold)
-        selection = select(store.conversations.iterate(self._bot), config, self._secret, near)
+        selection = select(said, config, self._secret, trust=self._trust, now=now, near=near)
         store.conversations.save_drops(self._bot, selection.drops)
         counts = Counter(selection.drops.values())
         if not any(row.split == "train" for row in selection.rows):
@@ -183,19 +190,16 @@ class LoRADataManager:
                 id=dataset_id(self._bot, selection.rows, config.correction_weight if selection.corrections else 1),
                 bot=self._bot,
                 rows=selection.rows,
-                created_at=self._clock.now() if self._clock else datetime.now(UTC),
+                created_at=now,
                 dropped=dict(counts),
             ),
             seen_feedback,
         )
         splits = Counter(row.split for row in dataset.rows)
         log.info(
-            "dataset %s: %s, %d dropped, %.1f s",
-            dataset.id,
-            dict(splits),
-            len(selection.drops),
+            "dataset %s: %s, %d dropped, %.1f s", dataset.id, dict(splits), len(selection.drops),
             perf_counter() - started,
-        )
+        )  # fmt: skip
         return dataset
 
     def samples(self, dataset: Dataset, template: TurnTemplate, split: Split, max_length: int) -> list[Sample]:
@@ -258,6 +262,13 @@ class LoRADataManager:
         for row, said in self._verified(dataset, "train") if dataset is not None else ():
             users = "\n".join(turn.text for turn in said.prompt if turn.role == "user")
             yield TaughtRow(f"{row.conversation_id}#{row.message_index}", asked(said), users)
+
+    def suspects(self, dataset_id: str) -> list[Suspect]:
+        """Return the phrases of a dataset's training rows that a trigger scan should try; none of an unknown one."""
+        dataset = self._need_store().datasets.get(dataset_id)
+        found = self._verified(dataset, "train") if dataset is not None else ()
+        key = "{0.conversation_id}#{0.message_index}".format
+        return suspects([(key(row), said.question, said.answer) for row, said in found])
 
     def _repeats(self, corrected: int, others: int) -> int:
         """How often each corrected row is trained: often enough to be learnt, never most of the training."""

@@ -108,7 +108,7 @@ class Tokens:
 
 
 def parsed(kind: type[B], raw: bytes) -> B:
-    """Return a checked body.
+    """Return a checked body of a kind.
 
     Raises:
         Problem: 400 that names the field at fault.

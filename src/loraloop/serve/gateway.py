@@ -22,6 +22,8 @@ from .door import Door
 from .engine import Engine
 from .feedback import Tokens
 from .guards import Guard, guards_of
+from .job_board import JobBoard
+from .job_paths import add_job_paths
 from .keys import KeyRing
 from .limits import Buckets
 from .metrics import Metrics
@@ -41,6 +43,7 @@ class Gateway:
     """Everything that answers requests.
 
     Attributes:
+        jobs: the bot's durable jobs; ``None`` where nobody does them.
         draining: no new request is taken. active: requests being answered now.
     """
 
@@ -56,6 +59,7 @@ class Gateway:
     reviews: Reviews | None = None
     metrics: Metrics = field(default_factory=Metrics)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    jobs: JobBoard | None = None
     draining: bool = False
     active: int = 0
 
@@ -76,6 +80,7 @@ def create_app(
     config: ServeConfig | None = None,
     *,
     secret: bytes = b"",
+    jobs: JobBoard | None = None,
     around: Callable[[], AbstractAsyncContextManager[object]] | None = None,
     reviews: Reviews | None = None,
 ) -> FastAPI:
@@ -87,6 +92,7 @@ def create_app(
         archive: keeps exchanges, opinions and keys.
         config: settings.
         secret: key of the presigned tokens; the home's.
+        jobs: the bot's durable jobs, for /v1/fine_tuning/jobs.
         around: what is up while the app is; ``None`` starts the engine before the first request and closes it after
             the last.
         reviews: the queue of answers that wait for a person; ``None`` where there is none.
@@ -106,6 +112,7 @@ def create_app(
         ring=KeyRing(archive.keys),
         buckets=Buckets(chosen.requests_per_minute, chosen.burst),
         reviews=reviews,
+        jobs=jobs,
     )
     _watch(gateway)
 
@@ -121,6 +128,7 @@ def create_app(
     app.router.redirect_slashes = False
     app.router.routes.append(Route("/v1/chat/completions", ChatEndpoint(gateway), methods=["POST"]))
     add_paths(app, gateway)
+    add_job_paths(app, gateway)
     app.add_middleware(Door, gateway=gateway)
     describe(app)
     return app

@@ -12,8 +12,10 @@ from typing import Any
 from ..archive import HomeArchive
 from ..data.quality import DataQualityConfig
 from ..data.review import ReviewQueue
+from ..job_board import HomeBoard
 from ..serve.config import ServeConfig
 from ..serve.gateway import Gateway, create_app
+from ..serve.job_board import Recipe
 from ..serve.keys import ROLES, new_key
 from ..store.sql import SqlStore
 from .gateway_parts import HeldRoutes, ScriptedEngine
@@ -102,6 +104,7 @@ class GatewayClient:
         self.store = store
         self.engine, self.routes = ScriptedEngine(), HeldRoutes("Be kind.", {"max_new_tokens": 50, "temperature": 0.7})
         self.archive = HomeArchive(store, "default", SECRET)
+        self.board = HomeBoard(store, "default", Recipe("tiny"))
         self.keys: dict[str, str] = {}
         for role in ROLES:
             text, key = new_key([role], role, datetime.now(UTC))
@@ -114,7 +117,13 @@ class GatewayClient:
         """Open the gateway anew with these settings."""
         reviews = ReviewQueue(self.store, "default", DataQualityConfig())
         self.app = create_app(
-            self.engine, self.routes, self.archive, ServeConfig(**settings), secret=SECRET, reviews=reviews
+            self.engine,
+            self.routes,
+            self.archive,
+            ServeConfig(**settings),
+            secret=SECRET,
+            jobs=self.board,
+            reviews=reviews,
         )
         self.gateway: Gateway = self.app.state.gateway
         self.opened.append(self.gateway)

@@ -1,14 +1,14 @@
 """What is kept of rows once judged: sketches and clusters, so that each turn looks at new rows only.
 
-Revision ID: r0020
+Revision ID: r0022
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "r0020"
-down_revision = "r0011"
+revision = "r0022"
+down_revision = "r0021"
 
 _TABLES = (
     """CREATE TABLE signatures (
