@@ -251,6 +251,8 @@ signatures = Table(
     Column("sketch", LargeBinary, nullable=False),
     UniqueConstraint("conversation_id", "message_index"),
     Index("signatures_of_bot", "bot", "id"),
+)
+
 jobs = Table(
     "jobs",
     metadata,
