@@ -19,7 +19,7 @@ LEVELS = [
     {"controller", "forgetting", "lineage", "stages", "traces", "turns"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
-    {"experiment_store", "job_store", "ports", "text", "thresholds"},
+    {"experiment_store", "job_store", "ports", "signature_store", "text", "thresholds"},
     {"types", "errors", "events", "experiments", "jobs", "processes", "steady", "traffic"},
     {"judgements", "talk"},
     {"record"},

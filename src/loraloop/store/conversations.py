@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..errors import UnknownThing
-from ..types import CONSENTS_TO_LEARN, Conversation, Feedback, Message, plain
+from ..types import CONSENTS_TO_LEARN, Conversation, Feedback, Message, Part, plain
 from . import codec, tables
 from .database import Database
 from .events import Events
@@ -184,7 +184,12 @@ def _conversations(connection: sa.Connection, rows: Iterable[Any]) -> list[Conve
 
 def _conversation(row: Any, feedback: tuple[Feedback, ...], refusal: str | None) -> Conversation:
     """A conversation with the consent that holds now: what its person said since outweighs what it states."""
-    messages = tuple(codec.decode(Message, json.dumps(message)) for message in json.loads(row["messages"]))
+    messages = tuple(
+        Message(
+            said["role"], tuple(Part(part["kind"], part["text"]) for part in said["content"]), said.get("approved_by")
+        )
+        for said in json.loads(row["messages"])
+    )
     return Conversation(
         id=row["id"],
         bot=row["bot"],

@@ -31,6 +31,7 @@ from .jobs import Jobs
 from .keys import Keys
 from .leases import Leases
 from .people import People
+from .signatures import Signatures
 from .tombstones import Tombstones
 from .values import Adapters, Datasets, Releases, State, Values
 
@@ -45,7 +46,7 @@ class SqlStore:
 
     Attributes:
         conversations, people, datasets, adapters, reports, decisions, releases, state, events, experiments,
-            arrivals: see ``ports.Store``.
+            arrivals, signatures: see ``ports.Store``.
         tombstones, eraser, erasures: what was forgotten, and how.
         conversations, datasets, adapters, reports, decisions, releases, state, events: see ``ports.Store``.
         completions, consents, keys: what the gateway keeps.
@@ -80,6 +81,7 @@ class SqlStore:
         self.state = State(database)
         self.experiments = Experiments(database, events)
         self.arrivals = Arrivals(database)
+        self.signatures = Signatures(database)
         self.completions = Completions(database, events, now, self.tombstones)
         self.consents = Consents(database, events, now)
         self.keys = Keys(database, now)
