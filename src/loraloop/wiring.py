@@ -66,6 +66,10 @@ class Home:
         """Let go of the database."""
         self.store.close()
 
+    def of(self, bot: str) -> Home:
+        """Open the same home for another of its bots; close it, or use ``with``."""
+        return Home(self.folder, self.settings, bot)
+
     @cached_property
     def secret(self) -> bytes:
         """The key of pseudonyms and row digests: 32 random bytes in ``secret.key``, readable by the owner alone."""
@@ -92,7 +96,7 @@ class Home:
         return Forgetting(Places(self.folder, self.store, self.artifacts, ledger, config, self.bot, self._roll_back))
 
     def _roll_back(self, bot: str, target: str, actor: str) -> Mapping[str, Any]:
-        with Home(self.folder, self.settings, bot) as other:
+        with self.of(bot) as other:
             return other.deployer.rollback_adapter(target, actor=actor)
 
     @cached_property

@@ -14,7 +14,18 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     {"cli", "testing", "__main__"},
-    {"archive", "calibration", "experimenting", "health", "serving", "speaking", "turning"},
+    {
+        "archive",
+        "backups",
+        "calibration",
+        "experimenting",
+        "health",
+        "mending",
+        "restoring",
+        "serving",
+        "speaking",
+        "turning",
+    },
     {"engines", "homes", "wiring"},
     {"settings", "settings_sources"},
     {"controller", "forgetting", "lineage", "traces"},

@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
-from ..errors import StoreTooNew
-from ..ports import Clock
+from ..errors import StoreError, StoreTooNew
+from ..ports import Clock, Progress
 from ..types import Decision, Report
 from . import tables
 from .arrivals import Arrivals
@@ -24,10 +25,16 @@ from .events import Events
 from .experiments import Experiments
 from .keys import Keys
 from .people import People
+from .snapshot import take
 from .tombstones import Tombstones
 from .values import Adapters, Datasets, Releases, State, Values
 
 log = logging.getLogger(__name__)
+
+HOW_POSTGRES_IS_SAVED = (
+    "first pg_dump --format=custom --file=loraloop.dump URL, then copy the home folder and HOME.tombstones; "
+    "see docs/how-to/back-up.md"
+)
 
 
 class SqlStore:
@@ -91,6 +98,22 @@ class SqlStore:
             found += [f"the live pointer of {bot} is wrong" for bot in connection.execute(dangling).scalars()]
         return found
 
+    def snapshot(self, target: Path, progress: Progress) -> None:
+        """Copy one state of an SQLite database into a new file, while others go on writing.
+
+        Raises:
+            StoreError: it is no SQLite database, or cannot be copied.
+        """
+        if not self._database.is_sqlite:
+            raise StoreError("this home's database is a PostgreSQL server", hint=HOW_POSTGRES_IS_SAVED)
+        take(self._database.path, target, progress)
+
+    @property
+    def revision(self) -> str:
+        """The revision of its tables."""
+        with self._database.read() as connection:
+            return str(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one())
+
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()
@@ -125,21 +148,31 @@ def _url(location: str) -> str:
     return f"postgresql+psycopg://{tail}" if head in {"postgres", "postgresql"} else location
 
 
-def _migrate(database: Database) -> None:
-    """Bring the database to the newest revision, in one transaction; a killed migration simply runs again."""
+def known_revisions() -> list[str]:
+    """Return the revisions of the tables that this version knows, the newest first."""
+    return [revision.revision for revision in _script().walk_revisions()]
+
+
+def _script() -> Any:
     from alembic.config import Config
-    from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    script = ScriptDirectory.from_config(config)
+    return ScriptDirectory.from_config(config)
+
+
+def _migrate(database: Database) -> None:
+    """Bring the database to the newest revision, in one transaction; a killed migration simply runs again."""
+    from alembic.migration import MigrationContext
+
+    script = _script()
     head = script.get_current_head()
     with database.read() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     if current == head:
         return
-    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+    if current is not None and current not in known_revisions():
         raise StoreTooNew(f"the database is at revision {current}, which this version does not know")
     with database.write() as connection:
         context = MigrationContext.configure(
