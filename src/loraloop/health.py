@@ -110,8 +110,8 @@ def writable(home: Home) -> Iterator[str]:
 
 
 def unfinished(home: Home) -> Iterator[str]:
-    """No write that was cut off has left anything."""
-    for path in leftovers(home.folder):
+    """No write that was cut off has left anything that lies there for an hour and more."""
+    for path in leftovers(home.folder, only_old=True):
         yield f"left by a write that was cut off: {path} (loraloop doctor --repair)"
 
 

@@ -32,7 +32,7 @@ LEVELS = [
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
     {"experiment_store", "ports", "text", "thresholds"},
-    {"types", "errors", "events", "experiments", "traffic"},
+    {"types", "errors", "events", "experiments", "failpoints", "traffic"},
     {"judgements", "talk"},
     {"record"},
 ]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ArtifactError, StoreError, TamperedArtifact, UnknownThing
+from ..failpoints import reached
 from .durable import file_digest, fsync_path, replace_link
 from .leftovers import alive
 from .location import checked_name, inside
@@ -65,11 +66,14 @@ class LocalArtifacts:
                 shutil.rmtree(staged)
                 return final
             self._write_manifest(staged, digest, facts or {})
+            reached("artifact.listed")
             self._objects.mkdir(parents=True, exist_ok=True)
             if final.is_dir():  # damaged: the whole one takes its place, the old one is kept for a look
                 os.replace(final, self._staging / f"damaged-{digest[:16]}-{time.time_ns()}")
             os.replace(staged, final)
+            reached("artifact.renamed")
             fsync_path(self._objects)
+            reached("artifact.published")
         except (ArtifactError, OSError) as error:
             shutil.rmtree(staged, ignore_errors=True)
             if isinstance(error, ArtifactError):

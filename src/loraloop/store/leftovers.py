@@ -20,11 +20,15 @@ _IN_HOME = frozenset({"loraloop.toml", "secret.key"})
 _FOLDERS = ("receipts", "triggers", "triggers/*", "evaluations", "production/*", "adapters/*", "backups/*")
 
 
-def leftovers(folder: Path) -> list[Path]:
-    """Return what cut-off writes left in a home and beside it, sorted; all of it may be removed."""
+def leftovers(folder: Path, *, only_old: bool = False) -> list[Path]:
+    """Return what cut-off writes left in a home and beside it, sorted; all of it may be removed.
+
+    Args:
+        only_old: leave out what has lain there for less than an hour.
+    """
     found = [path for path in _candidates(folder) if _is_given_up(path)]
     found += [path for path in folder.parent.glob(f".{folder.name}.restoring-*") if _is_given_up(path)]
-    return sorted(found)
+    return sorted(path for path in found if _is_old(path) or not only_old)
 
 
 def alive(pid: int) -> bool:
@@ -53,8 +57,10 @@ def _is_given_up(path: Path) -> bool:
     of_process = _OF_PROCESS.fullmatch(path.name)
     if of_process:
         return not alive(int(of_process["pid"] or of_process["restorer"]))
-    if not (_STAGED.fullmatch(path.name) or _BACKUP.fullmatch(path.name)):
-        return False
+    return bool(_STAGED.fullmatch(path.name) or _BACKUP.fullmatch(path.name)) and _is_old(path)
+
+
+def _is_old(path: Path) -> bool:
     try:
         return time.time() - path.lstat().st_mtime > GIVEN_UP_S
     except FileNotFoundError:

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..errors import StoreError, StoreTooNew
+from ..failpoints import reached
 from ..ports import Clock, Progress
 from ..types import Decision, Report
 from . import tables
@@ -175,6 +176,7 @@ def _migrate(database: Database) -> None:
     if current is not None and current not in known_revisions():
         raise StoreTooNew(f"the database is at revision {current}, which this version does not know")
     with database.write() as connection:
+        reached("migration.begun")
         context = MigrationContext.configure(
             connection, opts={"script": script, "fn": lambda rev, _: script._upgrade_revs(str(head), rev)}
         )
@@ -184,4 +186,6 @@ def _migrate(database: Database) -> None:
 
         with Operations.context(context):
             context.run_migrations()
+        reached("migration.changed")
+    reached("migration.done")
     log.info("database brought from revision %s to %s", current, head)
