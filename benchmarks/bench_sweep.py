@@ -28,22 +28,23 @@ MEMORY = Path("/dev/shm")
 _ATTACHED_S = 20.0
 
 
-def traced(server: Server, operation: str, folder: Path, words: list[str]) -> tuple[int, list[str], str]:
-    """Run one operation under strace; returns its status, what it acknowledged, and what strace wrote."""
-    log = folder.with_name(f"{folder.name}.strace")
-    pid = server.fork(operation, folder)
+def attach(pid: int, words: list[str]) -> subprocess.Popen[str]:
+    """Start strace on a process that waits, and return once it watches."""
     strace = subprocess.Popen(
-        ["strace", "-f", "-p", str(pid), "-o", str(log), *words],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+        ["strace", "-f", "-p", str(pid), *words], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     assert strace.stderr is not None
     said = strace.stderr.readline()
     if "attached" not in said:
         strace.kill()
-        server.finish()
         raise SystemExit(f"strace cannot attach here: {said.strip()}")
+    return strace
+
+
+def traced(server: Server, operation: str, folder: Path, words: list[str]) -> tuple[int, list[str], str]:
+    """Run one operation under strace; returns its status, what it acknowledged, and what strace wrote."""
+    log = folder.with_name(f"{folder.name}.strace")
+    strace = attach(server.fork(operation, folder), ["-o", str(log), *words])
     status, acknowledged, error = server.finish()
     strace.communicate(timeout=_ATTACHED_S)
     text = log.read_text(errors="replace") if log.exists() else ""

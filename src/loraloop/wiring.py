@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .controller import Loop, Parts, last_turn
 from .errors import UnknownThing
-from .homes import SETTINGS_FILE, home_folder, init_home
+from .homes import SETTINGS_FILE, home_folder, init_home, refuse_lost_database
 from .lm.bases import Base, find_base
 from .schedule.asking import Inbox
 from .settings import Settings, load_settings
@@ -275,6 +275,8 @@ def open_home(folder: str | Path | None = None, *, bot: str | None = None, setti
         if not (home / SETTINGS_FILE).is_file():
             raise UnknownThing(f"there is no home at {home}", hint="make one: loraloop init")
         settings = load_settings(home)
+    if not settings.store.url:
+        refuse_lost_database(home)
     opened = Home(home, settings, bot)
     try:
         opened.recovered = (*opened.deployer.recover(), *opened.forgetting.look_after())

@@ -60,7 +60,7 @@ def test_a_damaged_live_adapter_is_made_whole_from_its_copy(a_home: Path, comman
 def test_without_a_whole_copy_the_newest_whole_release_serves(a_home: Path, command: Command) -> None:
     """Where the copy is damaged too, the base takes over, the adapter is set aside, and both are said."""
     spoil(a_home)
-    for copy in [*a_home.glob("production/*/*/adapter_model.safetensors")]:
+    for copy in {path.resolve() for path in a_home.glob("production/*/*/adapter_model.safetensors")}:
         copy.write_bytes(copy.read_bytes()[:-1])
     assert repaired(command, a_home) == ["went_back", "set_aside", "dangling"]
     live = command(a_home, "status", "--json").json["live"]
@@ -76,7 +76,7 @@ def test_a_copy_that_lies_is_not_believed(a_home: Path, command: Command) -> Non
     from loraloop.store.durable import file_digest
 
     spoil(a_home)
-    for folder in {path.parent for path in a_home.glob("production/*/*/adapter_model.safetensors")}:
+    for folder in {path.resolve().parent for path in a_home.glob("production/*/*/adapter_model.safetensors")}:
         weights = folder / "adapter_model.safetensors"
         raw = bytearray(weights.read_bytes())
         raw[-1] ^= 1

@@ -19,7 +19,7 @@ from loraloop.failpoints import EXIT_CODE, POINTS, armed, reached
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "benchmarks"))  # where the operations of the sweep live
 
-import crash_operations
+import crash_operations  # noqa: E402 - found only now
 
 CASES = {
     "capture.written": "capture",
@@ -95,7 +95,7 @@ def test_the_variable_arms_a_process_and_exit_cleans_nothing_up() -> None:
 def test_an_armed_place_fails_or_waits_and_others_do_not() -> None:
     """``raise`` is an error of the disk, ``sleep`` takes its time, and after the block nothing is armed."""
     with armed({"file.staged": "raise", "file.replaced": "sleep:0.05"}):
-        with pytest.raises(OSError, match="failpoint file.staged"):
+        with pytest.raises(OSError, match=r"failpoint file\.staged"):
             reached("file.staged")
         begin = time.monotonic()
         reached("file.replaced")

@@ -135,6 +135,7 @@ def test_a_dataset_whose_rows_changed_is_refused(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.fault(46)
 def test_nothing_to_learn_says_why(tmp_path: Path) -> None:
     """The error names the most frequent reasons."""
     store = open_store(tmp_path / "x.db")
