@@ -66,10 +66,10 @@ ROWS: dict[int, str] = {
 """What goes wrong. Rows 55 to 110 (gateway, web, model files, data) have their tests in their own parts."""
 
 REASONS: dict[int, str] = {
-    16: "not automated: the program's pool holds at most 8 connections and one writer, so it cannot exhaust a server alone",
+    16: "not automated: a process holds at most 8 connections and writes by one at a time",
     31: "does not apply: adapters are kept in a folder; there is no object store to publish to",
     32: "does not apply, as 31",
-    36: "not automated here: leases come with durable jobs; until then one process turns a loop under a file lock, which "
+    36: "not automated here: leases come with durable jobs; without them a loop is turned under a file lock, which "
     "a stopped process keeps",
     38: "not automated here, as 36",
     39: "not automated here, as 36",
@@ -96,7 +96,7 @@ def page(note: str) -> str:
     by_row = tests_by_row()
     automated = sum(row in by_row for row in ROWS)
     about = (
-        f"{automated} of these {len(ROWS)} faults are provoked by tests that are run for every change; the others say why "
+        f"{automated} of these {len(ROWS)} faults are provoked by tests run for every change; the others say why "
         "not. A test names its row by `@pytest.mark.fault(N)`."
     )
     lines = ["# Faults", "", note, about, "", "| | what goes wrong | proved by |", "|---|---|---|"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from .errors import StoreError, UsageError
 from .settings import default_toml, load_settings
-from .store.durable import write_durably
+from .store.durable import fsync_path, write_durably
 
 DEFAULT_HOME = "./.loraloop"
 SETTINGS_FILE = "loraloop.toml"
@@ -37,6 +37,7 @@ def init_home(folder: str | Path | None = None, **overrides: Any) -> Path:
     text = default_toml(overrides)
     try:
         home.mkdir(parents=True, exist_ok=True)
+        fsync_path(home.parent)
         write_durably(home / SETTINGS_FILE, text)
     except OSError as error:
         raise StoreError(f"cannot make {home}: {error.strerror}", hint="choose a writable --home") from error

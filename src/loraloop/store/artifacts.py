@@ -67,7 +67,9 @@ class LocalArtifacts:
                 return final
             self._write_manifest(staged, digest, facts or {})
             reached("artifact.listed")
-            self._objects.mkdir(parents=True, exist_ok=True)
+            if not self._objects.is_dir():
+                self._objects.mkdir(parents=True, exist_ok=True)
+                fsync_path(self._objects.parent)  # or a power cut takes the folder away with all that is in it
             if final.is_dir():  # damaged: the whole one takes its place, the old one is kept for a look
                 os.replace(final, self._staging / f"damaged-{digest[:16]}-{time.time_ns()}")
             os.replace(staged, final)
