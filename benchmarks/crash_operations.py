@@ -128,7 +128,7 @@ def first_tables(folder: Path) -> None:
     for path in folder.glob("loraloop.db*"):
         path.unlink()
     database = Database(f"sqlite:///{folder / 'loraloop.db'}")
-    script = sql._script()
+    script, _ = sql._revisions()
     with database.write() as connection:
         context = MigrationContext.configure(
             connection, opts={"script": script, "fn": lambda rev, _: script._upgrade_revs("r0001", rev)}

@@ -79,7 +79,7 @@ SCRIPTS = {
         questions=("인공지능이 뭐야?", "너도 화가 날 때가 있어?", "오늘 저녁은 누가 차려?"),
         correction="오늘은 네가 요리사야! 나는 맛있는 메뉴를 골라 줄게.",
         held_back=("emotion", "food", "gossip", "history", "humor", "money", "movies", "politics", "psychology"),
-        tokens=16_000,
+        tokens=12_000,
     ),
 }
 
@@ -135,6 +135,7 @@ class Demo:
             train__max_tokens=self._affordable_tokens(),
             train__eval_steps=40,
             base__max_new_tokens=40,
+            evaluate__latency_items=2,
         )
         (self._folder / _MARK).write_text("made by loraloop demo; removed by the next one\n")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -29,6 +30,9 @@ from .people import People
 from .snapshot import take
 from .tombstones import Tombstones
 from .values import Adapters, Datasets, Releases, State, Values
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 log = logging.getLogger(__name__)
 
@@ -151,24 +155,26 @@ def _url(location: str) -> str:
 
 def known_revisions() -> list[str]:
     """Return the revisions of the tables that this version knows, the newest first."""
-    return [revision.revision for revision in _script().walk_revisions()]
+    return [revision.revision for revision in _revisions()[0].walk_revisions()]
 
 
-def _script() -> Any:
+@cache
+def _revisions() -> tuple[ScriptDirectory, str | None]:
+    """The chain of revisions and its head; their files are read once a process, which was most of opening a store."""
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return ScriptDirectory.from_config(config)
+    script = ScriptDirectory.from_config(config)
+    return script, script.get_current_head()
 
 
 def _migrate(database: Database) -> None:
     """Bring the database to the newest revision, in one transaction; a killed migration simply runs again."""
     from alembic.migration import MigrationContext
 
-    script = _script()
-    head = script.get_current_head()
+    script, head = _revisions()
     with database.read() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     if current == head:
