@@ -34,7 +34,8 @@ MEMORY, ROOM_BYTES = Path("/dev/shm"), 1_000_000_000
 REAL_AS_A_WHOLE = re.compile(r"^pytestmark = pytest\.mark\.real\b", re.MULTILINE)
 MOST_CPU_S = 25.0
 """What a fast test and the fixtures made for it may take of the processor, children included, before it fails in CI.
-Such tests belong to the real ones from 2 s on; the rest is room for a slower machine, and for libraries and fixtures that whoever comes first pays for."""
+Such tests belong to the real ones from 2 s on; the rest is room for a slower machine, and for libraries and fixtures
+that whoever comes first pays for."""
 HEAVY_CHILDREN = ("loraloop.train.", "loraloop.evaluate.")
 """Modules that train and evaluate when run as a process. No fast test starts one."""
 begun_cpu_s, quick = pytest.StashKey[float](), {"now": False}

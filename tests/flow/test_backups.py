@@ -20,6 +20,8 @@ from loraloop.store.backup_file import verify
 from loraloop.types import message
 from loraloop.wiring import open_home
 
+pytestmark = pytest.mark.real
+
 Command = Callable[..., Any]
 TOKEN = "Zwetschgenknoedelpflaume"
 
@@ -243,7 +245,6 @@ with open_home(sys.argv[1]) as home:
 """
 
 
-@pytest.mark.real
 @pytest.mark.fault(17)
 def test_a_backup_under_load_is_one_state(a_home: Path, command: Command, tmp_path: Path) -> None:
     """While two processes write, each of three backups holds all that was acknowledged before, and no gaps after it."""

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from loraloop.store.database import Database
 from loraloop.wiring import open_home
 
+pytestmark = pytest.mark.real
+
 Command = Callable[..., Any]
 GONE = 4_194_305
 """A process id above the largest there can be."""
