@@ -25,7 +25,7 @@ from .store.artifacts import LocalArtifacts
 from .store.backup_file import BackupWriter, verify
 from .store.durable import fsync_path
 from .store.ledger import Ledger
-from .store.snapshot import facts_of
+from .store.snapshot import SnapshotFacts, facts_of
 from .store.sql import HOW_POSTGRES_IS_SAVED
 
 if TYPE_CHECKING:
@@ -72,12 +72,7 @@ def back_up(home: Home, target: Path, *, with_key: bool, progress: Progress) -> 
     copy = staged.with_name(f"{staged.name}.db")
     try:
         with told_of(path):
-            for left in range(_TRIES - 1, -1, -1):
-                saved = _write(home, copy, staged, with_key=with_key, progress=progress)
-                copy.unlink()
-                if not saved.live_left_out or not left:  # clean-up may have raced with us; a damaged one stays so
-                    break
-                staged.unlink()
+            saved = _write_again(home, copy, staged, with_key=with_key, progress=progress)
             verify(staged, progress)
             os.rename(staged, path)
             fsync_path(path.parent)
@@ -88,11 +83,27 @@ def back_up(home: Home, target: Path, *, with_key: bool, progress: Progress) -> 
     return dataclasses.replace(saved, path=path)
 
 
+def _write_again(home: Home, copy: Path, staged: Path, *, with_key: bool, progress: Progress) -> Saved:
+    """Write until nobody took a file away meanwhile, at most three times; what is damaged stays so and is left out."""
+    for left in range(_TRIES - 1, -1, -1):
+        try:
+            saved = _write(home, copy, staged, with_key=with_key, progress=progress)
+            if not saved.live_left_out or not left:
+                break
+        except FileNotFoundError:  # clean-up raced with us; the next state does not need that file
+            if not left:
+                raise
+        finally:
+            copy.unlink(missing_ok=True)
+        staged.unlink(missing_ok=True)
+    return saved
+
+
 def _write(home: Home, copy: Path, staged: Path, *, with_key: bool, progress: Progress) -> Saved:
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     home.store.snapshot(copy, progress)
     facts = facts_of(copy)
-    found, left_out = _adapters(home.artifacts, facts.adapters)
+    found, left_out = _adapters(home.artifacts, facts)
     files = {
         f"objects/{path.parent.name}/{path.name}": path
         for folder in found.values()
@@ -124,14 +135,15 @@ def _write(home: Home, copy: Path, staged: Path, *, with_key: bool, progress: Pr
     return Saved(staged, staged.stat().st_size, facts.conversations, len(found), with_key, out, gone)
 
 
-def _adapters(artifacts: LocalArtifacts, digests: Collection[str]) -> tuple[dict[str, Path], dict[str, str]]:
-    """The folders of whole adapters, and what is wrong with the others; one removed by clean-up is not missed."""
+def _adapters(artifacts: LocalArtifacts, facts: SnapshotFacts) -> tuple[dict[str, Path], dict[str, str]]:
+    """The folders of whole adapters, and what is wrong with the others; what clean-up removed is not missed."""
     found: dict[str, Path] = {}
     left_out: dict[str, str] = {}
     present = set(artifacts.digests())
-    for digest in digests:
+    for digest in facts.adapters:
         if digest not in present:
-            left_out[digest] = "its files were removed"
+            if digest in facts.live.values():
+                left_out[digest] = "its files are gone"
             continue
         try:
             found[digest] = artifacts.verified(digest)

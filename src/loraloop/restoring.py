@@ -73,9 +73,10 @@ def restore(
             aside = _swap(staged, folder, occupied)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
+    adapters = len({name.split("/")[1] for name in manifest["files"] if name.startswith("objects/")})
     return {
         "home": str(folder), "set_aside": str(aside) if aside else None, "conversations": facts.conversations,
-        "adapters": len(facts.adapters) - len(manifest["left_out"]), "left_out": manifest["left_out"],
+        "adapters": adapters, "left_out": manifest["left_out"],
         "made_at": manifest["made_at"], "tombstones": written, **_opened(folder),
     }  # fmt: skip
 
