@@ -6,6 +6,7 @@ loaded everything, a case costs milliseconds; the server itself has one thread a
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from typing import Any
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", OMP_NUM_THREADS="1")
 
 Ack = Callable[[str], None]
+_PRELOADED = ("loraloop.", "alembic.", "phonenumbers", "sqlalchemy.", "pydantic", "rensa", "numpy")
 _SET_PTRACER = 0x59616D61
 
 
@@ -286,6 +288,9 @@ def _serve() -> None:
     import loraloop.health
     import loraloop.lm.adapters
     import loraloop.train.checkpoint  # noqa: F401 - all of it loaded once, before anything is forked
+    from loraloop.store.sql import known_revisions
+
+    known_revisions()
 
     torch.set_num_threads(1)
     for line in sys.stdin:
@@ -305,9 +310,11 @@ def _serve() -> None:
         with os.fdopen(ack_read) as heard:
             lines = heard.read().splitlines()
         _, status = os.waitpid(pid, 0)
+        for name in (one[1:] for one in lines if one[:1] == "%"):
+            importlib.import_module(name)  # what one child had to load, the next ones find loaded
         told = {
             "status": os.waitstatus_to_exitcode(status),
-            "acknowledged": [one for one in lines if one[:1] != "!"],
+            "acknowledged": [one for one in lines if one[:1] not in ("!", "%")],
             "error": next((one for one in lines if one[:1] == "!"), ""),
         }
         print(json.dumps(told), flush=True)
@@ -323,6 +330,7 @@ def _child(asked: dict[str, Any], go: int, acks: int) -> int:
 
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_PTRACER, ctypes.c_ulong(-1))  # strace, a stranger to this process, may attach
+    loaded = set(sys.modules)
     os.read(go, 1)
     try:
         with armed(asked["failpoints"]):
@@ -330,6 +338,9 @@ def _child(asked: dict[str, Any], go: int, acks: int) -> int:
     except BaseException as error:
         ack(f"!{type(error).__name__}: {error}")
         return 1
+    for name in sorted(set(sys.modules) - loaded):
+        if name.startswith(_PRELOADED):
+            ack(f"%{name}")
     return 0
 
 

@@ -56,4 +56,4 @@ def test_eighty_kills_at_system_calls_break_nothing() -> None:
     told = json.loads(done.stdout.strip().splitlines()[-1])
     assert told["broken_count"] == 0
     assert len(told["operations"]) == 8
-    assert all(one["tried"] == EACH and one["killed"] >= EACH - 2 for one in told["operations"].values()), told
+    assert all(one["tried"] == EACH and one["killed"] >= EACH - 1 for one in told["operations"].values()), told
