@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from .archive import HomeArchive
 from .errors import SettingsError, UsageError
+from .job_board import HomeBoard
 from .serve.config import ServeConfig
 from .serve.engine import Engine
+from .serve.job_board import Recipe
 from .serve.keys import new_key
 from .serve.routes import Routes
 
@@ -91,7 +93,10 @@ def open_gateway(home: Home, config: ServeConfig, engine: str | None = None) -> 
         )
     made, routes, around = upstream(home, config) if engine == "upstream" else own(home, engine)
     archive = HomeArchive(home.store, home.bot, home.secret)
-    return create_app(made, routes, archive, config, secret=home.secret, around=around)
+    train = home.settings.train
+    recipe = Recipe(home.settings.base.model, train.seed, train.epochs, train.batch_size)
+    board = HomeBoard(home.store, home.bot, recipe, home.settings.jobs.max_errors)
+    return create_app(made, routes, archive, config, secret=home.secret, jobs=board, around=around)
 
 
 def first_key(home: Home) -> str | None:

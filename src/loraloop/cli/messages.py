@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 
-from . import messages_keeping, messages_loop, messages_people
+from . import messages_jobs, messages_keeping, messages_loop, messages_people, messages_trust
 
 LANGUAGES = ("en", "ko")
 _chosen = "en"
 
-CATALOGUE: dict[str, tuple[str, str]] = {**messages_loop.WORDS, **messages_people.WORDS, **messages_keeping.WORDS}
+CATALOGUE: dict[str, tuple[str, str]] = {
+    **messages_loop.WORDS,
+    **messages_people.WORDS,
+    **messages_trust.WORDS,
+    **messages_jobs.WORDS,
+    **messages_keeping.WORDS,
+}
 
 
 def choose_language(language: str | None) -> None:

@@ -20,6 +20,7 @@ from . import wire
 from .answering import Answering, Leaving, all_of
 from .chat_request import ChatBody, ask_of, parse_chat, texts
 from .door import read_body
+from .grouping import group_of
 from .guards import Hit
 from .problems import Problem, problem_of
 from .routes import Route
@@ -47,6 +48,7 @@ class Request:
     said: tuple[dict[str, str], ...]
     question: str
     user: str | None
+    group: str | None
     route: Route
     failures: list[EngineError]
 
@@ -78,7 +80,8 @@ class ChatEndpoint:
         user = gateway.archive.pseudonym(body.user) if body.user else None
         async with self._held(body.model, user) as (route, failures):
             name, now = "chatcmpl-" + secrets.token_hex(12), gateway.now()
-            request = Request(name, now, began, body, said, _question(said), user, route, failures)
+            group = group_of(scope, gateway.config.group, gateway.archive.pseudonym)
+            request = Request(name, now, began, body, said, _question(said), user, group, route, failures)
             hit = next((hit for guard in gateway.guards if (hit := guard.asked(request.question))), None)
             if hit is not None:
                 await self._reply(request, hit, send)
@@ -255,7 +258,7 @@ class ChatEndpoint:
             id=request.id, created_at=request.at, model=route.model, release_id=route.release_id,
             messages=request.said, answer=answer, choice=choice, consent=consent, user=request.user,
             session=metadata.get("session"), metadata=metadata, experiment_id=route.experiment_id, arm=route.arm,
-            **facts,
+            group=request.group, **facts,
         )  # fmt: skip
 
     def _headers(self, request: Request, answers: Sequence[Answering]) -> list[tuple[bytes, bytes]]:

@@ -22,6 +22,8 @@ from .door import Door
 from .engine import Engine
 from .feedback import Tokens
 from .guards import Guard, guards_of
+from .job_board import JobBoard
+from .job_paths import add_job_paths
 from .keys import KeyRing
 from .limits import Buckets
 from .metrics import Metrics
@@ -40,6 +42,7 @@ class Gateway:
     """Everything that answers requests.
 
     Attributes:
+        jobs: the bot's durable jobs; ``None`` where nobody does them.
         draining: no new request is taken. active: requests being answered now.
     """
 
@@ -54,6 +57,7 @@ class Gateway:
     buckets: Buckets
     metrics: Metrics = field(default_factory=Metrics)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    jobs: JobBoard | None = None
     draining: bool = False
     active: int = 0
 
@@ -74,6 +78,7 @@ def create_app(
     config: ServeConfig | None = None,
     *,
     secret: bytes = b"",
+    jobs: JobBoard | None = None,
     around: Callable[[], AbstractAsyncContextManager[object]] | None = None,
 ) -> FastAPI:
     """Return the gateway as an ASGI app; it does not close the archive.
@@ -84,6 +89,7 @@ def create_app(
         archive: keeps exchanges, opinions and keys.
         config: settings.
         secret: key of the presigned tokens; the home's.
+        jobs: the bot's durable jobs, for /v1/fine_tuning/jobs.
         around: what is up while the app is; ``None`` starts the engine before the first request and closes it after
             the last.
 
@@ -101,6 +107,7 @@ def create_app(
         recorder=Recorder(archive.keep, chosen.queue),
         ring=KeyRing(archive.keys),
         buckets=Buckets(chosen.requests_per_minute, chosen.burst),
+        jobs=jobs,
     )
     _watch(gateway)
 
@@ -116,6 +123,7 @@ def create_app(
     app.router.redirect_slashes = False
     app.router.routes.append(Route("/v1/chat/completions", ChatEndpoint(gateway), methods=["POST"]))
     add_paths(app, gateway)
+    add_job_paths(app, gateway)
     app.add_middleware(Door, gateway=gateway)
     describe(app)
     return app

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,9 @@ import sqlalchemy as sa
 
 from ..errors import StoreError, StoreTooNew
 from ..failpoints import reached
+from ..jobs import Lease
 from ..ports import Clock, Progress
+from ..steady import Steady, waking_clock
 from ..types import Decision, Report
 from . import tables
 from .arrivals import Arrivals
@@ -25,7 +28,9 @@ from .erasure import Eraser
 from .erasures import Erasures
 from .events import Events
 from .experiments import Experiments
+from .jobs import Jobs
 from .keys import Keys
+from .leases import Leases
 from .people import People
 from .snapshot import take
 from .tombstones import Tombstones
@@ -51,10 +56,15 @@ class SqlStore:
         tombstones, eraser, erasures: what was forgotten, and how.
         conversations, datasets, adapters, reports, decisions, releases, state, events: see ``ports.Store``.
         completions, consents, keys: what the gateway keeps.
+        jobs, leases: see ``job_store``.
     """
 
     def __init__(
-        self, database: Database, clock: Clock | None = None, keys: Callable[[], Sequence[bytes]] | None = None
+        self,
+        database: Database,
+        clock: Clock | None = None,
+        keys: Callable[[], Sequence[bytes]] | None = None,
+        steady: Callable[[], Steady] = waking_clock,
     ) -> None:
         self._database = database
         now = clock.now if clock else lambda: datetime.now(UTC)
@@ -80,6 +90,8 @@ class SqlStore:
         self.completions = Completions(database, events, now, self.tombstones)
         self.consents = Consents(database, events, now)
         self.keys = Keys(database, now)
+        self.jobs = Jobs(database, now)
+        self.leases = Leases(database, now, steady)
 
     def bots(self) -> list[str]:
         """Return every bot that has an adapter or a release, sorted."""
@@ -119,13 +131,33 @@ class SqlStore:
         with self._database.read() as connection:
             return str(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one())
 
+    def together(self) -> AbstractContextManager[None]:
+        """Let every write of this thread in the block be one transaction: all are kept, or none."""
+        return self._database.together()
+
+    @contextmanager
+    def fenced(self, lease: Lease) -> Iterator[None]:
+        """Let nothing be written through this store, by any thread, once somebody else has the job.
+
+        Raises:
+            LeaseLost: at the first write after the lease was lost; nothing of that transaction is kept.
+        """
+        before, self._database.guard = self._database.guard, lambda connection: self.leases.within(connection, lease)
+        try:
+            yield
+        finally:
+            self._database.guard = before
+
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()
 
 
 def open_store(
-    location: str | Path, clock: Clock | None = None, keys: Callable[[], Sequence[bytes]] | None = None
+    location: str | Path,
+    clock: Clock | None = None,
+    keys: Callable[[], Sequence[bytes]] | None = None,
+    steady: Callable[[], Steady] = waking_clock,
 ) -> SqlStore:
     """Open a database, making or migrating it first.
 
@@ -133,6 +165,7 @@ def open_store(
         location: path of an SQLite file, or a URL: ``sqlite:///PATH``, ``postgresql://USER@HOST/NAME``.
         clock: tells the time of events; ``None`` for the system's.
         keys: the home's secrets, the newest first, by which the forgotten are known.
+        steady: tells the time of leases on SQLite, by a clock that cannot be set; PostgreSQL has its own.
 
     Raises:
         StoreTooNew: a newer version of this program made it. StoreError: it cannot be opened.
@@ -143,7 +176,7 @@ def open_store(
     except BaseException:
         database.close()
         raise
-    return SqlStore(database, clock, keys)
+    return SqlStore(database, clock, keys, steady)
 
 
 def _url(location: str) -> str:
