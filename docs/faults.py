@@ -69,11 +69,6 @@ REASONS: dict[int, str] = {
     16: "not automated: a process holds at most 8 connections and writes by one at a time",
     31: "does not apply: adapters are kept in a folder; there is no object store to publish to",
     32: "does not apply, as 31",
-    36: "not automated here: leases come with durable jobs; without them a loop is turned under a file lock, which "
-    "a stopped process keeps",
-    38: "not automated here, as 36",
-    39: "not automated here, as 36",
-    47: "not automated here, as 36: a turn is ended by a signal, and a kill at any moment is row 35",
 }
 """Rows without a test of their own, and why."""
 
