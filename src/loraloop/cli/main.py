@@ -19,6 +19,7 @@ from . import (
     experimenting,
     gating,
     jobs,
+    keeping,
     looking,
     privacy,
     reviewing,
@@ -88,6 +89,7 @@ for module in (
     reviewing,
     looking,
     privacy,
+    keeping,
 ):
     module.add_to(app)
 

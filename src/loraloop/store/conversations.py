@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..errors import UnknownThing
+from ..failpoints import reached
 from ..types import CONSENTS_TO_LEARN, Conversation, Feedback, Message, Part, plain
 from . import codec, tables
 from .database import Database
@@ -39,7 +40,10 @@ class Conversations:
         if not found:
             return 0
         with self._database.write() as connection:
-            return add_within(connection, self._events, self._tombstones, found, actor="import")
+            new = add_within(connection, self._events, self._tombstones, found, actor="import")
+            reached("capture.written")
+        reached("capture.committed")
+        return new
 
     def get(self, conversation_id: str) -> Conversation | None:
         """Return one conversation with its feedback."""
