@@ -235,6 +235,8 @@ class Store(Protocol):
 
     @property
     def signatures(self) -> SignatureStore: ...
+
+    @property
     def jobs(self) -> JobStore: ...
 
     @property

@@ -51,6 +51,8 @@ class DataQualityConfig(BaseModel):
     """Most training rows of one cluster of such rows in a dataset; corrections come first, then the oldest."""
     max_self_written_frac: float = Field(default=0.5, ge=0.0, le=1.0)
     """Largest share of a dataset's training rows that a bot wrote itself, 0..1; 1 sets no limit."""
+    self_written_rows: int = Field(default=200, ge=0)
+    """Bot-written training rows that are learnt however few rows people wrote, so that a new bot can begin."""
     min_input_length: int = Field(default=3, ge=0)
     """Shortest question, in characters."""
     min_response_length: int = Field(default=5, ge=0)

@@ -240,7 +240,8 @@ def _within_shares(
         if item.row.split == "train"
     ]
     full = past_cluster(training, config.cluster_rows)
-    over = over_share([one for one in training if one.key not in full], config.max_self_written_frac)
+    left = [one for one in training if one.key not in full]
+    over = over_share(left, config.max_self_written_frac, config.self_written_rows)
     drops.update(dict.fromkeys(full, "cluster_full"))
     drops.update(dict.fromkeys(over, "self_written_over_share"))
     return [item for item in kept if item.key not in full and item.key not in over]

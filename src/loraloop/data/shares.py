@@ -35,10 +35,15 @@ def past_cluster(rows: Sequence[Said], most: int) -> set[str]:
     return left
 
 
-def over_share(rows: Sequence[Said], most_frac: float) -> set[str]:
+def over_share(rows: Sequence[Said], most_frac: float, least: int = 0) -> set[str]:
     """Return the keys of the oldest bot-written rows that must go for the others to be at least their share.
 
     Text that a model wrote itself, learnt again and again, narrows what it says.
+
+    Args:
+        rows: oldest first.
+        most_frac: share of bot-written rows, 0..1.
+        least: bot-written rows that stay however few the others are.
 
     Example:
         >>> rows = [Said(str(n), None, False, n < 3) for n in range(5)]
@@ -51,5 +56,5 @@ def over_share(rows: Sequence[Said], most_frac: float) -> set[str]:
     others = len(rows) - len(own)
     if most_frac >= 1:
         return set()
-    allowed = int(others * most_frac / (1 - most_frac) + 1e-9)
+    allowed = max(least, int(others * most_frac / (1 - most_frac) + 1e-9))
     return set(own[: max(0, len(own) - allowed)])

@@ -142,7 +142,7 @@ def test_a_bot_s_own_text_has_its_share_and_no_more(say: Say, most_frac: float, 
     people = [say(own_words(100 + n), own_words(150 + n)) for n in range(4)]
     rows = [*own, *people]
     split = select(rows, DataQualityConfig(max_self_written_frac=1.0)).rows
-    config = DataQualityConfig(max_self_written_frac=most_frac)
+    config = DataQualityConfig(max_self_written_frac=most_frac, self_written_rows=0)
     rows = [one for one in rows if any(row.conversation_id == one.id and row.split == "train" for row in split)]
     share = sum(one.source == "chat" for one in rows), sum(one.source != "chat" for one in rows)
     found = select(rows, config)
