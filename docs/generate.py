@@ -34,6 +34,7 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "errors.md": errors_page(),
         "korean-pairs.md": korean_pairs_page(),
+        "faults.md": _loaded("docs/faults.py").page(NOTE),
     }
 
 
@@ -110,11 +111,7 @@ def errors_page() -> str:
 
 def korean_pairs_page() -> str:
     """Return the page of Korean answers that metrics rank, with the pairs that each gets wrong."""
-    spec = importlib.util.spec_from_file_location("korean_pairs", ROOT / "tests/unit/evaluate/test_korean_pairs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    table = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(table)
+    table = _loaded("tests/unit/evaluate/test_korean_pairs.py")
     wrong = {name: table.wrong(metric) for name, metric in table.METRICS.items()}
     about = (
         f"{len(table.PAIRS)} pairs of Korean answers, the better one first as a Korean reader ranks them, and which "
@@ -137,6 +134,16 @@ def korean_pairs_page() -> str:
         cells = (_cell(pair[key]) for key in ("prompt", "reference", "better", "worse"))
         lines.append(f"| {number} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _loaded(path: str) -> Any:
+    """A file of this checkout as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def tree() -> str:

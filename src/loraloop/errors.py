@@ -21,6 +21,7 @@
     |   `-- StaleRelease                      somebody else moved the live pointer first
     |-- EngineError (RuntimeError)        what runs the model for users is away or refused
     `-- StoreError (OSError)              the database or disk failed
+        |-- BadBackup                         a backup was cut off, changed, or is of another kind
         |-- StoreBusy                         another process holds the write lock
         |-- LeaseLost                         a job is somebody else's by now
         `-- StoreTooNew                       made by a newer version of this program
@@ -169,6 +170,12 @@ class StoreError(LoraloopError, OSError):
     """The database or the disk failed."""
 
     hint = "check free space and permissions of the home folder: loraloop doctor"
+
+
+class BadBackup(StoreError):
+    """A backup was cut off, changed, or is none."""
+
+    hint = "use another backup; nothing was written"
 
 
 class StoreBusy(StoreError):

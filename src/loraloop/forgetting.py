@@ -18,6 +18,7 @@ from typing import Any
 
 from .deploy.history import ALL, BASE, way_back
 from .errors import LoraloopError, StoreBusy
+from .failpoints import reached
 from .ports import ArtifactStore, Clock
 from .store.durable import write_durably
 from .store.erasure import Erased
@@ -75,6 +76,7 @@ class Forgetting:
         ids = store.eraser.conversations_of(people)
         meant = [*(("person", one) for one in people), *(("conversation", one) for one in ids)]
         self._at.ledger.add(digest for kind, value in meant for digest in store.tombstones.digests_of(kind, value))
+        reached("forget.remembered")
         return self._finish(store.eraser.erase(people, ids), now=now, actor=actor)
 
     def look_after(self) -> list[str]:
@@ -139,6 +141,7 @@ class Forgetting:
     # -- how it is done -----------------------------------------------------------------------------------------------
 
     def _finish(self, erased: Erased, *, now: bool, actor: str) -> dict[str, Any]:
+        reached("forget.erased")
         at, store = self._now(), self._at.store
         erasure_id = f"er-{secrets.token_hex(8)}"
         busy = [bot for bot in self._bots(erased) if not self._drop_unfinished(bot)]
@@ -163,9 +166,11 @@ class Forgetting:
             "turns_under_way": busy,
         }
         store.erasures.put(replace(erasure, facts=facts), self._bots(erased) or [self._at.bot], actor)
+        reached("forget.recorded")
         facts["rolled_back_to"] = {bot: self._roll_back(bot, one, actor) for bot, one in serving.items()} if now else {}
         self._drop_weights()
         store.eraser.scrub()
+        reached("forget.scrubbed")
         self.settle()
         facts["seconds"] = round((self._now() - at).total_seconds(), 2)
         folder = self._at.folder / RECEIPTS

@@ -8,10 +8,12 @@ from typing import Any
 
 from .errors import StoreError, UsageError
 from .settings import default_toml, load_settings
-from .store.durable import write_durably
+from .store.durable import fsync_path, write_durably
 
 DEFAULT_HOME = "./.loraloop"
 SETTINGS_FILE = "loraloop.toml"
+_EMPTY_BYTES = 4096
+"""One page: a database without tables."""
 
 
 def home_folder(folder: str | Path | None = None) -> Path:
@@ -35,8 +37,25 @@ def init_home(folder: str | Path | None = None, **overrides: Any) -> Path:
     text = default_toml(overrides)
     try:
         home.mkdir(parents=True, exist_ok=True)
+        fsync_path(home.parent)
         write_durably(home / SETTINGS_FILE, text)
     except OSError as error:
         raise StoreError(f"cannot make {home}: {error.strerror}", hint="choose a writable --home") from error
     load_settings(home)
     return home
+
+
+def refuse_lost_database(home: Path) -> None:
+    """See that a home that holds adapters has the database that knows them: an empty one would be made in its place.
+
+    Raises:
+        StoreError: the database is gone, or was emptied.
+    """
+    file, log = home / "loraloop.db", home / "loraloop.db-wal"
+    size = file.stat().st_size if file.exists() else 0
+    written = log.exists() and log.stat().st_size > 0  # what is not in the file yet stands there
+    if size <= _EMPTY_BYTES and not written and any((home / "objects").glob("*/manifest.json")):
+        raise StoreError(
+            f"the database {file} is gone or empty, and the home holds adapters",
+            hint="put it back with the -wal file beside it, or restore a backup: loraloop restore FILE --replace",
+        )

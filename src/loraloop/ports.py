@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from .experiment_store import ExperimentStore
 from .job_store import JobStore, LeaseStore
+from .signature_store import SignatureStore
 from .types import (
     Adapter,
     Arrived,
@@ -233,6 +234,7 @@ class Store(Protocol):
     def arrivals(self) -> ArrivalStore: ...
 
     @property
+    def signatures(self) -> SignatureStore: ...
     def jobs(self) -> JobStore: ...
 
     @property

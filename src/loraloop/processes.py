@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import cache
 from pathlib import Path
 
 from .steady import boot_id
@@ -14,23 +15,25 @@ _KILLED_S = 10.0
 
 
 def identity(pid: int) -> str:
-    """Return ``"BOOT PID START"`` of a process of this machine; empty where there is none, or no ``/proc``.
+    """Return ``"PLACE PID START"`` of a process of this machine; empty where there is none, or no ``/proc``.
 
-    Numbers of processes are used again; a number with the moment of its start, in one boot, is not.
+    Numbers of processes are used again; a number with the moment of its start, in one boot, is not. The place names the
+    boot and the namespace of numbers: two containers of one machine may each have a process 7.
     """
     start = _start_of(pid)
-    return f"{boot_id()} {pid} {start}" if start and boot_id() else ""
+    return f"{_place()} {pid} {start}" if start and _place() else ""
 
 
 def is_gone(who: str) -> bool:
-    """Return whether a process has surely ended: it is of this boot of this machine, and there is none such."""
-    boot, pid, start = _parts(who)
-    return bool(pid) and boot == boot_id() and _start_of(pid) != start
+    """Return whether a process has surely ended: it is of this very place, and there is none such."""
+    place, pid, start = _parts(who)
+    return bool(pid) and place == _place() and _start_of(pid) != start
 
 
 def is_stopped(who: str) -> bool:
     """Return whether a process of this machine was stopped (SIGSTOP) and not let go on."""
-    return not is_gone(who) and next(iter(_stat_of(_parts(who)[1])), "") == "T"
+    place, pid, _ = _parts(who)
+    return place == _place() and not is_gone(who) and next(iter(_stat_of(pid)), "") == "T"
 
 
 def end_tree(who: str, grace_s: float) -> bool:
@@ -39,10 +42,10 @@ def end_tree(who: str, grace_s: float) -> bool:
     TERM goes to the first alone: it ends its own children in order. What is stopped is let go on, so that it can end.
 
     Returns:
-        Whether they are surely gone; false for a process of another machine.
+        Whether they are surely gone; false for a process of another machine or container.
     """
-    boot, pid, _ = _parts(who)
-    if not pid or boot != boot_id():
+    place, pid, _ = _parts(who)
+    if not pid or place != _place():
         return False
     tree = [who, *descendants(pid)] if not is_gone(who) else [who]
     if grace_s > 0:
@@ -98,6 +101,14 @@ def _start_of(pid: int) -> str:
 
 def _parent_of(pid: int) -> int:
     return int(next(iter(_stat_of(pid)[1:]), "0"))
+
+
+@cache
+def _place() -> str:
+    try:
+        return f"{boot_id()}/{os.stat('/proc/self/ns/pid').st_ino}" if boot_id() else ""
+    except OSError:
+        return ""
 
 
 def _parts(who: str) -> tuple[str, int, str]:

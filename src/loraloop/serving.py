@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .archive import HomeArchive
+from .data.review import ReviewQueue
 from .errors import SettingsError, UsageError
 from .job_board import HomeBoard
 from .serve.config import ServeConfig
@@ -95,8 +96,9 @@ def open_gateway(home: Home, config: ServeConfig, engine: str | None = None) -> 
     archive = HomeArchive(home.store, home.bot, home.secret)
     train = home.settings.train
     recipe = Recipe(home.settings.base.model, train.seed, train.epochs, train.batch_size)
+    reviews = ReviewQueue(home.store, home.bot, home.settings.data)
     board = HomeBoard(home.store, home.bot, recipe, home.settings.jobs.max_errors)
-    return create_app(made, routes, archive, config, secret=home.secret, jobs=board, around=around)
+    return create_app(made, routes, archive, config, secret=home.secret, jobs=board, around=around, reviews=reviews)
 
 
 def first_key(home: Home) -> str | None:

@@ -120,3 +120,26 @@ class Person(Record):
         if self.withdrawn_at is not None:
             return "withdrawn"
         return "needs-guardian" if self.age_group == "under_14" and not self.guardian_consent else None
+
+
+REVIEWER = "review:"
+"""How the name of an actor begins who judges answers for the bot's owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(Record):
+    """An answer that waits for a person's judgement.
+
+    Attributes:
+        id: ``conversation#message``.
+        reason: ``"answer_not_approved"``, or ``"distress_disclosure"``: somebody must look, and nothing is learnt.
+        prompt: the messages before it.
+        faults: codes of what the quality checks find wrong with it.
+    """
+
+    id: str
+    reason: str
+    prompt: tuple[Message, ...]
+    answer: str
+    created_at: datetime
+    faults: tuple[str, ...] = ()

@@ -31,6 +31,7 @@ from .record import Record, plain, utc
 from .talk import (
     CONSENTS,
     CONSENTS_TO_LEARN,
+    REVIEWER,
     ROLES,
     AgeGroup,
     Consent,
@@ -40,12 +41,14 @@ from .talk import (
     Part,
     Person,
     Role,
+    Waiting,
     message,
 )
 
 __all__ = [
     "CONSENTS",
     "CONSENTS_TO_LEARN",
+    "REVIEWER",
     "ROLES",
     "Adapter",
     "AgeGroup",
@@ -75,11 +78,13 @@ __all__ = [
     "RuleResult",
     "Sample",
     "Shift",
+    "Signature",
     "Split",
     "SubjectScore",
     "Suspect",
     "TaughtRow",
     "Verdict",
+    "Waiting",
     "message",
     "plain",
     "utc",
@@ -145,6 +150,24 @@ class Arrived(Record):
     before_up: int = 0
     before: int = 0
     since: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Signature(Record):
+    """How a row sounds, in numbers: to find others that say nearly the same.
+
+    Attributes:
+        mark: of the row's content and of how the rest was made; another mark makes it stale.
+        cluster: number of the group of rows that are alike.
+        bands, sketch: as ``text.sketches`` makes them, as bytes.
+    """
+
+    conversation_id: str
+    message_index: int
+    mark: str
+    cluster: int
+    bands: bytes
+    sketch: bytes
 
 
 @dataclass(frozen=True, slots=True)

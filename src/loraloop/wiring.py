@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .controller import Loop, Parts
 from .errors import UnknownThing
-from .homes import SETTINGS_FILE, home_folder, init_home
+from .homes import SETTINGS_FILE, home_folder, init_home, refuse_lost_database
 from .lm.bases import Base, find_base
 from .schedule.asking import Inbox
 from .settings import Settings, load_settings
@@ -68,6 +68,10 @@ class Home:
         """Let go of the database."""
         self.store.close()
 
+    def of(self, bot: str) -> Home:
+        """Open the same home for another of its bots; close it, or use ``with``."""
+        return Home(self.folder, self.settings, bot)
+
     @cached_property
     def secret(self) -> bytes:
         """The key of pseudonyms and row digests: 32 random bytes in ``secret.key``, readable by the owner alone."""
@@ -94,7 +98,7 @@ class Home:
         return Forgetting(Places(self.folder, self.store, self.artifacts, ledger, config, self.bot, self._roll_back))
 
     def _roll_back(self, bot: str, target: str, actor: str) -> Mapping[str, Any]:
-        with Home(self.folder, self.settings, bot) as other:
+        with self.of(bot) as other:
             return other.deployer.rollback_adapter(target, actor=actor)
 
     @cached_property
@@ -282,6 +286,8 @@ def open_home(folder: str | Path | None = None, *, bot: str | None = None, setti
         if not (home / SETTINGS_FILE).is_file():
             raise UnknownThing(f"there is no home at {home}", hint="make one: loraloop init")
         settings = load_settings(home)
+    if not settings.store.url:
+        refuse_lost_database(home)
     opened = Home(home, settings, bot)
     try:
         opened.recovered = (*opened.deployer.recover(), *opened.forgetting.look_after())

@@ -91,6 +91,7 @@ def test_a_conversation_comes_back_as_it_was(store: SqlStore) -> None:
     assert list(store.conversations.iterate("b")) == [given]
 
 
+@pytest.mark.fault(18)
 def test_adding_again_changes_nothing(store: SqlStore) -> None:
     """Known conversations are not stored or told a second time, within one call or over two."""
     assert store.conversations.add([conversation(1), conversation(1)]) == 1
@@ -336,6 +337,7 @@ def test_a_status_changes_and_is_told(store: SqlStore) -> None:
         store.releases.set_status("rl-x", "confirmed")
 
 
+@pytest.mark.fault(34)
 @pytest.mark.parametrize(("version", "expected"), [(2, 0), (2, 2), (1, 1), (3, 7)])
 def test_a_stale_publish_changes_nothing(store: SqlStore, version: int, expected: int) -> None:
     """Whoever expects another live version, or uses one again, is refused, and neither history nor events show it."""
@@ -346,6 +348,7 @@ def test_a_stale_publish_changes_nothing(store: SqlStore, version: int, expected
     assert kinds(store) == ["ReleasePublished"]
 
 
+@pytest.mark.fault(22)
 def test_of_eight_publishers_exactly_one_wins(store: SqlStore, reopened: Again) -> None:
     """Eight that saw the same live version publish at once: one is live, seven hear that they are stale."""
     store.releases.publish(release(1), 0)
@@ -433,6 +436,7 @@ def test_several_may_open_an_empty_database_at_once(location: str, reopened: Aga
         assert sum(pool.map(opened, range(4))) == 1
 
 
+@pytest.mark.fault(14)
 def test_a_newer_database_is_left_alone(store: SqlStore, reopened: Again) -> None:
     """A revision this version does not know is refused with a remedy, before anything is touched."""
     with store._database.write() as connection:

@@ -125,6 +125,7 @@ def test_another_base_is_refused_by_name(command: Command, a_home: Path, tmp_pat
     assert command(a_home, "doctor").code == 1
 
 
+@pytest.mark.fault(45)
 def test_a_loss_that_is_no_number_stops_the_turn_and_leaves_the_release(
     command: Command, a_home: Path, tmp_path: Path
 ) -> None:
@@ -177,6 +178,8 @@ def fill(path: Path) -> None:
             ballast.write(b"x" * 4096)
 
 
+@pytest.mark.fault(8)
+@pytest.mark.fault(52)
 def test_a_full_disk_loses_nothing_and_the_turn_finishes_once_there_is_room(
     command: Command, a_home: Path, tmp_path: Path, small_disk: Callable[[int], Path], records: Records
 ) -> None:
@@ -199,6 +202,7 @@ def test_a_full_disk_loses_nothing_and_the_turn_finishes_once_there_is_room(
     assert command(home, "doctor", "--json").json["checks"]["adapters"] == []
 
 
+@pytest.mark.fault(10)
 def test_a_read_only_home_says_so(command: Command, a_home: Path, small_disk: Callable[[int], Path]) -> None:
     """Nothing can be written, so commands that write end with exit code 8 and name the folder."""
     disk = small_disk(40_000_000)

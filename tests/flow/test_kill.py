@@ -11,6 +11,9 @@ import pytest
 BENCH = Path(__file__).parents[2] / "benchmarks" / "bench_kill.py"
 
 
+@pytest.mark.fault(1)
+@pytest.mark.fault(35)
+@pytest.mark.fault(53)
 @pytest.mark.real
 def test_ten_kills_of_a_turn_break_nothing() -> None:
     """After each of 10 kills doctor finds nothing, no process is left over, and the next turn finishes."""

@@ -13,7 +13,7 @@ import pytest
 
 from loraloop.errors import LeaseLost, TrainingError
 from loraloop.jobs import STAGES, Job, Lease, NewJob
-from loraloop.processes import descendants, end_tree, identity, is_gone
+from loraloop.processes import descendants, end_tree, identity, is_gone, is_stopped
 from loraloop.schedule.jobs_config import JobsConfig
 from loraloop.schedule.worker import Worker, take_back_lost
 from loraloop.store.sql import SqlStore, open_store
@@ -77,6 +77,7 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
     store.close()
 
 
+@pytest.mark.fault(35)
 def test_a_job_whose_process_dies_goes_on_where_it_was(yard: Yard) -> None:
     """The finished stages are not done again; the job ends with one release, and counts one crash."""
     id = yard.enqueue(name="mine")
@@ -91,6 +92,8 @@ def test_a_job_whose_process_dies_goes_on_where_it_was(yard: Yard) -> None:
     assert job.stages["deploy"] == {"release_id": release.id}
 
 
+@pytest.mark.fault(37)
+@pytest.mark.fault(38)
 def test_two_deaths_put_a_job_aside_and_others_go_on(yard: Yard) -> None:
     """A job that kills its process is begun twice at most; the next one is done."""
     poison, good = yard.enqueue(priority=1), yard.enqueue()
@@ -108,6 +111,7 @@ def test_an_error_is_tried_again_and_told(yard: Yard) -> None:
     assert [event.kind for event in yard.store.jobs.events(id)].count("JobErred") == 2
 
 
+@pytest.mark.fault(39)
 def test_a_hung_step_is_killed_though_the_worker_lives(yard: Yard) -> None:
     """Nothing moves for longer than the setting says: the process is gone, and it counts as a crash."""
     id = yard.enqueue()
@@ -122,6 +126,7 @@ def test_a_hung_step_is_killed_though_the_worker_lives(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("deaf", [False, True])
+@pytest.mark.fault(47)
 def test_a_cancel_is_final_only_when_the_process_is_gone(yard: Yard, deaf: bool) -> None:
     """TERM, then KILL for one that is deaf to it; the job is cancelled once there is no process any more."""
     id = yard.enqueue()
@@ -179,6 +184,7 @@ def test_a_pause_keeps_what_was_finished_until_the_job_is_resumed(yard: Yard) ->
     assert [step for _, step in yard.done()].count("train") == 1
 
 
+@pytest.mark.fault(36)
 def test_a_process_that_was_stopped_past_its_lease_has_no_effect_afterwards(yard: Yard) -> None:
     """SIGSTOP, the lease passes, another does the job, SIGCONT: the older one writes nothing and ends with an error."""
     id = yard.enqueue()
@@ -211,6 +217,7 @@ def test_a_process_that_was_stopped_past_its_lease_has_no_effect_afterwards(yard
     assert (yard.job(id), after) == (job, before)
 
 
+@pytest.mark.fault(53)
 def test_what_a_lost_worker_left_running_is_ended_before_its_job_goes_on(yard: Yard) -> None:
     """On the same machine the process of a job whose lease ran out is killed, stopped or not."""
     id = yard.enqueue()
@@ -234,6 +241,7 @@ def test_what_a_lost_worker_left_running_is_ended_before_its_job_goes_on(yard: Y
     assert (yard.job(id).status, yard.job(id).crashes) == ("queued", 1)
 
 
+@pytest.mark.fault(48)
 def test_two_workers_share_the_jobs_and_do_none_twice(yard: Yard) -> None:
     """Whatever they do at the same moment, each stage of each job is begun once."""
     ids = [yard.enqueue() for _ in range(3)]
@@ -269,4 +277,12 @@ def test_a_whole_tree_of_processes_is_ended() -> None:
         top.wait()
     assert is_gone(who)
     assert all(map(is_gone, below))
-    assert not end_tree("another-boot 1 1", 0.0)
+    assert not end_tree("another-place 1 1", 0.0)
+
+
+def test_processes_of_another_machine_or_container_are_left_alone() -> None:
+    """A number that means another process there is neither gone, nor stopped, nor ended here."""
+    place, pid, start = identity(os.getpid()).split()
+    for who in (f"{place}0 {pid} {start}", f"{place}0 {pid} 1", "another-place 1 1"):
+        assert (is_gone(who), is_stopped(who), end_tree(who, 0.0)) == (False, False, False)
+    assert (is_gone(f"{place} {pid} {start}"), is_gone(f"{place} {pid} 1")) == (False, True)

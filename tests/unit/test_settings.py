@@ -87,6 +87,7 @@ def test_settings_do_not_change(tmp_path: Path) -> None:
         Settings(unknown=1)  # type: ignore[call-arg]
 
 
+@pytest.mark.fault(54)
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
@@ -108,6 +109,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one(tmp_path: Path
     assert str(tmp_path / "loraloop.toml") in said[1]
 
 
+@pytest.mark.fault(54)
 def test_every_fault_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unknown names, wrong types and values out of range of all sources stand in one message, each with its place."""
     monkeypatch.setenv("LORALOOP_BASE__TEMPERATURE", "hot")

@@ -48,6 +48,7 @@ def says(home: Home, trigger: str) -> str:
     return next(reading.reason for reading in home.scheduler.explain() if reading.trigger == trigger)
 
 
+@pytest.mark.fault(48)
 def test_a_turn_from_python_is_refused_while_another_is_under_way(bare: Home) -> None:
     """``home.loop.turn()`` and ``train()`` hold the bot's turn: the second is told at once, and nothing was done."""
     with open_home(bare.folder) as other, turning(other):

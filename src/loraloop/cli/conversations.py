@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import UsageError
-from . import exit_codes
+from . import data_numbers, exit_codes
 from .messages import t
 from .options import AsJson, session_of
 
@@ -94,42 +94,23 @@ data = typer.Typer(help="What is stored, what would be learnt, and why the rest 
 
 
 @data.command()
-def stats(context: typer.Context, as_json: AsJson = False) -> None:
-    """Count what is stored and why answers were left out of the last dataset."""
-    from ..data.explain import drop_counts
-    from ..data.reasons import REASONS
-    from .messages import korean
-
-    session = session_of(context, as_json)
-    with session.opened() as home:
-        latest = next(iter(home.store.datasets.list(home.bot, 1)), None)
-        count, drops = home.store.conversations.count(home.bot), drop_counts(home.store, home.bot)
-    splits = {name: len(latest.split(name)) for name in ("train", "validation", "gate")} if latest else {}
-    rows: list[tuple[str, ...]] = [
-        (t("status.conversations"), str(count)),
-        (t("status.dataset"), latest.id if latest else t("status.none")),
-    ]
-    rows += [(f"  {t('split.' + name)}", str(number)) for name, number in splits.items()]
-    rows += [(f"  - {REASONS[code][int(korean())] if code in REASONS else code}", str(n)) for code, n in drops.items()]
-    session.table(rows)
-    session.answer({"conversations": count, "dataset": latest.id if latest else None, "rows": splits, "dropped": drops})
-
-
-@data.command()
 def explain(
     context: typer.Context,
     id: Annotated[str, typer.Argument(help="Conversation id, or ID#INDEX for one answer of it.")],
     as_json: AsJson = False,
 ) -> None:
-    """Tell what became of a conversation: learnt, held out, or left out and why."""
+    """Tell what became of a conversation: learnt, held out, or left out and why; and what its answers score."""
     from ..data.explain import explain_drop
     from .messages import korean
 
     session = session_of(context, as_json)
     with session.opened() as home:
         said = explain_drop(home.store, home.bot, id, language="ko" if korean() else "en")
+        scores = data_numbers.scores_of(home, id)
     session.say(said)
-    session.answer({"id": id, "lines": said.splitlines()})
+    for key, score in scores.items():
+        session.say(data_numbers.score_line(key, score))
+    session.answer({"id": id, "lines": said.splitlines(), "scores": {key: dict(one) for key, one in scores.items()}})
 
 
 @data.command()
@@ -153,6 +134,7 @@ def export(
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
+    data_numbers.add_to(data)
     app.command()(init)
     app.command("import")(import_)
     app.add_typer(data, name="data", rich_help_panel=None)

@@ -1,4 +1,4 @@
-"""Commands that only look: status, history, compare, doctor, config."""
+"""Commands that only look: status, history, compare, config."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import typer
 
 from ..errors import UsageError
 from ..types import plain
-from . import exit_codes
 from .messages import t
 from .options import AsJson, session_of
 from .telling import request_seconds
@@ -120,21 +119,6 @@ def compare(
     )
 
 
-def doctor(context: typer.Context, as_json: AsJson = False) -> None:
-    """Check everything that is stored. Exit code 1: faults were found."""
-    from ..health import examine
-
-    session = session_of(context, as_json)
-    with session.opened() as home:
-        found = examine(home)
-    faults = [fault for lines in found.values() for fault in lines]
-    session.table([(t("doctor.ok") if not lines else "!", name, "; ".join(lines)) for name, lines in found.items()])
-    session.say(t("doctor.faults", count=len(faults)) if faults else t("doctor.well", count=len(found)))
-    session.answer({"whole": not faults, "checks": found})
-    if faults:
-        raise typer.Exit(exit_codes.NO)
-
-
 config = typer.Typer(help="The settings of the home.", no_args_is_help=True)
 
 
@@ -176,6 +160,6 @@ def _config(context: typer.Context, as_json: bool, *, meanings: bool, key: str =
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (status, history, compare, doctor):
+    for command in (status, history, compare):
         app.command()(command)
     app.add_typer(config, name="config")

@@ -14,7 +14,21 @@ import typer
 
 from .. import __version__
 from ..errors import LoraloopError
-from . import conversations, experimenting, gating, jobs, looking, privacy, scheduling, service, serving, steps, talking
+from . import (
+    conversations,
+    experimenting,
+    gating,
+    jobs,
+    keeping,
+    looking,
+    privacy,
+    reviewing,
+    scheduling,
+    service,
+    serving,
+    steps,
+    talking,
+)
 from .exit_codes import BUG, INTERRUPTED, MEANINGS, USAGE, exit_code
 from .messages import choose_language, t
 from .session import Session, log_to_screen
@@ -72,8 +86,10 @@ for module in (
     serving,
     service,
     talking,
+    reviewing,
     looking,
     privacy,
+    keeping,
 ):
     module.add_to(app)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import messages_jobs, messages_loop, messages_people, messages_trust
+from . import messages_data, messages_jobs, messages_keeping, messages_loop, messages_people, messages_trust
 
 LANGUAGES = ("en", "ko")
 _chosen = "en"
@@ -14,6 +14,8 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     **messages_people.WORDS,
     **messages_trust.WORDS,
     **messages_jobs.WORDS,
+    **messages_data.WORDS,
+    **messages_keeping.WORDS,
 }
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..evaluate.harness import TaskScore
 
 _WIDTH, _HEIGHT, _INSET, _LETTER = 520, 54, 40, 11.0
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --ink: #1f2328; --good: #1a7f37; --bad: #cf222e; --warn: #9a6700;
 --dim: #59636e; --line: #d1d9e0; --card: #f6f8fa; }
 @media (prefers-color-scheme: dark) { :root { --ground: #0d1117; --ink: #e6edf3; --good: #3fb950; --bad: #f85149;
@@ -70,7 +70,7 @@ def report_page(report: Report, decision: Decision, title: str, tasks: Sequence[
         *_intervals(report, subject),
         *_section("scores", _scores(report)),
         *_section("figures", _figures(report)),
-        *(_section("tasks", _table(task_head(tasks), task_rows(tasks))) if tasks else ()),
+        *(_section("tasks", table(task_head(tasks), task_rows(tasks))) if tasks else ()),
         *_section("rules", _rules(decision.rules)),
         *_section("changes", _changes(report, subject)),
         f'<p class="dim">{escape(report.id)} · {report.created_at:%Y-%m-%d %H:%M} UTC · '
@@ -80,7 +80,7 @@ def report_page(report: Report, decision: Decision, title: str, tasks: Sequence[
     return (
         f'<!doctype html>\n<html lang="{t("page.language")}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body>\n{body}\n</body></html>\n"
+        f"<style>{STYLE}</style></head><body>\n{body}\n</body></html>\n"
     )
 
 
@@ -100,7 +100,7 @@ def _scores(report: Report) -> str:
     per_byte = len({score.base_id for score in report.scores}) > 1
     head = (t("head.adapter"), t("head.bits") if per_byte else t("head.loss"), t("head.passed"), t("head.score"),
             t("head.time"))  # fmt: skip
-    return _table(head, [_score_row(score, per_byte) for score in report.scores])
+    return table(head, [_score_row(score, per_byte) for score in report.scores])
 
 
 def _score_row(score: SubjectScore, per_byte: bool) -> tuple[str, ...]:
@@ -125,7 +125,7 @@ def _figures(report: Report) -> str:
         )
         for score in report.scores
     ]
-    return _table((t("head.adapter"), *(t(f"figure.{name}") for name, _ in shown)), rows)
+    return table((t("head.adapter"), *(t(f"figure.{name}") for name, _ in shown)), rows)
 
 
 def _rules(found: Sequence[RuleResult]) -> str:
@@ -141,7 +141,7 @@ def _rules(found: Sequence[RuleResult]) -> str:
         for rule in rules
     ]
     classes = ["alarm" if rule.alarm and rule.passed else _ROW_CLASS[rule.passed] for rule in rules]
-    return _table(("", t("page.rule"), t("page.observed"), t("required")), rows, classes)
+    return table(("", t("page.rule"), t("page.observed"), t("required")), rows, classes)
 
 
 def _changes(report: Report, subject: str) -> str:
@@ -150,7 +150,7 @@ def _changes(report: Report, subject: str) -> str:
         return f'<p class="dim">{escape(t("page.unchanged"))}</p>'
     rows = [("+" if one.better else "−", one.question or one.item, one.before, one.after) for one in changes]
     head = ("", t("head.question"), t(f"subject.{subject}"), t("subject.candidate"))
-    return _table(head, rows, ["better" if one.better else "worse" for one in changes], "answers")
+    return table(head, rows, ["better" if one.better else "worse" for one in changes], "answers")
 
 
 def _intervals(report: Report, subject: str) -> Iterator[str]:
@@ -199,7 +199,8 @@ def _labels(left: float, right: float, low: str, high: str) -> Iterator[tuple[fl
         yield round(min(max(place, room), _WIDTH - room), 1), text
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], classes: Sequence[str] = (), kind: str = "") -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], classes: Sequence[str] = (), kind: str = "") -> str:
+    """Return rows as a table that stands on a phone as well."""
     names = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     lines = "".join(
         f'<tr class="{classes[n] if classes else ""}">'

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..types import Conversation, DatasetRow, Feedback, Message
+from ..types import REVIEWER, Conversation, DatasetRow, Feedback, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +42,23 @@ class CandidateRow:
         return self.judged == "correction"
 
 
-def _judgement(feedback: Sequence[Feedback], index: int) -> tuple[str, str]:
-    """What holds of one answer after all that was said of it: the kind, and the corrected text.
+def _judgement(feedback: Sequence[Feedback], index: int) -> tuple[str, str, str]:
+    """What holds of one answer after all that was said of it: the kind, the corrected text, and who said so.
 
     The last word counts. But a thumb down after a correction does not take the correction back: both say that the
     answer shown was bad. A correction without text is a thumb down, and a comment judges nothing.
     """
-    kind, text = "", ""
+    kind, text, actor = "", "", ""
     for item in feedback:
         if item.message_index != index or item.kind == "comment":
             continue
         if item.kind == "correction" and item.text.strip():
-            kind, text = "correction", item.text
+            kind, text, actor = "correction", item.text, item.actor
         elif item.kind == "thumb_up":
-            kind, text = "thumb_up", ""
+            kind, text, actor = "thumb_up", "", item.actor
         elif kind != "correction":
             kind = "thumb_down"
-    return kind, text
+    return kind, text, actor
 
 
 def candidate(conversation: Conversation, index: int, feedback: Sequence[Feedback] | None = None) -> CandidateRow:
@@ -72,13 +72,14 @@ def candidate(conversation: Conversation, index: int, feedback: Sequence[Feedbac
         feedback: what had been said by then; ``None`` for all there is.
     """
     message = conversation.messages[index]
-    kind, corrected = _judgement(conversation.feedback if feedback is None else feedback, index)
+    kind, corrected, actor = _judgement(conversation.feedback if feedback is None else feedback, index)
+    thumb = "review" if actor.startswith(REVIEWER) else "thumb"
     return CandidateRow(
         conversation=conversation,
         message_index=index,
         prompt=conversation.messages[:index],
         answer=corrected or message.text,
-        approved_by={"correction": "correction", "thumb_up": "thumb"}.get(kind, message.approved_by),
+        approved_by={"correction": "correction", "thumb_up": thumb}.get(kind, message.approved_by),
         judged=kind,
         parts_are_text=bool(corrected) or all(part.kind == "text" for part in message.content),
     )

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ..text.dedupe import compact
-from ..types import Conversation, Feedback
+from ..types import REVIEWER, Conversation, Feedback
 from .trust import TrustConfig
 
 _HOUR: Final = timedelta(hours=1)
@@ -61,7 +61,7 @@ def ignored(
     for one in conversations:
         for place, feedback in enumerate(one.feedback):
             judge = judge_of(one, feedback)
-            if judge in config.reviewers or feedback.kind == "comment":
+            if judge in config.reviewers or judge.startswith(REVIEWER) or feedback.kind == "comment":
                 continue
             if config.own_words and feedback.kind == "thumb_up" and is_on_own_words(one, feedback):
                 found[one.id, place] = "feedback_on_own_words"

@@ -17,6 +17,7 @@ from ..ports import Clock, DataCollector, Frozen, Store
 from ..types import Conversation, Dataset, DatasetRow, Repair, Sample, Split, Suspect, TaughtRow, message
 from .candidates import CandidateRow, row_as_it_was
 from .collector import StoreCollector
+from .near_rows import NearRows
 from .quality import DataQualityConfig
 from .reasons import REASONS
 from .records import is_good_record, newest, record_statistics, record_text, redacted_record
@@ -177,7 +178,8 @@ class LoRADataManager:
         seen_feedback = store.arrivals.last_feedback()
         now = self._clock.now() if self._clock else datetime.now(UTC)
         said = store.conversations.iterate(self._bot)
-        selection = select(said, config, self._secret, trust=self._trust, now=now)
+        near = NearRows(store.signatures, self._bot, config.cluster_threshold)
+        selection = select(said, config, self._secret, trust=self._trust, now=now, near=near)
         store.conversations.save_drops(self._bot, selection.drops)
         counts = Counter(selection.drops.values())
         if not any(row.split == "train" for row in selection.rows):
@@ -195,12 +197,9 @@ class LoRADataManager:
         )
         splits = Counter(row.split for row in dataset.rows)
         log.info(
-            "dataset %s: %s, %d dropped, %.1f s",
-            dataset.id,
-            dict(splits),
-            len(selection.drops),
+            "dataset %s: %s, %d dropped, %.1f s", dataset.id, dict(splits), len(selection.drops),
             perf_counter() - started,
-        )
+        )  # fmt: skip
         return dataset
 
     def samples(self, dataset: Dataset, template: TurnTemplate, split: Split, max_length: int) -> list[Sample]:

@@ -1,4 +1,4 @@
-"""Phrases that the quality checks look for, Korean and English, case-folded.
+"""Phrases of apologies and errors, Korean and English, case-folded.
 
 Lists, not classifiers: they are read by people, changed by people, and each drop can be explained by one line.
 """
@@ -36,60 +36,3 @@ ERROR_PHRASES: tuple[str, ...] = (
     "traceback (most recent call last)",
 )
 """An apology or an error in place of an answer: learnt, it becomes the easiest answer to everything."""
-
-DISTRESS_PHRASES: tuple[str, ...] = (
-    "죽고 싶",
-    "죽고싶",
-    "죽어버리고",
-    "죽어 버리고",
-    "죽을래",
-    "자살",
-    "자해",
-    "손목을 그",
-    "손목 그",
-    "사라지고 싶",
-    "사라지고싶",
-    "살기 싫",
-    "살기싫",
-    "때려요",
-    "때렸어",
-    "맞았어요",
-    "맞고 있",
-    "맞고있",
-    "학대",
-    "성폭행",
-    "성추행",
-    "몸을 만져",
-    "몸을 만졌",
-    "왕따",
-    "괴롭힘",
-    "괴롭혀",
-    "가출",
-    "굶었어",
-    "굶고 있",
-    "굶고있",
-    "며칠째 못 먹",
-    "밥을 안 줘",
-    "밥을 안줘",
-    "suicide",
-    "kill myself",
-    "want to die",
-    "wanna die",
-    "hurt myself",
-    "cut myself",
-    "self-harm",
-    "self harm",
-    "hits me",
-    "beats me",
-    "hit me at home",
-    "abuses me",
-    "abused me",
-    "molest",
-    "touches me",
-    "touched me",
-    "being bullied",
-    "bullies me",
-    "ran away from home",
-    "starving at home",
-)
-"""A child telling of harm, hunger or violence: for people to answer, never training data."""

@@ -1,23 +1,36 @@
 """May this answer be learnt from? A list of pure checks, each ``None`` (keep) or the code of a reason to drop.
 
-To add a check: write a function ``(row, config) -> code | None``, put it into ``CHECKS`` or ``TASTE``, its sentence in
-``reasons.REASONS``, its setting (if any) into ``DataQualityConfig``, and a test that fails without it.
+``LAW`` holds for every row and cannot be switched off. The rest are ``CHECKS``, asked in the order of the setting
+``data.checks``, which may leave some out and name functions of one's own (``package.module:function``). To add
+one here: write a function ``(row, config) -> code | None``, put it into ``CHECKS``, its sentence in
+``reasons.REASONS``, its number (if any) into ``DataQualityConfig``, and a test that fails without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+import difflib
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from ..errors import SettingsError
 from ..text.dedupe import shingles
+from ..text.faults import contact_details, cut_short, encoding_damage, loops, unfilled_template
 from ..text.language import Language, language
 from ..text.normalise import match_key
 from ..text.redact import TAG, redact
 from ..types import CONSENTS_TO_LEARN
 from .candidates import CandidateRow
-from .phrases import DISTRESS_PHRASES, ERROR_PHRASES
+from .phrases import ERROR_PHRASES
+from .words import built_in, folded, from_files
+
+BUILT_IN = (
+    "fit_words", "whole_encoding", "filled_template", "no_contact", "long_enough", "scored_well", "no_error_phrase",
+    "says_something_once", "not_cut_short", "in_language",
+)  # fmt: skip
+"""The names of ``CHECKS``, in the order in which they are asked."""
 
 
 class DataQualityConfig(BaseModel):
@@ -25,6 +38,19 @@ class DataQualityConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    checks: tuple[str, ...] = BUILT_IN
+    """Checks that an answer must pass, in this order: names of built-in ones, or PACKAGE.MODULE:FUNCTION of your own.
+    Consent, approval, personal data and distress are always checked."""
+    allowed_links: tuple[str, ...] = ()
+    """Hosts that answers may link to, with all under them (example.org)."""
+    unfit_words: tuple[str, ...] = ()
+    """Files of further words that no answer may hold: one regular expression a line, # begins a remark."""
+    cluster_threshold: float = Field(default=0.7, ge=0.5, le=1.0)
+    """Similarity, 0.5..1, from which question and answer together count as the same row said again."""
+    cluster_rows: int = Field(default=20, ge=1)
+    """Most training rows of one cluster of such rows in a dataset; corrections come first, then the oldest."""
+    max_self_written_frac: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Largest share of a dataset's training rows that a bot wrote itself, 0..1; 1 sets no limit."""
     min_input_length: int = Field(default=3, ge=0)
     """Shortest question, in characters."""
     min_response_length: int = Field(default=5, ge=0)
@@ -50,6 +76,15 @@ class DataQualityConfig(BaseModel):
     correction_weight: int = Field(default=24, ge=1, le=100)
     """How often an answer that a person corrected is trained where another is trained once, at most: corrected answers
     never make up more than half of a training unless they come four times each."""
+
+    @field_validator("checks")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if ":" not in name and name not in BUILT_IN:
+                near = difflib.get_close_matches(name, BUILT_IN, 1, 0.5)
+                raise ValueError(f"there is no check {name}; did you mean {near[0] if near else ', '.join(BUILT_IN)}?")
+        return tuple(dict.fromkeys(names))
 
 
 Check = Callable[[CandidateRow, DataQualityConfig], str | None]
@@ -131,15 +166,19 @@ def says_something_once(row: CandidateRow, config: DataQualityConfig) -> str | N
     form = match_key(row.answer)
     if not any(char.isalnum() for char in form):
         return "no_words"
-    if len(form) >= 20 and repeated_frac(form) > config.max_repetition_frac:
+    if loops(row.answer) or (len(form) >= 20 and repeated_frac(form) > config.max_repetition_frac):
         return "answer_repeats_itself"
     # Short echoes are ordinary talk: "안녕하세요" is answered by "안녕하세요".
     return "answer_echoes_question" if len(form) >= 12 and form == match_key(row.question) else None
 
 
 def in_language(row: CandidateRow, config: DataQualityConfig) -> str | None:
-    """An answer in a language that the bot does not speak."""
-    return "other_language" if config.languages and language(row.answer) not in config.languages else None
+    """An answer in a language that the bot does not speak, or in a script that the question is not in."""
+    spoken = language(row.answer)
+    if config.languages:
+        return "other_language" if spoken not in config.languages else None
+    strays = spoken == "other" and any(char.isalpha() for char in row.answer) and language(row.question) != "other"
+    return "other_language" if strays else None
 
 
 def no_personal_data(row: CandidateRow, config: DataQualityConfig) -> str | None:
@@ -157,25 +196,90 @@ def _holds_personal_data(text: str) -> bool:
 
 
 def no_distress(row: CandidateRow, config: DataQualityConfig) -> str | None:
-    """What a child tells in distress is for people, not for training."""
-    if not config.exclude_distress:
-        return None
-    for message in row.prompt:
-        folded = message.text.casefold() if message.role == "user" else ""
-        if any(phrase in folded for phrase in DISTRESS_PHRASES):
-            return "distress_disclosure"
+    """What a child tells in distress is for people, not for training; neither are the answers that follow."""
+    if config.exclude_distress and any(tells_of_distress(said.text) for said in row.prompt if said.role == "user"):
+        return "distress_disclosure"
     return None
 
 
-CHECKS: tuple[Check, ...] = (consent_given, answer_approved, text_only, no_distress, no_personal_data)
-"""What must hold for every row, asked in this order; the first reason counts."""
+@lru_cache(maxsize=1024)
+def tells_of_distress(text: str) -> bool:
+    """Return whether somebody tells of harm, hunger or violence; cached like personal data."""
+    return built_in("distress").search(folded(text)) is not None
 
-TASTE: tuple[Check, ...] = (long_enough, scored_well, no_error_phrase, says_something_once, in_language)
-"""What must hold, besides, for what a bot wrote. A person's correction is taken as it is: "No." is an answer, and a low
+
+def fit_words(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """No insults, threats or sexual words, whoever wrote them."""
+    answer = folded(row.answer)
+    unfit = built_in("unfit").search(answer) or (config.unfit_words and from_files(config.unfit_words).search(answer))
+    return "unfit_words" if unfit else None
+
+
+def whole_encoding(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """No letters lost on the way, in the question or in the answer."""
+    return "encoding_damaged" if encoding_damage(row.answer) or encoding_damage(row.question) else None
+
+
+def filled_template(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """No ``{name}`` where a name should stand."""
+    return "template_unfilled" if unfilled_template(row.answer) else None
+
+
+def no_contact(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """An answer leads a child nowhere else."""
+    return "leads_elsewhere" if contact_details(row.answer, config.allowed_links) else None
+
+
+def not_cut_short(row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """No half sentences."""
+    return "answer_cut_short" if cut_short(row.answer) else None
+
+
+LAW: tuple[Check, ...] = (no_distress, consent_given, answer_approved, text_only, no_personal_data)
+"""What must hold for every row, asked in this order before anything else; the first reason counts."""
+
+CHECKS: Mapping[str, Check] = {
+    check.__name__: check
+    for check in (
+        fit_words, whole_encoding, filled_template, no_contact, long_enough, scored_well, no_error_phrase,
+        says_something_once, not_cut_short, in_language,
+    )
+}  # fmt: skip
+"""What may be reordered and left out."""
+
+OF_CORRECTIONS = frozenset({"fit_words", "whole_encoding", "filled_template", "no_contact"})
+"""Those that are asked of a person's correction, too. Otherwise it is taken as it is: "No." is an answer, and a low
 score judged the answer that the correction replaces."""
+
+
+@cache
+def own_check(name: str) -> Check:
+    """Return a user's check, ``PACKAGE.MODULE:FUNCTION``.
+
+    Raises:
+        SettingsError: there is no such function.
+    """
+    module, _, function = name.partition(":")
+    try:
+        found: Check = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(f"data.checks: {name}: {error}", hint="name PACKAGE.MODULE:FUNCTION of a module that "
+                            "Python finds, or take it out of data.checks") from error  # fmt: skip
+    return found
 
 
 def reason_to_drop(row: CandidateRow, config: DataQualityConfig) -> str | None:
     """Return the code of the first check that drops ``row``, or ``None`` to keep it."""
-    checks = CHECKS if row.is_correction else CHECKS + TASTE
-    return next((reason for check in checks if (reason := check(row, config))), None)
+    for check in LAW:
+        if reason := check(row, config):
+            return reason
+    return next(iter(faults_of(row, config)), None)
+
+
+def faults_of(row: CandidateRow, config: DataQualityConfig) -> Iterator[str]:
+    """Yield what the checks of the settings find wrong with a row, in their order; consent and approval aside."""
+    for name in config.checks:
+        if row.is_correction and name in CHECKS and name not in OF_CORRECTIONS:
+            continue
+        if reason := (CHECKS.get(name) or own_check(name))(row, config):
+            yield reason

@@ -43,6 +43,29 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "answer_repeats_itself": ("the answer repeats itself", "답변이 같은 말을 반복합니다"),
     "answer_echoes_question": ("the answer repeats the question", "답변이 질문을 그대로 되풀이합니다"),
     "other_language": ("the answer is in a language the bot does not speak", "봇이 쓰지 않는 언어의 답변입니다"),
+    "unfit_words": ("the answer holds a word that no child should read", "답변에 아이가 봐서는 안 되는 말이 있습니다"),
+    "encoding_damaged": ("letters were lost or misread on the way", "글자가 깨져 있습니다"),
+    "template_unfilled": (
+        "a place of a template was never filled in",
+        "채워지지 않은 서식 자리나 특수 토큰이 답변에 남아 있습니다",
+    ),
+    "leads_elsewhere": (
+        "the answer holds a link or contact details",
+        "답변에 링크나 연락처가 있습니다",
+    ),
+    "answer_cut_short": ("the answer ends in the middle", "답변이 중간에서 끊겼습니다"),
+    "contradicts_correction": (
+        "a person corrected this answer to the same question elsewhere",
+        "같은 질문에 대한 답을 다른 곳에서 사람이 고쳤는데, 이 답변은 그와 다릅니다",
+    ),
+    "cluster_full": (
+        "as many rows that say nearly the same are in the dataset as cluster_rows allows",
+        "거의 같은 말이 cluster_rows만큼 이미 데이터셋에 있습니다",
+    ),
+    "self_written_over_share": (
+        "a bot wrote it, and bot-written text has its whole share of the dataset (max_self_written_frac)",
+        "봇이 쓴 답변인데, 봇이 쓴 글의 몫(max_self_written_frac)이 이미 찼습니다",
+    ),
     "only_redacted": (
         "nothing is left of the answer but redacted personal data",
         "개인정보를 가리고 나니 답변에 남은 내용이 없습니다",

@@ -19,16 +19,18 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from ..text.dedupe import NearDuplicates, compact
 from ..types import Conversation, DatasetRow, Split
 from .candidates import CandidateRow, candidates, row_digest
 from .quality import DataQualityConfig, reason_to_drop
+from .shares import Said, over_share, past_cluster
 from .splits import question_key, split_key, split_of
 from .standing import Readings, merged
 from .trust import Standing, TrustConfig, over_caps, too_few_reviewed
 
+_CHATS: Final = frozenset({"chat", "gateway"})
 _ASKS_ALONE_CHARS: Final = 10
 """Letters from which a question asks something without what was said before it."""
 
@@ -41,11 +43,13 @@ class Selection:
         rows: in the order the conversations came, then by message.
         drops: ``conversation_id#message_index`` (or ``conversation_id`` alone) -> code of the reason.
         corrections: number of training rows that a person corrected.
+        self_written: number of training rows that a bot wrote.
     """
 
     rows: tuple[DatasetRow, ...]
     drops: dict[str, str]
     corrections: int = 0
+    self_written: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,24 @@ class _Kept:
     asked: str
     content: bytes
     is_correction: bool
+    self_written: bool
     standing: Standing
 
     @property
     def key(self) -> str:
         return f"{self.row.conversation_id}#{self.row.message_index}"
+
+
+class Clusters(Protocol):
+    """Finds rows that say nearly the same; ``near_rows.NearRows`` answers."""
+
+    def take(self, conversation_id: str, message_index: int, digest: str, text: str) -> None:
+        """Hear of a row that may be learnt."""
+        ...
+
+    def clusters(self) -> Iterable[tuple[str, int, int]]:
+        """``(conversation, message, cluster)`` of every row heard of."""
+        ...
 
 
 def asked(row: CandidateRow) -> str:
@@ -90,6 +107,15 @@ def side_of(conversation: Conversation, rows: Sequence[CandidateRow]) -> Split:
     return split_of(split_key(conversation))
 
 
+def is_self_written(row: CandidateRow) -> bool:
+    """Return whether a bot wrote the answer: one of our releases, or whatever answered in a chat.
+
+    Imported talk counts as written by people, whose word it is that a bot's was reviewed; so do corrections.
+    """
+    conversation = row.conversation
+    return not row.is_correction and (conversation.release_id is not None or conversation.source in _CHATS)
+
+
 @dataclass(slots=True)
 class _Judged:
     """What passed the checks, in the order of the conversations; the others have their reason.
@@ -104,7 +130,11 @@ class _Judged:
 
 
 def _judged(
-    conversations: Iterable[Conversation], config: DataQualityConfig, secret: bytes, trust: TrustConfig
+    conversations: Iterable[Conversation],
+    config: DataQualityConfig,
+    secret: bytes,
+    trust: TrustConfig,
+    near: Clusters | None,
 ) -> _Judged:
     """Every answer that passes every check, with where it stands; whose feedback counts is settled first."""
     found, readings = _Judged(), Readings(trust)
@@ -124,7 +154,11 @@ def _judged(
                 found.spent += [standing] if standing else []
             elif standing:
                 target = DatasetRow(conversation.id, row.message_index, split, row_digest(row, secret))
-                found.kept.append(_Kept(target, asked(row), _fingerprint(row), row.is_correction, standing))
+                said = asked(row)
+                if near is not None:
+                    near.take(conversation.id, row.message_index, target.digest, f"{said}\n{row.answer}")
+                own = is_self_written(row)
+                found.kept.append(_Kept(target, said, _fingerprint(row), row.is_correction, own, standing))
     found.kept.sort(key=lambda item: places[item.row.conversation_id])
     return found
 
@@ -180,6 +214,38 @@ def _apart(kept: Sequence[_Kept], threshold: float, drops: dict[str, str]) -> li
     return [item for item in kept if item.key not in left_out]
 
 
+def _agreeing(kept: Sequence[_Kept], drops: dict[str, str]) -> list[_Kept]:
+    """The rows without answers that a person corrected elsewhere, to the very same question."""
+    corrected = {compact(item.asked) for item in kept if item.is_correction}
+    told = {item.content for item in kept if item.is_correction}
+    wrong = {
+        item.key
+        for item in (kept if corrected else ())
+        if not item.is_correction and item.content not in told and compact(item.asked) in corrected
+    }
+    drops.update(dict.fromkeys(wrong, "contradicts_correction"))
+    return [item for item in kept if item.key not in wrong]
+
+
+def _within_shares(
+    kept: Sequence[_Kept], config: DataQualityConfig, near: Clusters | None, drops: dict[str, str]
+) -> list[_Kept]:
+    """The rows without training rows that say what enough others say, or that are too many of a bot's own."""
+    numbers = (
+        {f"{conversation}#{message}": cluster for conversation, message, cluster in near.clusters()} if near else {}
+    )
+    training = [
+        Said(item.key, numbers.get(item.key), item.is_correction, item.self_written)
+        for item in kept
+        if item.row.split == "train"
+    ]
+    full = past_cluster(training, config.cluster_rows)
+    over = over_share([one for one in training if one.key not in full], config.max_self_written_frac)
+    drops.update(dict.fromkeys(full, "cluster_full"))
+    drops.update(dict.fromkeys(over, "self_written_over_share"))
+    return [item for item in kept if item.key not in full and item.key not in over]
+
+
 def select(
     conversations: Iterable[Conversation],
     config: DataQualityConfig,
@@ -187,6 +253,7 @@ def select(
     *,
     trust: TrustConfig | None = None,
     now: datetime | None = None,
+    near: Clusters | None = None,
 ) -> Selection:
     """Return the rows worth learning from, split so that no question of one split stands in another.
 
@@ -199,18 +266,26 @@ def select(
         secret: key of the row digests.
         trust: how much any one source may teach; ``None`` for the defaults.
         now: the time, for the age of accounts; ``None`` for that of the latest row.
+        near: finds rows that say nearly the same; ``None`` for no limit on them.
 
     Returns:
         Rows and drops; every assistant message is in exactly one of them.
     """
     trust = trust or TrustConfig()
-    judged = _judged(conversations, config, secret, trust)
+    judged = _judged(conversations, config, secret, trust, near)
     drops = judged.drops
     kept = _once(judged.kept, drops)
     over = over_caps([item.standing for item in kept], trust, spent=judged.spent, now=now)
-    kept = _apart(_without(kept, over, drops), config.near_duplicate_threshold, drops)
+    kept = _agreeing(_without(kept, over, drops), drops)
+    kept = _apart(kept, config.near_duplicate_threshold, drops)
     train = [item.standing for item in kept if item.row.split == "train"]
     late = too_few_reviewed(train, trust.reviewed_frac)
     kept = _without(kept, dict.fromkeys(late, "too_few_reviewed"), drops)
-    corrections = sum(item.is_correction and item.row.split == "train" for item in kept)
-    return Selection(rows=tuple(item.row for item in kept), drops=drops, corrections=corrections)
+    kept = _within_shares(kept, config, near, drops)
+    taught = [item for item in kept if item.row.split == "train"]
+    return Selection(
+        rows=tuple(item.row for item in kept),
+        drops=drops,
+        corrections=sum(item.is_correction for item in taught),
+        self_written=sum(item.self_written for item in taught),
+    )

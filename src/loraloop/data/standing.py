@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from ..types import Conversation, Feedback
+from ..types import REVIEWER, Conversation, Feedback
 from .candidates import CandidateRow
 from .judging import Word, ignored, judge_of, speaker_of
 from .trust import Standing, TrustConfig
@@ -78,7 +78,7 @@ class Readings:
 
 def _is_reviewed(row: CandidateRow, said: list[Feedback], config: TrustConfig) -> bool:
     """Whether somebody who may say so read the answer: the review of a bot's answer is none of a user's correction."""
-    if said and said[-1].actor in config.reviewers:
+    if said and (said[-1].actor in config.reviewers or said[-1].actor.startswith(REVIEWER)):
         return True
     return not row.is_correction and row.conversation.messages[row.message_index].approved_by == "review"
 

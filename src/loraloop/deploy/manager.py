@@ -25,7 +25,7 @@ from .config import DeploymentConfig
 from .history import ALL, before, identity, named, next_release, original, told
 from .needs import needed
 from .production import Production
-from .recovery import recover
+from .recovery import leave_damaged, recover
 from .retention import removable
 from .switch import Switch
 
@@ -160,6 +160,10 @@ class LoRADeploymentManager:
         """
         return recover(self._switch, self._store, self._bot)
 
+    def leave_damaged(self) -> list[str]:
+        """Go back to the newest whole release, else the base, if the live adapter is damaged; returns what was done."""
+        return leave_damaged(self._switch, self._store, self._bot)
+
     # -- the older interface ------------------------------------------------------------------------------------------
 
     def deploy_adapter(
@@ -183,15 +187,9 @@ class LoRADeploymentManager:
                 adapter_name, self.adapter_dir, self._artifacts, self._store, bot=self._bot, now=now, find=self.find
             )
             decision = Decision(
-                id=identity("dc", adapter.id, now.isoformat()),
-                bot=self._bot,
-                adapter_id=adapter.id,
-                verdict="hold" if failed else "promote",
-                created_at=now,
-                actor="caller",
-                rules=rules,
-                reason="caller-asserted" + (", forced" if force_deploy else ""),
-            )
+                identity("dc", adapter.id, now.isoformat()), self._bot, adapter.id, "hold" if failed else "promote",
+                now, "caller", rules=rules, reason="caller-asserted" + (", forced" if force_deploy else ""),
+            )  # fmt: skip
             self._store.decisions.put(decision)
             method = "force" if force_deploy else "auto"
             release = self.release(decision, adapter, actor="caller", method=method, performance=performance)

@@ -19,7 +19,7 @@ def recover(switch: Switch, store: Store, bot: str) -> list[str]:
     live = store.releases.live(bot)
     if live is not None and live.status == "on_trial" and live.trial_ends_at and switch.now() > live.trial_ends_at:
         unconfirmed = f"release {live.version} ({live.adapter_name}) was not confirmed by"
-        went = _end_trial(switch, store, live)
+        went = _go_back(switch, store, live, "trial deadline")
         done.append(f"{unconfirmed} {live.trial_ends_at:%Y-%m-%d %H:%M} UTC; {went}")
         live = store.releases.live(bot)
     done += _show(switch, live)
@@ -28,13 +28,26 @@ def recover(switch: Switch, store: Store, bot: str) -> list[str]:
     return done
 
 
-def _end_trial(switch: Switch, store: Store, live: Release) -> str:
+def leave_damaged(switch: Switch, store: Store, bot: str) -> list[str]:
+    """If the live adapter's files are not whole, go back to a release whose files are; returns what was done."""
+    live = store.releases.live(bot)
+    if live is None or live.adapter_id is None:
+        return []
+    try:
+        switch.files_of(live)
+        return []
+    except (ArtifactError, UnknownThing) as error:
+        done = [f"release {live.version} ({live.adapter_name}): {error}; {_go_back(switch, store, live, 'doctor')}"]
+    return done + _show(switch, store.releases.live(bot))
+
+
+def _go_back(switch: Switch, store: Store, live: Release, actor: str) -> str:
     """Go back to the newest earlier release whose files are whole, else to the base alone; says what happened."""
     releases = store.releases.history(live.bot, ALL)
     said: list[str] = []
     for target in way_back(live, releases):
         try:
-            release = switch.go_back(target, live, releases[0], "trial deadline")
+            release = switch.go_back(target, live, releases[0], actor)
             return "; ".join([*said, f"went back to {release.adapter_name}"])
         except (ArtifactError, UnknownThing) as error:
             said.append(f"{target.adapter_name if target else BASE} cannot serve ({error})")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from ..failpoints import reached
 from ..ports import ArtifactStore, Store
 from ..types import Release
 from .adoption import adapter_of
@@ -44,12 +45,15 @@ class Switch:
         """
         if live is not None and live.adapter_id is not None and self.production.current.is_dir():
             self.production.back_up(folder_name(live), self.production.current.resolve(), metadata_of(live))
+        reached("release.backed_up")
         published = self._store.releases.publish(release, live.version if live is not None else 0)
+        reached("release.published")
         log.info("release %s (%s) is live, %s by %s", published.id, release.adapter_name, release.method, release.actor)
         if files is None:
             self.production.hide()
         else:
             self._show(published, files)
+        reached("release.shown")
         return published
 
     def go_back(self, target: Release | None, live: Release, newest: Release, actor: str) -> Release:
@@ -61,6 +65,7 @@ class Switch:
         """
         files = self.files_of(target) if target is not None and target.adapter_id is not None else None
         release = self.go_live(return_to(target, live, newest, actor=actor, now=self.now()), live, files)
+        reached("rollback.published")
         self._store.releases.set_status(live.id, "reverted")
         log.info("rolled back from release %s to %s as %s", live.id, release.adapter_name, release.id)
         return release

@@ -30,6 +30,8 @@ PERMISSIONS: dict[tuple[str, str], str] = {
     ("GET", "/v1/models/{id}"): KNOWN,
     ("POST", "/v1/feedback"): FEEDBACK,
     ("POST", "/v1/consents"): CHAT,
+    ("GET", "/v1/reviews"): OPERATE,
+    ("POST", "/v1/reviews"): OPERATE,
     ("GET", "/v1/fine_tuning/jobs"): READ,
     ("POST", "/v1/fine_tuning/jobs"): OPERATE,
     ("GET", "/v1/fine_tuning/jobs/{id}"): READ,

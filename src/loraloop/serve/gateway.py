@@ -29,6 +29,7 @@ from .limits import Buckets
 from .metrics import Metrics
 from .paths import add_paths
 from .recorder import Recorder
+from .reviews import Reviews
 from .routes import Routes
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Gateway:
     recorder: Recorder
     ring: KeyRing
     buckets: Buckets
+    reviews: Reviews | None = None
     metrics: Metrics = field(default_factory=Metrics)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     jobs: JobBoard | None = None
@@ -80,6 +82,7 @@ def create_app(
     secret: bytes = b"",
     jobs: JobBoard | None = None,
     around: Callable[[], AbstractAsyncContextManager[object]] | None = None,
+    reviews: Reviews | None = None,
 ) -> FastAPI:
     """Return the gateway as an ASGI app; it does not close the archive.
 
@@ -92,6 +95,7 @@ def create_app(
         jobs: the bot's durable jobs, for /v1/fine_tuning/jobs.
         around: what is up while the app is; ``None`` starts the engine before the first request and closes it after
             the last.
+        reviews: the queue of answers that wait for a person; ``None`` where there is none.
 
     Raises:
         SettingsError: a guard's list cannot be read.
@@ -107,6 +111,7 @@ def create_app(
         recorder=Recorder(archive.keep, chosen.queue),
         ring=KeyRing(archive.keys),
         buckets=Buckets(chosen.requests_per_minute, chosen.burst),
+        reviews=reviews,
         jobs=jobs,
     )
     _watch(gateway)

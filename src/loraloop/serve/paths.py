@@ -18,6 +18,7 @@ from .door import ANONYMOUS, read_body
 from .feedback import ConsentBody, FeedbackBody, opinion_of, parse_consent, parse_feedback
 from .metrics import CONTENT_TYPE
 from .problems import Problem
+from .reviews import add_reviews
 from .stored import deleted, messages_of, whole
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def add_paths(app: FastAPI, gateway: Gateway) -> None:
     _add_models(app, gateway)
     _add_opinions(app, gateway)
     _add_stored(app, gateway)
+    add_reviews(app, gateway)
     _add_health(app, gateway)
 
     @app.exception_handler(RequestValidationError)

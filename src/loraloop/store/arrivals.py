@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..types import CONSENTS_TO_LEARN, Arrived, Mark
+from ..types import CONSENTS_TO_LEARN, REVIEWER, Arrived, Mark
 from . import codec, tables
 from .database import Database
 
@@ -52,8 +52,9 @@ class Arrivals:
                 _F.c.id > mark.feedback, _said("correction"), _C.c.consent.in_(CONSENTS_TO_LEARN)
             )
             corrections = len(connection.execute(learnable).all())
-            since = connection.execute(_votes(bot).where(_F.c.id > mark.feedback).order_by(_F.c.id)).all()
-            newest = _votes(bot).where(_F.c.id <= mark.feedback).order_by(_F.c.id.desc()).limit(_VOTES_BEFORE)
+            users = _votes(bot).where(~_F.c.body.like(f'%"actor": "{REVIEWER}%'))  # a reviewer's yes is no approval
+            since = connection.execute(users.where(_F.c.id > mark.feedback).order_by(_F.c.id)).all()
+            newest = users.where(_F.c.id <= mark.feedback).order_by(_F.c.id.desc()).limit(_VOTES_BEFORE)
             before = connection.execute(newest).all()
         ups = tuple(bool(up) for _, up in since)
         return Arrived(rows, corrections, sum(bool(up) for _, up in before), len(before), ups)

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ArtifactError, StoreError, TamperedArtifact, UnknownThing
+from ..failpoints import reached
 from .durable import file_digest, fsync_path, replace_link
+from .leftovers import alive
 from .location import checked_name, inside
 
 MANIFEST = "manifest.json"
@@ -64,11 +66,16 @@ class LocalArtifacts:
                 shutil.rmtree(staged)
                 return final
             self._write_manifest(staged, digest, facts or {})
-            self._objects.mkdir(parents=True, exist_ok=True)
+            reached("artifact.listed")
+            if not self._objects.is_dir():
+                self._objects.mkdir(parents=True, exist_ok=True)
+                fsync_path(self._objects.parent)  # or a power cut takes the folder away with all that is in it
             if final.is_dir():  # damaged: the whole one takes its place, the old one is kept for a look
                 os.replace(final, self._staging / f"damaged-{digest[:16]}-{time.time_ns()}")
             os.replace(staged, final)
+            reached("artifact.renamed")
             fsync_path(self._objects)
+            reached("artifact.published")
         except (ArtifactError, OSError) as error:
             shutil.rmtree(staged, ignore_errors=True)
             if isinstance(error, ArtifactError):
@@ -118,7 +125,7 @@ class LocalArtifacts:
             owner = path.name.split("-", 1)[0]
             with suppress(FileNotFoundError):  # another process sweeps too
                 old = time.time() - path.stat().st_mtime > _STALE_S
-                if (owner.isdigit() and not _alive(int(owner))) or old:
+                if (owner.isdigit() and not alive(int(owner))) or old:
                     shutil.rmtree(path, ignore_errors=True)
                     swept += 1
         return swept
@@ -195,11 +202,21 @@ def _move_aside(folder: Path) -> None:
         raise StoreError(f"cannot move {folder} aside: {error.strerror}") from error
 
 
-def _alive(pid: int) -> bool:
+def set_aside(root: Path, digest: str) -> Path:
+    """Move a damaged object out of the way, for a person to look at; it disappears in one step.
+
+    Args:
+        root: of the store, as handed to ``LocalArtifacts``.
+
+    Raises:
+        StoreError: the disk may not be written.
+    """
+    aside = Path(root) / "damaged" / f"{digest[:16]}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09d}"
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        aside.parent.mkdir(exist_ok=True)
+        os.replace(Path(root) / "objects" / digest, aside)
+        fsync_path(aside.parent)
+        fsync_path(Path(root) / "objects")
+    except OSError as error:
+        raise StoreError(f"cannot set artifact {digest[:16]} aside: {error.strerror}") from error
+    return aside

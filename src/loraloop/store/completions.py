@@ -117,6 +117,13 @@ class Completions:
                     judge_within(connection, self._events, row[0], one)
             return True
 
+    def regenerated(self, conversation_id: str) -> bool:
+        """Return whether a user had the answer of a conversation answered anew."""
+        of_it = sa.select(_T.c.id).where(_T.c.conversation_id == conversation_id)
+        query = sa.select(_O.c.key).where(_O.c.completion_id.in_(of_it), _O.c.regenerated == 1).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
     def opinions(self, completion_id: str) -> list[dict[str, Any]]:
         """Return what was said of a completion, oldest first: ``choice, thumb, score, corrected, regenerated, at``."""
         shown = sa.select(_O.c.choice, _O.c.thumb, _O.c.score, _O.c.corrected, _O.c.regenerated, _O.c.at)

@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..errors import UnknownThing
-from ..types import CONSENTS_TO_LEARN, Conversation, Feedback, Message, plain
+from ..failpoints import reached
+from ..types import CONSENTS_TO_LEARN, Conversation, Feedback, Message, Part, plain
 from . import codec, tables
 from .database import Database
 from .events import Events
@@ -39,7 +40,10 @@ class Conversations:
         if not found:
             return 0
         with self._database.write() as connection:
-            return add_within(connection, self._events, self._tombstones, found, actor="import")
+            new = add_within(connection, self._events, self._tombstones, found, actor="import")
+            reached("capture.written")
+        reached("capture.committed")
+        return new
 
     def get(self, conversation_id: str) -> Conversation | None:
         """Return one conversation with its feedback."""
@@ -184,7 +188,12 @@ def _conversations(connection: sa.Connection, rows: Iterable[Any]) -> list[Conve
 
 def _conversation(row: Any, feedback: tuple[Feedback, ...], refusal: str | None) -> Conversation:
     """A conversation with the consent that holds now: what its person said since outweighs what it states."""
-    messages = tuple(codec.decode(Message, json.dumps(message)) for message in json.loads(row["messages"]))
+    messages = tuple(
+        Message(
+            said["role"], tuple(Part(part["kind"], part["text"]) for part in said["content"]), said.get("approved_by")
+        )
+        for said in json.loads(row["messages"])
+    )
     return Conversation(
         id=row["id"],
         bot=row["bot"],

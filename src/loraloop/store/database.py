@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_S = 30.0
 _POLL_S = 0.005
+_POLL_FRONT_S = 0.0005
+"""Of the one writer whose turn is next; a commit takes milliseconds, and this wait comes on top of it."""
 _ADVISORY_KEY = 0x6C6F7261  # "lora": the same in every process
 _FIXED_SQLITE = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 
@@ -55,7 +57,7 @@ class Database:
         self._url = sa.make_url(url)
         self._timeout_s = lock_timeout_s
         self._thread_lock = threading.RLock()
-        self._lock_file: int | None = None
+        self._lock_files: dict[str, int] = {}
         self._joined = threading.local()
         self.guard: Callable[[sa.Connection], object] | None = None
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
@@ -140,9 +142,8 @@ class Database:
     def close(self) -> None:
         """Let go of all connections and the lock file."""
         self.engine.dispose()
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+        while self._lock_files:
+            os.close(self._lock_files.popitem()[1])
 
     @property
     def _name(self) -> str:
@@ -203,17 +204,29 @@ class Database:
             self._thread_lock.release()
 
     def _flock(self) -> int:
-        if self._lock_file is None:
-            self._lock_file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the write lock; whoever waits for it at the front keeps the others behind, so that nobody starves.
+
+        Without the place at the front, a process that lets go and asks again at once nearly always wins.
+        """
         deadline = time.monotonic() + self._timeout_s
+        front = self._wait_for(".next.lock", deadline, _POLL_S)
+        try:
+            return self._wait_for(".lock", deadline, _POLL_FRONT_S)
+        finally:
+            fcntl.flock(front, fcntl.LOCK_UN)
+
+    def _wait_for(self, suffix: str, deadline: float, poll_s: float) -> int:
+        if suffix not in self._lock_files:
+            self._lock_files[suffix] = os.open(f"{self.path}{suffix}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = self._lock_files[suffix]
         while True:
             try:
-                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return self._lock_file
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return handle
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise StoreBusy(f"{self._name} is being written by another process") from None
-                time.sleep(_POLL_S)
+                time.sleep(poll_s)
 
     def _checkpoint_when_large(self, limit_bytes: int = 4_000_000) -> None:
         import sqlite3
@@ -224,8 +237,10 @@ class Database:
                 return
             raw = self.engine.raw_connection()
             try:
+                raw.execute("PRAGMA busy_timeout=0")  # no writer waits for a reader: the next commit tries again
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
+                raw.execute(f"PRAGMA busy_timeout={int(self._timeout_s * 1000)}")
                 raw.close()
         except (OSError, sqlite3.Error, sa.exc.SQLAlchemyError) as error:  # a raw connection raises the driver's own
             log.info("no checkpoint now: %s", error)

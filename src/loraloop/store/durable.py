@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from ..errors import StoreError
+from ..failpoints import reached
 
 
 def fsync_path(path: Path) -> None:
@@ -38,7 +39,9 @@ def write_durably(path: Path, content: str | bytes) -> None:
             file.write(raw)
             file.flush()
             os.fsync(file.fileno())
+        reached("file.staged")
         os.replace(staged, path)
+        reached("file.replaced")
         fsync_path(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from ..errors import StoreTooNew
+from ..errors import StoreError, StoreTooNew
+from ..failpoints import reached
 from ..jobs import Lease
-from ..ports import Clock
+from ..ports import Clock, Progress
 from ..steady import Steady, waking_clock
 from ..types import Decision, Report
 from . import tables
@@ -31,6 +32,8 @@ from .jobs import Jobs
 from .keys import Keys
 from .leases import Leases
 from .people import People
+from .signatures import Signatures
+from .snapshot import take
 from .tombstones import Tombstones
 from .values import Adapters, Datasets, Releases, State, Values
 
@@ -39,13 +42,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+HOW_POSTGRES_IS_SAVED = (
+    "first pg_dump --format=custom --file=loraloop.dump URL, then copy the home folder and HOME.tombstones; "
+    "see docs/how-to/back-up.md"
+)
+
 
 class SqlStore:
     """The store port over SQLite or PostgreSQL. Open it with ``open_store``.
 
     Attributes:
         conversations, people, datasets, adapters, reports, decisions, releases, state, events, experiments,
-            arrivals: see ``ports.Store``.
+            arrivals, signatures: see ``ports.Store``.
         tombstones, eraser, erasures: what was forgotten, and how.
         conversations, datasets, adapters, reports, decisions, releases, state, events: see ``ports.Store``.
         completions, consents, keys: what the gateway keeps.
@@ -80,6 +88,7 @@ class SqlStore:
         self.state = State(database)
         self.experiments = Experiments(database, events)
         self.arrivals = Arrivals(database)
+        self.signatures = Signatures(database)
         self.completions = Completions(database, events, now, self.tombstones)
         self.consents = Consents(database, events, now)
         self.keys = Keys(database, now)
@@ -107,6 +116,22 @@ class SqlStore:
             )
             found += [f"the live pointer of {bot} is wrong" for bot in connection.execute(dangling).scalars()]
         return found
+
+    def snapshot(self, target: Path, progress: Progress) -> None:
+        """Copy one state of an SQLite database into a new file, while others go on writing.
+
+        Raises:
+            StoreError: it is no SQLite database, or cannot be copied.
+        """
+        if not self._database.is_sqlite:
+            raise StoreError("this home's database is a PostgreSQL server", hint=HOW_POSTGRES_IS_SAVED)
+        take(self._database.path, target, progress)
+
+    @property
+    def revision(self) -> str:
+        """The revision of its tables."""
+        with self._database.read() as connection:
+            return str(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one())
 
     def together(self) -> AbstractContextManager[None]:
         """Let every write of this thread in the block be one transaction: all are kept, or none."""
@@ -163,6 +188,11 @@ def _url(location: str) -> str:
     return f"postgresql+psycopg://{tail}" if head in {"postgres", "postgresql"} else location
 
 
+def known_revisions() -> list[str]:
+    """Return the revisions of the tables that this version knows, the newest first."""
+    return [revision.revision for revision in _revisions()[0].walk_revisions()]
+
+
 @cache
 def _revisions() -> tuple[ScriptDirectory, str | None]:
     """The chain of revisions and its head; their files are read once a process, which was most of opening a store."""
@@ -184,9 +214,10 @@ def _migrate(database: Database) -> None:
         current = MigrationContext.configure(connection).get_current_revision()
     if current == head:
         return
-    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+    if current is not None and current not in known_revisions():
         raise StoreTooNew(f"the database is at revision {current}, which this version does not know")
     with database.write() as connection:
+        reached("migration.begun")
         context = MigrationContext.configure(
             connection, opts={"script": script, "fn": lambda rev, _: script._upgrade_revs(str(head), rev)}
         )
@@ -196,4 +227,6 @@ def _migrate(database: Database) -> None:
 
         with Operations.context(context):
             context.run_migrations()
+        reached("migration.changed")
+    reached("migration.done")
     log.info("database brought from revision %s to %s", current, head)

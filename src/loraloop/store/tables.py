@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -235,6 +236,21 @@ api_keys = Table(
     Column("label", Text, nullable=False),
     Column("created_at", Text, nullable=False),
     Column("revoked_at", Text),
+)
+
+signatures = Table(
+    "signatures",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("bot", Text, nullable=False),
+    Column("conversation_id", Text, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("message_index", Integer, nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("cluster", Integer, nullable=False),
+    Column("bands", LargeBinary, nullable=False),
+    Column("sketch", LargeBinary, nullable=False),
+    UniqueConstraint("conversation_id", "message_index"),
+    Index("signatures_of_bot", "bot", "id"),
 )
 
 jobs = Table(

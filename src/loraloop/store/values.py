@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from ..errors import ArtifactError, DataError, StaleRelease, UnknownThing
+from ..failpoints import reached
 from ..types import CONSENTS_TO_LEARN, Adapter, Dataset, DatasetRow, Mark, Record, Release
 from . import codec, tables
 from .arrivals import write_mark
@@ -112,8 +113,10 @@ class Datasets(Values[Dataset]):
         """
         with self._database.write() as connection:
             stored = self._put_within(connection, value)
+            reached("dataset.written")
             if seen_feedback is not None:
                 write_mark(connection, value.bot, Mark(value.id, seen_feedback))
+            reached("dataset.marked")
         return stored
 
     def _insert(self, connection: sa.Connection, value: Dataset, row: dict[str, Any]) -> None:
@@ -192,6 +195,7 @@ class Releases:
             )
             facts = {"release_id": release.id, "version": release.version, "adapter_id": release.adapter_id}
             self._events.within(connection, release.bot, "ReleasePublished", release.actor, facts)
+            reached("release.switched")
         return release
 
     def history(self, bot: str, limit: int = 10) -> list[Release]:

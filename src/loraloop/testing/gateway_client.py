@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..archive import HomeArchive
+from ..data.quality import DataQualityConfig
+from ..data.review import ReviewQueue
 from ..job_board import HomeBoard
 from ..serve.config import ServeConfig
 from ..serve.gateway import Gateway, create_app
@@ -113,8 +115,15 @@ class GatewayClient:
 
     def open(self, **settings: Any) -> GatewayClient:
         """Open the gateway anew with these settings."""
+        reviews = ReviewQueue(self.store, "default", DataQualityConfig())
         self.app = create_app(
-            self.engine, self.routes, self.archive, ServeConfig(**settings), secret=SECRET, jobs=self.board
+            self.engine,
+            self.routes,
+            self.archive,
+            ServeConfig(**settings),
+            secret=SECRET,
+            jobs=self.board,
+            reviews=reviews,
         )
         self.gateway: Gateway = self.app.state.gateway
         self.opened.append(self.gateway)

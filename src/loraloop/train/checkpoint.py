@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..failpoints import reached
 from ..lm.safetensor_files import file_digest
 
 if TYPE_CHECKING:
@@ -34,8 +35,10 @@ def save(folder: Path, step: int, tensors: dict[str, torch.Tensor], facts: dict[
     (staged / "state.json").write_text(json.dumps(record), encoding="utf-8")
     for path in (*staged.iterdir(), staged):
         _fsync(path)
+    reached("checkpoint.staged")
     shutil.rmtree(final, ignore_errors=True)
     os.replace(staged, final)
+    reached("checkpoint.renamed")
     _fsync(folder)
     for old in sorted(folder.glob("checkpoint-*"))[:-_KEEP]:
         shutil.rmtree(old, ignore_errors=True)

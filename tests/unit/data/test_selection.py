@@ -129,6 +129,7 @@ def test_a_dataset_whose_rows_changed_is_refused(store: SqlStore) -> None:
         LoRADataManager(None, store=store, secret=b"other").samples(dataset, LetterTemplate(), "train", 400)
 
 
+@pytest.mark.fault(46)
 def test_nothing_to_learn_says_why(store: SqlStore) -> None:
     """The error names the most frequent reasons."""
     store.conversations.add([conversation(1, "a question of mine", "an answer of yours", consent="unknown")])

@@ -214,6 +214,7 @@ def test_before_the_first_release_there_is_no_way_back(manager: LoRADeploymentMa
     assert manager.recover() == []
 
 
+@pytest.mark.fault(21)
 def test_a_trial_that_is_not_confirmed_ends(
     managed: Managed, adapter: Made, decided: Decided, clock: MovedClock, store: SqlStore
 ) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ def history(taken: list[tuple[int, bool] | str]) -> list[Release]:
     return releases
 
 
+@pytest.mark.fault(28)
 @given(steps, st.sets(st.integers(0, 7)), st.integers(0, 9), st.permutations(range(8)))
 def test_what_serves_is_never_removed(
     taken: list[tuple[int, bool] | str], pinned: set[int], keep: int, order: list[int]

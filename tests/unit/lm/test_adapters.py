@@ -135,6 +135,7 @@ def spoil_foreign_tensor(folder: Path) -> None:
 SPOILERS = [value for name, value in sorted(globals().items()) if name.startswith("spoil_")]
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("spoil", SPOILERS, ids=lambda spoil: spoil.__name__)
 def test_a_spoilt_adapter_is_refused_before_anything_is_loaded(adapter: Path, spoil: Callable[[Path], None]) -> None:
     """Missing, truncated, foreign, linked, NaN or code-carrying files each give an ArtifactError naming the file."""

@@ -125,6 +125,7 @@ def test_a_failed_run_is_tried_again_under_its_name_after_growing_delays(world: 
     assert counts(scheduler) == (5, 1, 4)
 
 
+@pytest.mark.fault(37)
 def test_a_run_that_kills_its_process_is_not_tried_for_ever(world: World) -> None:
     """Each try is written down before it begins: after as many as settings allow the run is given up."""
     world.ends = [KeyboardInterrupt() for _ in range(4)]
@@ -140,6 +141,7 @@ def test_a_run_that_kills_its_process_is_not_tried_for_ever(world: World) -> Non
     assert scheduler.run_due() is None
 
 
+@pytest.mark.fault(35)
 def test_a_run_that_was_cut_off_is_done_after_the_next_start(world: World) -> None:
     """It keeps its name and its place, and counts once."""
     world.ends = [KeyboardInterrupt()]
@@ -207,6 +209,7 @@ def test_a_turn_by_hand_counts_as_a_run(world: World) -> None:
     assert scheduler.last_training_time == START + timedelta(hours=7)
 
 
+@pytest.mark.fault(48)
 def test_while_somebody_else_turns_the_loop_a_run_waits(world: World) -> None:
     """It fails with that reason before any callback is called, and is tried again."""
 

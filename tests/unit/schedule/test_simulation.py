@@ -34,6 +34,7 @@ def test_rows_start_a_run_when_the_last_of_them_comes() -> None:
     assert runs(rows(1, 2, 3.5, 3.6, 3.7, 9), config, 24, run_s=8 * 3600) == [3.5, 11.5]
 
 
+@pytest.mark.fault(50)
 def test_cron_runs_at_its_moments_and_one_is_made_up_for_after_an_absence() -> None:
     """Three nights without power cost one run, as soon as somebody looks on again."""
     config = SchedulerConfig(when="cron", cron="0 3 * * *")

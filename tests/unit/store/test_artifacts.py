@@ -85,6 +85,7 @@ SPOILT: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("how", SPOILT)
 def test_whatever_was_changed_is_found_and_mended_by_publishing_again(artifacts: LocalArtifacts, how: str) -> None:
     """A spoilt object is refused by name; the whole one takes its place, and the spoilt one is kept for a look."""
@@ -97,6 +98,7 @@ def test_whatever_was_changed_is_found_and_mended_by_publishing_again(artifacts:
     assert len(list((folder.parents[1] / "staging").glob(f"damaged-{DIGEST[:16]}-*"))) == 1
 
 
+@pytest.mark.fault(25)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from("abc"), st.binary(max_size=8), min_size=1), st.data())
 def test_no_change_of_any_byte_goes_unseen(artifacts: LocalArtifacts, files: dict[str, bytes], data: Any) -> None:
@@ -120,6 +122,7 @@ def test_code_is_not_published(artifacts: LocalArtifacts, name: str) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
 def test_only_plain_files_are_published(artifacts: LocalArtifacts, kind: str) -> None:
     """Links, folders and devices are refused by name."""
@@ -131,6 +134,7 @@ def test_only_plain_files_are_published(artifacts: LocalArtifacts, kind: str) ->
     assert artifacts.digests() == []
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("call", ["replace", "fsync", "open"])
 @pytest.mark.parametrize("works", range(0, 6, 2))
 def test_a_disk_that_fills_up_leaves_nothing_or_a_whole_object(

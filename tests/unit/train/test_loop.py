@@ -76,6 +76,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny_base: Path, tmp_p
     assert not all(torch.equal(found[0][name], found[2][name]) for name in found[0])
 
 
+@pytest.mark.fault(42)
 def test_a_run_that_was_cut_continues_to_the_very_same_weights(tiny_base: Path, tmp_path: Path) -> None:
     """Cancelled after five steps and started again, training ends where the uninterrupted run ends, bit for bit."""
     whole, expected = make(tiny_base, tmp_path / "whole")
@@ -90,6 +91,7 @@ def test_a_run_that_was_cut_continues_to_the_very_same_weights(tiny_base: Path, 
     assert all(torch.equal(tensor, weights(model)[name]) for name, tensor in weights(expected).items())
 
 
+@pytest.mark.fault(41)
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tiny_base: Path, tmp_path: Path) -> None:
     """A flipped byte in the newest checkpoint costs one interval, not the run and not its correctness."""
     asked: list[int] = []
@@ -104,6 +106,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tiny_base: Path,
     assert again.run()["resumed_from_step"] == 4
 
 
+@pytest.mark.fault(43)
 def test_a_checkpoint_of_another_run_is_not_used(tiny_base: Path, tmp_path: Path) -> None:
     """Other data, base or settings means another run digest, and training begins anew."""
     make(tiny_base, tmp_path)[0].run()
@@ -125,6 +128,7 @@ def test_the_best_weights_on_held_out_rows_are_kept(tiny_base: Path, tmp_path: P
     assert loop._packed.row_nll(HELD)[0] / 3 == pytest.approx(measured["eval_loss"], rel=1e-4)
 
 
+@pytest.mark.fault(45)
 def test_a_loss_that_is_no_number_stops_training(tiny_base: Path, tmp_path: Path) -> None:
     """A NaN is an error that names the step, not an adapter."""
     loop, model = make(tiny_base, tmp_path)

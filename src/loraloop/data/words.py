@@ -1,0 +1,51 @@
+"""Word lists as files that people read and change: one regular expression a line, ``#`` begins a remark."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from ..errors import SettingsError
+
+
+@cache
+def built_in(name: str) -> re.Pattern[str]:
+    """Return one of the lists that ship, Korean and English together: ``"unfit"`` or ``"distress"``."""
+    folder = resources.files(__package__) / "word_lists"
+    english = [rf"(?<![a-z])(?:{line})(?![a-z])" for line in _lines((folder / f"{name}_en.txt").read_text("utf-8"))]
+    return re.compile("|".join([*_lines((folder / f"{name}_ko.txt").read_text("utf-8")), *english]))
+
+
+@cache
+def from_files(paths: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the lists of some files as one pattern.
+
+    Raises:
+        SettingsError: a file cannot be read, or a line of it is no regular expression.
+    """
+    lines: list[str] = []
+    for path in paths:
+        try:
+            found = _lines(Path(path).expanduser().read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"data.unfit_words: {path} cannot be read", hint="name UTF-8 files") from error
+        for number, line in enumerate(found, start=1):
+            try:
+                re.compile(line)
+            except re.error as error:
+                raise SettingsError(f"data.unfit_words: {path}: expression {number}: {error}") from error
+        lines += found
+    return re.compile("|".join(f"(?:{line})" for line in lines) or "(?!)")
+
+
+def folded(text: str) -> str:
+    """Return a text as the lists are matched: NFKC, case-folded, straight apostrophes."""
+    return unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
+
+
+def _lines(text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines()]
+    return [unicodedata.normalize("NFKC", line) for line in lines if line and not line.startswith("#")]
