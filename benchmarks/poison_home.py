@@ -121,7 +121,8 @@ def make_home(folder: Path, base: str, **settings: Any) -> None:
     suite.write_text(json.dumps({"kind": "keep", "items": [{"prompt": text} for text in items]}))
     init_home(
         folder / "home", base__model=base, base__max_new_tokens=12, evaluate__suites=(str(suite),),
-        train__min_steps=1, data__correction_weight=1, **settings,
+        train__min_steps=1, data__correction_weight=1,
+        data__max_self_written_frac=1.0, **settings,
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def judged(folder: Path, rows: list[Conversation], base: Path) -> tuple[RuleResu
     init_home(
         folder / "home", base__model=str(base), evaluate__suites=[str(suite)], evaluate__max_new_tokens=4,
         gate__min_heldout_rows=2, train__learning_rate=1e-2, train__epochs=25, train__patience=100,
-        evaluate__takeover_nats=3.0,  # a tiny model of random weights is never sure
+        evaluate__takeover_nats=3.0, gate__takeover_frac=0.1,  # a tiny model of random weights is never sure
     )  # fmt: skip
     with open_home(folder / "home") as home:
         home.store.conversations.add(rows)
