@@ -28,6 +28,8 @@ from .metrics import Metrics
 from .paths import add_paths
 from .recorder import Recorder
 from .routes import Routes
+from .shadow import Shadow
+from .trials import Trials
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class Gateway:
     """Everything that answers requests.
 
     Attributes:
+        trials: the experiment's side; ``None`` where nobody deals users. shadow: mirrors requests to its candidate.
         draining: no new request is taken. active: requests being answered now.
     """
 
@@ -53,6 +56,8 @@ class Gateway:
     ring: KeyRing
     buckets: Buckets
     metrics: Metrics = field(default_factory=Metrics)
+    trials: Trials | None = None
+    shadow: Shadow | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     draining: bool = False
     active: int = 0
@@ -75,6 +80,8 @@ def create_app(
     *,
     secret: bytes = b"",
     around: Callable[[], AbstractAsyncContextManager[object]] | None = None,
+    trials: Trials | None = None,
+    metrics: Metrics | None = None,
 ) -> FastAPI:
     """Return the gateway as an ASGI app; it does not close the archive.
 
@@ -86,6 +93,8 @@ def create_app(
         secret: key of the presigned tokens; the home's.
         around: what is up while the app is; ``None`` starts the engine before the first request and closes it after
             the last.
+        trials: hears how answers went and what users said of them; whoever made it starts and closes it.
+        metrics: where it is counted; ``None`` makes new ones.
 
     Raises:
         SettingsError: a guard's list cannot be read.
@@ -101,13 +110,18 @@ def create_app(
         recorder=Recorder(archive.keep, chosen.queue),
         ring=KeyRing(archive.keys),
         buckets=Buckets(chosen.requests_per_minute, chosen.burst),
+        metrics=metrics or Metrics(),
+        trials=trials,
     )
+    gateway.shadow = Shadow(gateway, trials) if trials is not None else None
     _watch(gateway)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with around() if around else _running(engine):
             yield
+            if gateway.shadow is not None:
+                await gateway.shadow.close()
         if not await asyncio.to_thread(gateway.recorder.close):
             log.warning("%d exchanges were not stored before the end", gateway.recorder.waiting)
 

@@ -42,6 +42,22 @@ class Metrics:
             "loraloop_swap_seconds", "From loading a release to routing it.", buckets=_SWAP_S, registry=self.registry
         )
 
+        self._acts = Counter(
+            "loraloop_experiment_actions", "What experiments led to, by kind.", ["kind"], registry=self.registry
+        )
+        self._mirrored = Counter(
+            "loraloop_mirrored", "Unseen answers of a shadow, beside the one shown.", ["outcome"],
+            registry=self.registry,
+        )  # fmt: skip
+
+    def acted(self, kind: str) -> None:
+        """An experiment took a step or ended: ``"step"``, ``"promote"``, ``"roll back"``, ``"freeze"``, ``"end"``."""
+        self._acts.labels(kind.replace(" ", "_")).inc()
+
+    def mirrored(self, outcome: str) -> None:
+        """A request was mirrored: ``"same"``, ``"different"``, ``"guarded"``, ``"failed"``; or ``"skipped"``."""
+        self._mirrored.labels(outcome).inc()
+
     def answered(self, release: str, status: str, first_s: float, seconds: float, tokens: tuple[int, int]) -> None:
         """An answer ended. Args: status: done, aborted, guarded or failed. tokens: of the prompt and the answer."""
         self._requests.labels(release, status).inc()
