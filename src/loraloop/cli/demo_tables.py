@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from .messages import t
 
 if TYPE_CHECKING:
     from ..types import Report, SubjectScore
@@ -58,3 +60,20 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[Any]:
     made.add_row("home", summary["home"])
     made.add_row("time", f"{summary['total_seconds']:.0f} s")
     yield made
+    yield canary_table(summary["canaries"])
+
+
+def canary_table(canaries: Sequence[dict[str, Any]]) -> Any:
+    """The table of what became of the candidates."""
+    from rich.table import Table
+
+    table = Table(title=t("demo.canaries"), show_lines=True)
+    for head in ("demo.adapter", "demo.steps", "demo.users", "demo.thumbs", "demo.outcome", "demo.why"):
+        table.add_column(t(head), overflow="fold")
+    for one in canaries:
+        table.add_row(
+            one["adapter"], " → ".join(one["steps"]), f"{one['got_candidate']} / {one['users']}",
+            f"{one['thumbs_up']} / {one['got_candidate']}", t(f"experiment.status.{one['status']}"),
+            escaped(one["reason"]),
+        )  # fmt: skip
+    return table

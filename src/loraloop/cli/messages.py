@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
-from . import messages_loop, messages_people
+from . import messages_demo, messages_loop, messages_people
 
 LANGUAGES = ("en", "ko")
 _chosen = "en"
 
-CATALOGUE: dict[str, tuple[str, str]] = {**messages_loop.WORDS, **messages_people.WORDS}
+CATALOGUE: dict[str, tuple[str, str]] = {
+    **messages_loop.WORDS, **messages_people.WORDS, **messages_demo.WORDS,
+}  # fmt: skip
 
 
 def choose_language(language: str | None) -> None:

@@ -85,13 +85,13 @@ class Town:
         self.store.keys.add(key)
         self.metrics = Metrics()
         desk = ExperimentDesk(self.experiments, self.store, "b")
-        self.trials = Trials(desk, self.engine, self.metrics, check_s=0.02)
+        self.trials = Trials(desk, self.engine, self.metrics, check_s=0.3)
         self.router = Router(Route(BASE, BASE, None, "Be kind.", {"max_new_tokens": 2}))
         self.router.assign = self.trials.assign
         self.swap = Swap("b", self.store, self.artifacts, self.engine, self.router)
         self.watch = Watch("b", self.store, self.swap, self.router, self.engine, deployer=self.deployer,
-                           config=EngineConfig(watch_s=0.01, confirm_after_s=0))  # fmt: skip
-        self.candidate = CandidateWatch("b", self.store, self.swap, self.engine, trials=self.trials, watch_s=0.01,
+                           config=EngineConfig(watch_s=0.03, confirm_after_s=0))  # fmt: skip
+        self.candidate = CandidateWatch("b", self.store, self.swap, self.engine, trials=self.trials, watch_s=0.03,
                                         now=self.clock.now)  # fmt: skip
         settings = ServeConfig(
             **{"guard_personal_data": False, "requests_per_minute": 1e9, "burst": 10**6, **self.serve}
@@ -167,7 +167,7 @@ class Town:
 
     async def until(self, holds: Callable[[], Any], within_s: float = 5) -> None:
         """Wait until something holds."""
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(within_s * 4):
             while not holds():
                 await asyncio.sleep(0.005)
 
@@ -227,6 +227,7 @@ def likes(good: str, share: int = 10) -> Callable[[str], bool]:
     return approves
 
 
+@pytest.mark.real
 def test_a_canary_that_users_like_goes_live_step_by_step_by_itself(tmp_path: Path) -> None:
     """Begun while serving: a fifth of the users, a half, all; nobody acts, and each answer names its release."""
 
@@ -250,6 +251,7 @@ def test_a_canary_that_users_like_goes_live_step_by_step_by_itself(tmp_path: Pat
     run(scenario())
 
 
+@pytest.mark.real
 def test_a_canary_that_users_like_less_is_taken_back_unloaded_and_barred(tmp_path: Path) -> None:
     """Thumbs down alone do it; the adapter returns only by a person."""
 
@@ -271,6 +273,7 @@ def test_a_canary_that_users_like_less_is_taken_back_unloaded_and_barred(tmp_pat
     run(scenario())
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("wire", ["assign", "answered", "judged", "check"])
 def test_with_a_wire_cut_no_canary_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wire: str) -> None:
     """The connection shown by its absence: the same crowd, and the experiment neither steps nor ends."""
@@ -296,7 +299,7 @@ def test_with_a_wire_cut_no_canary_moves(tmp_path: Path, monkeypatch: pytest.Mon
                     await town.ask(f"user {n}")
                 await town.trials.check()
             else:
-                await town.crowd(200, likes(begun.candidate_id, 2), lambda: False)
+                await town.crowd(80, likes(begun.candidate_id, 2), lambda: False)
             running = town.store.experiments.running("b")
             assert (town.live(), running and running.step) == (old.id, 0)
 
@@ -353,15 +356,15 @@ def test_a_user_stays_with_a_release_and_an_experiment_stopped_elsewhere_ends_fo
         async with town.running():
             begun = town.begin(2, mode="ab")
             await town.stands(begun)
-            first = [(await town.ask(f"user {n}")).json["system_fingerprint"] for n in range(40)]
-            again = [(await town.ask(f"user {n}")).json["system_fingerprint"] for n in range(40)]
+            first = [(await town.ask(f"user {n}")).json["system_fingerprint"] for n in range(16)]
+            again = [(await town.ask(f"user {n}")).json["system_fingerprint"] for n in range(16)]
             assert first == again
             assert set(first) == {old.id, begun.candidate_id}
             assert (await town.ask(None)).json["system_fingerprint"] == old.id
-            assert sum(town.store.experiments.tally(begun.id, "approval").users.values()) == 40
+            assert sum(town.store.experiments.tally(begun.id, "approval").users.values()) == 16
             town.experiments.end(begun, "stopped", "holidays", actor="operator")
             await town.until(lambda: town.swap.candidate is None, within_s=2)
-            later = [(await town.ask(f"user {n}")).json["system_fingerprint"] for n in range(40)]
+            later = [(await town.ask(f"user {n}")).json["system_fingerprint"] for n in range(16)]
             assert set(later) == {old.id}
             await town.until(lambda: len(town.engine.unloaded) == 1)
 
@@ -412,18 +415,19 @@ def test_a_candidate_that_cannot_be_proven_ends_its_experiment_and_nobody_gets_i
     run(scenario())
 
 
+@pytest.mark.real
 def test_a_shadow_answers_everything_and_is_never_seen(tmp_path: Path) -> None:
     """Each request is mirrored, counted and kept without text; no client ever reads a word of it."""
 
     async def scenario() -> None:
-        town = Town(tmp_path)
+        town = Town(tmp_path, QUICK.model_copy(update={"least_hours": 1.0}))
         old = town.deploy(1)
         async with town.running():
             begun = town.begin(2, mode="shadow")
             await town.stands(begun)
             version = town.candidate_version
             unseen = []
-            for n in range(30):
+            for n in range(22):
                 said = await town.ask(f"user {n}", stream=bool(n % 2), store=True)
                 assert version.encode() not in said.body
                 assert begun.candidate_id.encode() not in said.body
@@ -441,9 +445,11 @@ def test_a_shadow_answers_everything_and_is_never_seen(tmp_path: Path) -> None:
             await town.trials.check()
             tally = town.store.experiments.tally(begun.id, "approval")
             assert {arm: sums.users for arm, sums in tally.sums["latency_s"].items()} == {
-                "control": 30, "candidate": 30,
+                "control": 22, "candidate": 22,
             }  # fmt: skip
-            assert town.live() == old.id
+            town.clock.move(hours=2)
+            await town.until(lambda: town.swap.candidate is None)
+            assert (town.store.experiments.list("b")[0].status, town.live()) == ("undecided", old.id)
 
     run(scenario())
 
@@ -457,7 +463,9 @@ def test_the_third_rollback_of_a_day_freezes_and_the_gateway_says_so(tmp_path: P
         async with town.running():
             for number in (2, 3, 4):
                 begun = town.begin(number, mode="ab")
-                await town.until(lambda b=begun: town.swap.candidate and town.swap.candidate.release_id == b.candidate_id)
+                await town.until(
+                    lambda b=begun: town.swap.candidate and town.swap.candidate.release_id == b.candidate_id
+                )
                 await town.trials.check()
                 town.engine.failing.add(town.candidate_version)
                 for n in range(40):
@@ -485,7 +493,7 @@ def test_a_guard_that_stops_the_candidates_answers_ends_it(tmp_path: Path) -> No
             begun = town.begin(2, mode="ab")
             await town.stands(begun)
             sad = [{"role": "user", "content": "I want to kill myself"}]
-            for n in range(30):
+            for n in range(12):
                 assert (await town.ask(f"user {n}", messages=sad)).headers["x-guard"] == "distress"
             await town.trials.check()
             assert town.store.experiments.running("b") == begun
@@ -499,7 +507,7 @@ def test_a_guard_that_stops_the_candidates_answers_ends_it(tmp_path: Path) -> No
 
 
 def test_regenerated_answers_and_scores_reach_the_desk(tmp_path: Path) -> None:
-    """Each kind of feedback counts as what it says: a score or a correction as approval or none, regenerated as that."""
+    """Each kind of feedback counts as what it says: scores and corrections as approval or none, regenerated as that."""
 
     async def scenario() -> None:
         town = Town(tmp_path)
