@@ -80,6 +80,7 @@ class Town:
         return time.monotonic() - begun
 
 
+@pytest.mark.fault(65)
 def test_users_thumbs_promote_one_canary_and_take_another_back_and_a_shadow_is_never_seen(
     two_adapters: Callable[..., Path], served: Served, loraloop: Elsewhere
 ) -> None:

@@ -15,7 +15,7 @@ from loraloop.deploy.config import DeploymentConfig, ExperimentConfig
 from loraloop.deploy.experiment import Experiments
 from loraloop.deploy.experiment_desk import ExperimentDesk
 from loraloop.deploy.manager import LoRADeploymentManager
-from loraloop.errors import DeployError, EngineError
+from loraloop.errors import DeployError, EngineError, LoraloopError
 from loraloop.experiments import Experiment
 from loraloop.lm.adapters import adapter_digest
 from loraloop.serve.candidate import CandidateWatch
@@ -252,6 +252,7 @@ def test_a_canary_that_users_like_goes_live_step_by_step_by_itself(tmp_path: Pat
 
 
 @pytest.mark.real
+@pytest.mark.fault(65)
 def test_a_canary_that_users_like_less_is_taken_back_unloaded_and_barred(tmp_path: Path) -> None:
     """Thumbs down alone do it; the adapter returns only by a person."""
 
@@ -306,6 +307,7 @@ def test_with_a_wire_cut_no_canary_moves(tmp_path: Path, monkeypatch: pytest.Mon
     run(scenario())
 
 
+@pytest.mark.fault(65)
 def test_an_engine_that_fails_on_the_candidate_ends_it_at_once(tmp_path: Path) -> None:
     """Hard floor: after the third failure in a row nobody gets it, and the experiment ends without waiting."""
 
@@ -371,6 +373,7 @@ def test_a_user_stays_with_a_release_and_an_experiment_stopped_elsewhere_ends_fo
     run(scenario())
 
 
+@pytest.mark.fault(56)
 def test_an_answer_under_way_ends_on_the_candidate_that_is_withdrawn(tmp_path: Path) -> None:
     """Who was asked ends the answer; the version is let go only then."""
 
@@ -396,6 +399,7 @@ def test_an_answer_under_way_ends_on_the_candidate_that_is_withdrawn(tmp_path: P
     run(scenario())
 
 
+@pytest.mark.fault(58)
 def test_a_candidate_that_cannot_be_proven_ends_its_experiment_and_nobody_gets_it(tmp_path: Path) -> None:
     """The engine lies about it: the live release stays, an event says why, the experiment is over."""
 
@@ -454,8 +458,9 @@ def test_a_shadow_answers_everything_and_is_never_seen(tmp_path: Path) -> None:
     run(scenario())
 
 
+@pytest.mark.fault(69)
 def test_the_third_rollback_of_a_day_freezes_and_the_gateway_says_so(tmp_path: Path) -> None:
-    """Fault 69: log, metrics and the detail of /readyz tell it, also after a restart."""
+    """Metrics and the detail of /readyz tell it, also after a restart."""
 
     async def scenario() -> None:
         town = Town(tmp_path, QUICK.model_copy(update={"floor_errors": 1}))
@@ -526,5 +531,57 @@ def test_regenerated_answers_and_scores_reach_the_desk(tmp_path: Path) -> None:
             assert (tally.pairs.control + tally.pairs.candidate) == 3
             assert (tally.pairs.control_ones + tally.pairs.candidate_ones) == 1
             assert sum(sums.x for sums in tally.sums["regenerated"].values()) == 1
+
+    run(scenario())
+
+
+@pytest.mark.fault(70)
+def test_a_promotion_and_a_stop_at_the_same_moment_leave_one_state(tmp_path: Path) -> None:
+    """Two people act at once; the gateway serves what the one that got through said."""
+
+    async def scenario() -> None:
+        town = Town(tmp_path)
+        old = town.deploy(1)
+        async with town.running():
+            begun = town.begin(2, mode="ab")
+            await town.stands(begun)
+            verdict = town.experiments.verdict(begun)
+
+            def promote() -> None:
+                town.experiments.promote(begun, verdict, actor="kim", force_reason="now")
+
+            def stop() -> None:
+                town.experiments.end(begun, "stopped", "no", actor="lee")
+
+            done = await asyncio.gather(*map(asyncio.to_thread, (promote, stop)), return_exceptions=True)
+            assert sum(one is None for one in done) == 1
+            assert all(one is None or isinstance(one, LoraloopError) for one in done)
+            ended = town.store.experiments.list("b")[0]
+            serving = begun.candidate_id if ended.status == "promoted" else old.id
+            assert town.live() == serving
+            await town.until(lambda: town.router.live.release_id == serving and town.swap.candidate is None)
+            assert (await town.ask("somebody")).json["system_fingerprint"] == serving
+
+    run(scenario())
+
+
+@pytest.mark.fault(64)
+def test_a_canary_that_nobody_judges_is_held_and_ends_with_its_days(tmp_path: Path) -> None:
+    """Users come and say nothing: no step; when its days are over everyone is on the live release."""
+
+    async def scenario() -> None:
+        town = Town(tmp_path)
+        old = town.deploy(1)
+        async with town.running():
+            begun = town.begin(2)
+            await town.stands(begun)
+            for n in range(30):
+                await town.ask(f"user {n}")
+            await town.trials.check()
+            assert town.store.experiments.running("b") == begun
+            town.clock.move(hours=29 * 24)
+            await town.trials.check()
+            await town.until(lambda: town.swap.candidate is None)
+            assert (town.store.experiments.list("b")[0].status, town.live()) == ("undecided", old.id)
 
     run(scenario())
