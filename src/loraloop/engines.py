@@ -96,7 +96,9 @@ def serving_of(home: Home, *, engine: Engine | None = None) -> Serving:
         expect=expectations(home, engine),
         tolerance=config.proof_tolerance_nats,
     )
-    watch = Watch(home.bot, home.store, swap, router, engine, deployer=home.deployer, config=config)
+    watch = Watch(
+        home.bot, home.store, swap, router, engine, deployer=home.deployer, config=config, swapped=metrics.swapped
+    )  # fmt: skip
     candidate = CandidateWatch(home.bot, home.store, swap, engine, trials=trials, watch_s=config.watch_s)
     return Serving(engine, router, swap, watch, candidate, trials, metrics)
 

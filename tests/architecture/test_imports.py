@@ -14,8 +14,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = [
     {"cli", "testing", "__main__"},
-    {"archive", "calibration", "experimenting", "health", "serving", "speaking", "turning"},
-    {"engines", "homes", "wiring"},
+    {"archive", "calibration", "engines", "experimenting", "health", "serving", "speaking", "turning", "upkeep"},
+    {"homes", "wiring"},
     {"settings", "settings_sources"},
     {"controller", "forgetting", "lineage", "traces"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},

@@ -109,7 +109,7 @@ def test_users_thumbs_promote_one_canary_and_take_another_back_and_a_shadow_is_n
         for n in range(10):
             assert town.visit(f"early {n}", lambda _: True) == first
         metrics = town.client.get("http://" + str(town.client.base_url.netloc.decode()) + "/metrics", cast_to=str)
-        assert "loraloop_mirrored_total{" in metrics
+        assert 'loraloop_experiment_total{kind="mirrored_' in metrics
         loraloop(folder, "experiment", "stop", "--reason", "seen enough")
         assert town.until(lambda: not town.stands(unseen), 10) <= 2.0
         assert unseen not in town.texts

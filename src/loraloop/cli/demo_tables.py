@@ -68,8 +68,8 @@ def canary_table(canaries: Sequence[dict[str, Any]]) -> Any:
     from rich.table import Table
 
     table = Table(title=t("demo.canaries"), show_lines=True)
-    for head in ("demo.adapter", "demo.steps", "demo.users", "demo.thumbs", "demo.outcome", "demo.why"):
-        table.add_column(t(head), overflow="fold")
+    for head in ("adapter", "steps", "users", "thumbs", "outcome", "why"):
+        table.add_column(t(f"demo.head.{head}"), overflow="fold")
     for one in canaries:
         table.add_row(
             one["adapter"], " → ".join(one["steps"]), f"{one['got_candidate']} / {one['users']}",

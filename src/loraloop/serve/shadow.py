@@ -44,7 +44,7 @@ class Shadow:
         if mirror_id is None or answers[0].state == "aborted":
             return
         if len(self._under_way) >= MOST_AT_ONCE:
-            self._gateway.metrics.mirrored("skipped")
+            self._gateway.metrics.experimented("mirrored not")
             return
         task = asyncio.create_task(self._answer(request, mirror_id, answers[0].sieve.shown))
         self._under_way.add(task)
@@ -63,7 +63,7 @@ class Shadow:
                 route = _unseen(held, request.route)
                 await self._ask(request, route, seen)
         except UnknownThing:  # the experiment ended a moment ago
-            self._gateway.metrics.mirrored("skipped")
+            self._gateway.metrics.experimented("mirrored not")
         except LoraloopError as error:  # counted where it happened
             log.debug("an unseen answer failed: %s", type(error).__name__)
 
@@ -75,13 +75,14 @@ class Shadow:
             async with asyncio.timeout(gateway.config.total_timeout_s):
                 await one.run()
         except (EngineError, TimeoutError) as error:
-            gateway.metrics.mirrored("failed")
+            gateway.metrics.experimented("mirrored failed")
             await self._trials.answered(route, request.user, failed=True, mirrored=True)
             if isinstance(error, EngineError):
                 raise
             raise EngineError("an unseen answer took too long") from error
         seconds, guard = perf_counter() - began, one.guard
-        gateway.metrics.mirrored("guarded" if guard else "same" if one.sieve.shown == seen else "different")
+        beside = "guarded" if guard else "same" if one.sieve.shown == seen else "different"
+        gateway.metrics.experimented(f"mirrored {beside}")
         await self._trials.answered(
             route, request.user, guard_hit=bool(guard), latency_s=None if guard else seconds,
             length_chars=None if guard else len(one.sieve.shown), mirrored=True,

@@ -144,7 +144,7 @@ class Trials:
             log.warning("the experiment cannot be looked at: %s", error)
             return
         if action.kind != "none":
-            self._metrics.acted(action.kind)
+            self._metrics.experimented(action.kind)
 
     async def refuse(self, experiment_id: str, reason: str) -> None:
         """Tell that a candidate cannot be served."""

@@ -90,7 +90,7 @@ class Town:
         self.router.assign = self.trials.assign
         self.swap = Swap("b", self.store, self.artifacts, self.engine, self.router)
         self.watch = Watch("b", self.store, self.swap, self.router, self.engine, deployer=self.deployer,
-                           config=EngineConfig(watch_s=0.03, confirm_after_s=0))  # fmt: skip
+                           config=EngineConfig(watch_s=0.03, confirm_after_s=0), swapped=self.metrics.swapped)  # fmt: skip
         self.candidate = CandidateWatch("b", self.store, self.swap, self.engine, trials=self.trials, watch_s=0.03,
                                         now=self.clock.now)  # fmt: skip
         settings = ServeConfig(
@@ -246,7 +246,8 @@ def test_a_canary_that_users_like_goes_live_step_by_step_by_itself(tmp_path: Pat
             await town.until(lambda: town.swap.candidate is None)
             assert (await town.ask("anybody")).json["system_fingerprint"] == begun.candidate_id
             assert town.engine.loaded.count(town.router.live.version) == 1, "it was not loaded a second time"
-            assert town.counted("experiment_actions_total", kind="promote") == 1
+            assert town.counted("experiment_total", kind="promote") == 1
+            assert town.counted("swaps_total", outcome="done") == 2
 
     run(scenario())
 
@@ -435,7 +436,7 @@ def test_a_shadow_answers_everything_and_is_never_seen(tmp_path: Path) -> None:
                 said = await town.ask(f"user {n}", stream=bool(n % 2), store=True)
                 assert version.encode() not in said.body
                 assert begun.candidate_id.encode() not in said.body
-                await town.until(lambda n=n: town.counted("mirrored_total", outcome="different") == n + 1)
+                await town.until(lambda n=n: town.counted("experiment_total", kind="mirrored_different") == n + 1)
                 unseen.append(f"{(said.events[0] if n % 2 else said.json)['id']}-unseen")
             await asyncio.to_thread(town.gateway.recorder.flush)
             kept = [town.store.completions.get(name)[0] for name in unseen]
