@@ -89,8 +89,10 @@ class Town:
         self.router = Router(Route(BASE, BASE, None, "Be kind.", {"max_new_tokens": 2}))
         self.router.assign = self.trials.assign
         self.swap = Swap("b", self.store, self.artifacts, self.engine, self.router)
-        self.watch = Watch("b", self.store, self.swap, self.router, self.engine, deployer=self.deployer,
-                           config=EngineConfig(watch_s=0.03, confirm_after_s=0), swapped=self.metrics.swapped)  # fmt: skip
+        self.watch = Watch(
+            "b", self.store, self.swap, self.router, self.engine, deployer=self.deployer,
+            config=EngineConfig(watch_s=0.03, confirm_after_s=0), swapped=self.metrics.swapped,
+        )  # fmt: skip
         self.candidate = CandidateWatch("b", self.store, self.swap, self.engine, trials=self.trials, watch_s=0.03,
                                         now=self.clock.now)  # fmt: skip
         settings = ServeConfig(
