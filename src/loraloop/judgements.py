@@ -89,7 +89,8 @@ class SubjectScore(Record):
     Attributes:
         heldout_loss: mean negative log-likelihood in nats per answer token; ``None`` without held-out rows.
         bits_per_byte: the same in bits per UTF-8 byte of answer, comparable across tokenizers.
-        avg_response_time, max_response_time: seconds for a single request.
+        avg_response_time, max_response_time: seconds for a single request; 0 where it was not timed, as the base's is
+            not beside a live adapter.
         base_id: the base it ran on, and so the tokenizer its loss per token is counted in; empty where nobody knows.
         measures: mean of each metric over the answers it applies to, and what holds of all answers together.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .live_base import base_of
 from .wiring import Home
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ def speaker_of(home: Home, subject: str = "live") -> Speaker:
 
     Raises:
         UnknownThing: no such adapter, or ``"live"`` was asked for and nothing was ever released.
+        ModelError, WrongBase: the base that the live release was made for is gone.
     """
     from .lm.decode import Decoding
     from .lm.speaker import Speaker
@@ -24,17 +26,18 @@ def speaker_of(home: Home, subject: str = "live") -> Speaker:
         "system_prompt": home.settings.base.system_prompt,
         "decoding": home.settings.base.decoding(),
     }
-    folder = None
+    folder, base = None, home.base
     if subject == "live":
         release = home.store.releases.live(home.bot)
         if release is not None:
+            base = base_of(home, release)
             serving |= dict(release.serving)
             adapter = home.loop.live_adapter()
             folder = Path(adapter.path) if adapter is not None else None
     elif subject != "base":
         folder = Path(home.loop.find_adapter(subject).path)
     return Speaker(
-        home.base.folder,
+        base.folder,
         folder,
         system_prompt=str(serving["system_prompt"]),
         decoding=Decoding(**serving["decoding"]),

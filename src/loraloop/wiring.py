@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from .deploy.manager import LoRADeploymentManager
     from .evaluate.evaluator import LoRAEvaluator
     from .evaluate.looks import LookPlan
+    from .evaluate.other_base import OtherBase
     from .forgetting import Forgetting
     from .lm.template import Template
     from .schedule.scheduler import LoRAScheduler
     from .train.core import LoRATrainerCore
-    from .types import Conversation, Decision, Message, Report
+    from .types import Conversation, Dataset, Decision, Message, Report
 
 __all__ = ["Home", "home_folder", "init_home", "open_home"]
 
@@ -212,6 +213,7 @@ class Home:
             config_digest=self.settings.train.digest(),
             turning=self.turn_lock.held,
             name_adapter=lambda name, digest: self.artifacts.alias(self.adapter_dir, name, digest),
+            other_base=self._other_base,
         )
         return Loop(parts, self.store, self.artifacts, bot=self.bot)
 
@@ -220,6 +222,11 @@ class Home:
         from .evaluate.gate import decide
 
         return decide(report, self.settings.gate, actor=actor, now=now, turns_a_year=self._pace(now))
+
+    def _other_base(self, dataset: Dataset | None) -> OtherBase | None:
+        from .live_base import other_base
+
+        return other_base(self, dataset)
 
     def _looks(self, rows: int) -> LookPlan | None:
         from .evaluate.gate import plan_looks

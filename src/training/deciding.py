@@ -1,12 +1,14 @@
-"""What the older interface's thresholds say about an adapter, as a decision, and how its outcome is told."""
+"""What the older interface's rules say about an adapter, as a decision, and how its outcome is told."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from loraloop.deploy.manager import LoRADeploymentManager
 from loraloop.thresholds import absolute_rules
 from loraloop.types import Adapter, Decision, Release, plain
 
@@ -14,7 +16,7 @@ from loraloop.types import Adapter, Decision, Release, plain
 def decide(
     adapter: Adapter, performance: Mapping[str, Any], threshold: float, *, actor: str, now: datetime
 ) -> Decision:
-    """Return the decision of the fixed thresholds on a performance.
+    """Return the decision of the fixed thresholds on a performance, and of the gate where an adapter was live.
 
     Args:
         threshold: least overall score, 0..1.
@@ -32,6 +34,12 @@ def decide(
         rules=rules,
         reason="; ".join(failed) or "every threshold met",
     )
+
+
+def live_folder(deployer: LoRADeploymentManager) -> Path | None:
+    """Return where the files of the live adapter are, ``None`` where none is."""
+    folder = deployer.get_current_production_info().get("production_path")
+    return Path(folder) if folder else None
 
 
 def told(

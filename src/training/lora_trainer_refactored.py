@@ -1,8 +1,9 @@
 """The five components behind the older system's one object, and the functions that make it.
 
 Everything durable stands beside ``output_dir``: ``loraloop.db`` (history, live pointer, scheduler), production and
-backup folders. Whether an adapter goes live is decided by the older, absolute thresholds; the relative gate of
-``loraloop turn`` needs held-out rows and the live adapter asked beside, which this interface never promised.
+backup folders. Whether an adapter goes live is decided by the older, absolute thresholds and, where one is live, by
+the gate: both answer the same test cases, and what is shown to be worse is kept out. Proof of benefit, which the gate
+of ``loraloop turn`` asks for, needs held-out rows, and this interface never had any.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from loraloop.store.artifacts import LocalArtifacts
 from loraloop.store.sql import open_store
 from loraloop.train.core import TrainingResult
 
-from .deciding import decide, told
+from .deciding import decide, live_folder, told
 from .lora_data_manager import LoRADataManager
 from .lora_deployment_manager import LoRADeploymentManager
 from .lora_evaluator import LoRAEvaluator
@@ -80,6 +81,7 @@ class NaviyamLoRATrainerRefactored:
         self.data_manager = LoRADataManager(self.data_collector, quality)
         self.trainer_core = LoRATrainerCore(self.model, self.config, artifacts=self._artifacts)
         self.evaluator = LoRAEvaluator(self.model, EvaluationConfig(adapter_dir=str(adapters)))
+        self.evaluator.live = lambda: live_folder(self.deployment_manager)
         self.deployment_manager = LoRADeploymentManager(
             adapters,
             home / "production_adapters",
@@ -206,9 +208,7 @@ class NaviyamLoRATrainerRefactored:
 
     def _train(self, name: str, data: Sequence[Mapping[str, Any]] | None, validation_split: float) -> TrainingResult:
         if Path(self.config.output_dir) != self._adapters:
-            raise SettingsError(
-                f"output_dir was {self._adapters} when this trainer was made", hint="make a new trainer"
-            )
+            raise SettingsError(f"output_dir was {self._adapters} when this was made", hint="make a new trainer")
         result = self.trainer_core.train_lora_adapter(name, self._samples(data), validation_split)
         self._store.adapters.put(result.adapter)
         return result
@@ -238,9 +238,8 @@ class NaviyamLoRATrainerRefactored:
             self._store.decisions.put(decision)
             if not self.evaluator.should_deploy_adapter(name, performance, self._threshold()):
                 return told(name, performance, decision)
-            serving = {"base_id": adapter.base_id}
             release = self.deployment_manager.release(
-                decision, adapter, serving=serving, actor=_ACTOR, performance=performance
+                decision, adapter, serving={"base_id": adapter.base_id}, actor=_ACTOR, performance=performance
             )
         except LoraloopError as error:
             log.warning("adapter %s could not be deployed: %s", name, error)

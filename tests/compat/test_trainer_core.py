@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset
-from transformers import TrainingArguments
 
 from loraloop.testing.wrappers import Plain
 from training.lora_data_manager import LoRADataManager
@@ -66,6 +64,8 @@ def test_every_call_takes_what_it_always_took(plain: Plain) -> None:
 
 def test_datasets_hold_every_row_once(plain: Plain, samples: list[dict[str, Any]]) -> None:
     """Train and validation rows are ``datasets.Dataset``, in the share asked for, and no row is on both sides."""
+    from datasets import Dataset
+
     train, validation = LoRATrainerCore(plain).prepare_datasets(samples, validation_split=0.25)
     assert isinstance(train, Dataset)
     assert isinstance(validation, Dataset)
@@ -91,6 +91,8 @@ def test_too_few_valid_samples_are_a_value_error(plain: Plain, samples: list[dic
 
 def test_training_arguments_say_what_the_config_says(plain: Plain, tmp_path: Path) -> None:
     """The arguments are transformers' own and follow the config as it is now."""
+    from transformers import TrainingArguments
+
     config = LoRATrainingConfig(output_dir=str(tmp_path), epochs=2)
     core = LoRATrainerCore(plain, config)
     config.learning_rate = 5e-4

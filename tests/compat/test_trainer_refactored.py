@@ -186,6 +186,20 @@ def test_cleaning_up_keeps_as_many_as_the_config_says(trainer: NaviyamLoRATraine
 
 
 @pytest.mark.real
+def test_beside_a_live_adapter_the_gate_answers_too(trainer: NaviyamLoRATrainerRefactored) -> None:
+    """Evaluated while another is live, both answer the same cases, and the gate's word is a rule of the decision."""
+    assert "gate" not in trainer.evaluator.evaluate_adapter_performance("second")
+    trainer.deployment_manager.deploy_adapter("first", GOOD)
+    beside = trainer.evaluator.evaluate_adapter_performance("second")
+    assert beside["live"]["total_test_cases"] == beside["total_test_cases"]
+    assert "cases passed beside live" in {rule["rule"] for rule in beside["gate"]["rules"]}
+    assert trainer.compare_adapter_performance(["first", "second"]) in {"first", "second"}
+    outcome = trainer.force_deploy_adapter("second")
+    assert outcome["success"] is True
+    assert "gate" in outcome["performance"]
+
+
+@pytest.mark.real
 def test_forced_deployment_goes_live_and_back(trainer: NaviyamLoRATrainerRefactored) -> None:
     """A forced adapter is live whatever it scored, the way back works, and the live one outlives a clean-up."""
     for name in ("first", "second"):

@@ -75,6 +75,11 @@ def test_the_database_itself_heeds_people(store: SqlStore, person: Person) -> No
         store.datasets.put(dataset(1, 2))
 
 
+def test_a_person_is_one_row_whatever_they_did(store: SqlStore) -> None:
+    """Somebody who is unknown has withdrawn nothing and is of unknown age."""
+    assert store.people.get("u-0") == Person("u-0")
+
+
 @pytest.mark.parametrize("person", [Person(MINA), Person(MINA, "14_or_over"), Person(MINA, "under_14", True)])
 def test_who_may_be_learnt_from_is(store: SqlStore, person: Person) -> None:
     """Adults, children with a guardian's consent and people of unknown age are learnt from as they agreed."""

@@ -13,9 +13,10 @@ from loraloop.data.exchanges import give_feedback, record_exchange
 from loraloop.errors import ArtifactError, DataError, LoraloopError
 from loraloop.store.database import Database
 from loraloop.testing.clock import MovedClock
-from loraloop.types import Person, message
+from loraloop.types import message
 from loraloop.wiring import Home, open_home
 
+pytestmark = pytest.mark.real  # each needs a home whose live adapter was trained
 Command = Callable[..., Any]
 
 TOKEN = "Zwetschgenknoedelpflaume"
@@ -118,7 +119,6 @@ def test_now_takes_the_live_adapter_out_of_service(taught: Path, command: Comman
             )  # type: ignore[arg-type, union-attr]
 
 
-@pytest.mark.real
 def test_a_rebuilt_adapter_settles_what_is_owed(taught: Path, command: Command) -> None:
     """The next turn learns without the forgotten; once that is live nothing is owed and the old files are gone."""
     forgotten = command(taught, "forget", "mina", "--json").json
@@ -165,7 +165,6 @@ def test_a_restored_backup_brings_nobody_back(taught: Path, command: Command, tm
         assert home.forgetting.owed(home.bot)
 
 
-@pytest.mark.real
 @pytest.mark.parametrize("step", ["train", "evaluate"])
 def test_forgetting_while_a_turn_runs(a_home: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a turn makes of somebody who is forgotten meanwhile is dropped, and the next turn is without them."""
@@ -240,9 +239,3 @@ def test_lineage_walks_both_ways(taught: Path, command: Command) -> None:
     of_answer = command(taught, "lineage", answer.id, "--json").json
     assert row.conversation_id in of_answer["taught_by"]
     assert command(taught, "lineage", "nothing").code != 0
-
-
-def test_a_person_is_one_row_whatever_they_did(a_home: Path) -> None:
-    """Somebody who is unknown has withdrawn nothing and is of unknown age."""
-    with open_home(a_home) as home:
-        assert home.store.people.get("u-0") == Person("u-0")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -51,9 +52,9 @@ class Served:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+def serve(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Served]]:
     """Serve on a free port with these settings."""
-    store = open_store(tmp_path / "loraloop.db")
+    store = open_store(shutil.copyfile(empty_database, tmp_path / "loraloop.db"))
     made = GatewayClient(store)
     running: list[Served] = []
 

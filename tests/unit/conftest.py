@@ -1,5 +1,6 @@
 """An empty store on SQLite, its clock moved by hand."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,8 @@ def clock() -> MovedClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: MovedClock) -> Iterator[SqlStore]:
+def store(tmp_path: Path, clock: MovedClock, empty_database: Path) -> Iterator[SqlStore]:
     """Empty and open."""
-    opened = open_store(tmp_path / "loraloop.db", clock)
+    opened = open_store(shutil.copyfile(empty_database, tmp_path / "loraloop.db"), clock)
     yield opened
     opened.close()

@@ -1,6 +1,6 @@
 """The order of the loop, whatever its parts are."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,21 +9,13 @@ import pytest
 from loraloop.controller import Loop, last_turn
 from loraloop.errors import BadName, EvaluationError, LoraloopError, StoreBusy, UnknownThing, WrongBase
 from loraloop.store.artifacts import LocalArtifacts
-from loraloop.store.sql import SqlStore, open_store
+from loraloop.store.sql import SqlStore
 from loraloop.store.turn_lock import TurnLock
 from loraloop.testing.clock import START, MovedClock
 from loraloop.testing.parts import CannedParts
 from loraloop.types import Conversation, Mark, message
 
 STEPS = ("collect", "train", "evaluate", "gate", "deploy")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    """An empty store."""
-    opened = open_store(tmp_path / "loraloop.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

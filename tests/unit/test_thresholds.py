@@ -78,3 +78,11 @@ def test_any_performance_is_read_and_only_a_good_one_passes_all(performance: dic
         assert not performance.get("error")
         assert float(performance["overall_score"]) >= 0.7
         assert float(performance["test_cases_passed"]) >= float(performance["total_test_cases"]) / 2 > 0
+
+
+@pytest.mark.parametrize(("verdict", "rules"), [("promote", []), ("hold", ["gate, beside the live adapter"]),
+                                                ("inconclusive", ["gate, beside the live adapter"]),
+                                                (None, ["gate, beside the live adapter"])])  # fmt: skip
+def test_beside_a_live_adapter_the_gate_has_a_say(verdict: str | None, rules: list[str]) -> None:
+    """Only an explicit promote of the gate lets a performance through that was measured beside a live adapter."""
+    assert failed({**GOOD, "gate": {"verdict": verdict, "reason": "cases passed beside live: 2 of 20"}}) == rules

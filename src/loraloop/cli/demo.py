@@ -79,6 +79,7 @@ class Demo:
             train__max_tokens=self._affordable_tokens(),
             train__eval_steps=40,
             base__max_new_tokens=40,
+            evaluate__latency_items=2,
             **demo_serving.SETTINGS,
         )
         (self._folder / _MARK).write_text("made by loraloop demo; removed by the next one\n")

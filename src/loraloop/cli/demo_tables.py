@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .messages import t
+from .telling import request_seconds
 
 if TYPE_CHECKING:
     from ..types import Report, SubjectScore
@@ -20,9 +21,10 @@ def score_lines(report: Report) -> Iterator[str]:
 def score_line(score: SubjectScore) -> str:
     """The totals of one subject in words."""
     loss = f"{score.heldout_loss:.3f}" if score.heldout_loss is not None else "-"
+    seconds = f", {request_seconds(score)} a request" if score.avg_response_time else ""
     return (
         f"{score.subject:9} held-out loss {loss}, cases {score.test_cases_passed}/{score.total_test_cases}, "
-        f"overall score {score.overall_score:.2f}, {score.avg_response_time:.2f} s a request"
+        f"overall score {score.overall_score:.2f}{seconds}"
     )
 
 

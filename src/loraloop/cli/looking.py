@@ -11,6 +11,7 @@ from ..types import plain
 from . import exit_codes
 from .messages import t
 from .options import AsJson, session_of
+from .telling import request_seconds
 
 
 def status(context: typer.Context, as_json: AsJson = False) -> None:
@@ -104,7 +105,7 @@ def compare(
                 f"{score.heldout_loss:.3f}" if score.heldout_loss is not None else "-",
                 f"{score.test_cases_passed}/{score.total_test_cases}",
                 f"{score.overall_score:.3f}",
-                f"{score.avg_response_time:.2f} s",
+                request_seconds(score),
                 report.id,
             )
             for adapter, score, report in rows

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..evaluate.comparison import changed_answers, compare
 from ..types import Decision, Report, RuleResult, SubjectScore
 from .messages import t
-from .telling import outcome, report_notes, task_head, task_rows
+from .telling import outcome, report_notes, request_seconds, task_head, task_rows
 
 if TYPE_CHECKING:
     from ..evaluate.harness import TaskScore
@@ -110,7 +110,7 @@ def _score_row(score: SubjectScore, per_byte: bool) -> tuple[str, ...]:
         "-" if loss is None else f"{loss:.3f}",
         f"{score.test_cases_passed}/{score.total_test_cases}",
         f"{score.overall_score:.3f}",
-        f"{score.avg_response_time:.2f} s",
+        request_seconds(score),
     )
 
 

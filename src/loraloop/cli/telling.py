@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from ..calibration import Calibration
     from ..evaluate.harness import TaskScore
     from ..types import Adapter as TrainedAdapter
-    from ..types import Dataset, Decision, Release, Report, RuleResult
+    from ..types import Dataset, Decision, Release, Report, RuleResult, SubjectScore
     from .session import Session
 
 _NAMED = 10
+
+
+def request_seconds(score: SubjectScore) -> str:
+    """Seconds a single request took this subject, or a dash where it was not timed."""
+    return f"{score.avg_response_time:.2f} s" if score.avg_response_time else "-"
 
 
 def exit_by(decision: Decision) -> None:

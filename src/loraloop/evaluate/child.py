@@ -129,7 +129,7 @@ def _losses(
     plan = plan_from(spec["looks"])
     tokens = [sum(label != -100 for label in row.labels[1:]) for row in heldout]
     clusters = [row.conversation_id or str(n) for n, row in enumerate(heldout)]
-    baseline = next((s["name"] for s in subjects if s["name"] != CANDIDATE), CANDIDATE)
+    baseline = _baseline(subjects)
     verdict = ""
     for look, end in enumerate(plan.ends if plan else (len(heldout),)):
         for subject in reversed(subjects):  # the candidate last; where the others are known it stays merged
@@ -149,6 +149,11 @@ def _losses(
                 break
     model.model.set_attn_implementation(before)  # generation needs the model's own attention
     return nats, verdict
+
+
+def _baseline(subjects: Sequence[Mapping[str, Any]]) -> str:
+    """Whom the gate compares the candidate with: the live adapter, or the base where none is live."""
+    return next((subject["name"] for subject in subjects if subject["name"] != CANDIDATE), CANDIDATE)
 
 
 def _answers(
@@ -193,7 +198,7 @@ def _answers(
         torch.set_num_threads(threads.one)
         timed = [
             timed_answer(model.of(subject), prompt, template.stop_ids, decoding)[1]
-            for prompt in prompts[: spec["latency_items"]]
+            for prompt in prompts[: spec["latency_items"] if subject["name"] in (CANDIDATE, _baseline(subjects)) else 0]
         ]
         found[subject["name"]] = {
             "answers": [given[n][0] for n in range(len(prompts))],

@@ -67,7 +67,7 @@ class GateConfig(BaseModel):
     require_better: bool = True
     """Whether a candidate must be shown to be better; if not, one that is not shown to be worse is promoted, and how
     often worse ones slip through is not known."""
-    min_heldout_rows: int = Field(default=10, ge=1)
+    min_heldout_rows: int = Field(default=10, ge=0)
     """Held-out rows below which their loss proves nothing, so the verdict is at best inconclusive."""
     latency_ratio: float = Field(default=1.5, ge=1)
     """How many times as long a single request may take."""

@@ -14,11 +14,12 @@ from time import perf_counter
 from typing import Any
 
 from ..errors import EvaluationError, LoraloopError, UsageError, WrongBase
+from ..lm.adapters import read_config
 from ..ports import Clock, Embedder, Judge, Progress
 from ..store.location import checked_name, inside
 from ..thresholds import absolute_rules
 from ..types import Adapter, Repair, Report, Sample, TaughtRow, message
-from .asking import Answers, Asker, asker_for
+from .asking import Answers, Asker, ChildAsker, Heard, asker_for
 from .config import EvaluationConfig
 from .embedding import embedder_of
 from .judge import judge_pairs
@@ -26,23 +27,14 @@ from .looks import LookPlan
 from .measures import Measuring
 from .metrics import calculate_keyword_score, calculate_response_quality
 from .notes import Memory, read_notes
+from .older import NO_SCORE, best_of, default_test_cases, performance_of
+from .other_base import LIVE, OtherBase, ask_on_both, shared
 from .overlap import without_taught
 from .questions import Case, Digests, Questions, Subject, in_fair_order
-from .scoring import PASS_SHARE, make_report, mean, overall_score
+from .scoring import make_report
 from .suites import Suite, load_suite, repairs_suite
 
 log = logging.getLogger(__name__)
-
-_CASES_OF_A_TYPE = 2
-_NO_SCORE = {
-    "overall_score": 0.0,
-    "keyword_score": 0.0,
-    "quality_score": 0.0,
-    "avg_response_time": 0.0,
-    "max_response_time": 0.0,
-    "test_cases_passed": 0,
-    "total_test_cases": 0,
-}
 
 
 class LoRAEvaluator:
@@ -65,6 +57,8 @@ class LoRAEvaluator:
     Attributes:
         test_cases: what ``evaluate_adapter_performance`` asks: dicts of ``input``, ``expected_keywords``, ``type``;
             callers replace it.
+        live: returns the folder of the adapter that serves, or ``None``; ``evaluate_adapter_performance`` asks it too,
+            and then the gate has a say in ``should_deploy_adapter`` and ``compare_adapters``.
     """
 
     def __init__(
@@ -87,6 +81,7 @@ class LoRAEvaluator:
         self.model = model
         self.config = config or EvaluationConfig()
         self.test_cases: list[dict[str, Any]] = default_test_cases()
+        self.live: Callable[[], Path | None] = lambda: None
         self._suites = suites
         self._cache = cache or Path(self.config.adapter_dir) / ".bases"
         self._system_prompt, self._bot, self._clock = system_prompt, bot, clock
@@ -103,6 +98,7 @@ class LoRAEvaluator:
         heldout: Sequence[Sample] = (),
         repairs: Sequence[Repair] = (),
         dataset_id: str | None = None,
+        other_base: OtherBase | None = None,
         whole: bool = False,
         progress: Progress | None = None,
     ) -> Report:
@@ -114,25 +110,29 @@ class LoRAEvaluator:
             heldout: samples of the gate split; at most ``max_heldout_rows`` are used, and fewer where looking early
                 has shown enough. Of a candidate that is surely worse, nothing but losses is asked.
             repairs: answers that people corrected; they are asked as a suite of their own.
+            other_base: of a live adapter that was made for another base than the candidate; losses are compared in
+                bits per byte then, on the rows that both can hold, and all of them.
             whole: score every row and ask everything, whatever the losses say.
 
         Raises:
             UsageError: two suites have one name. EvaluationError: nobody could be asked. ArtifactError: an adapter's
                 files are unsafe or do not fit. WrongBase: candidate and live adapter were made for different bases.
         """
-        # its weights would be added to a model they are not of
-        if live is not None and live.base_id != adapter.base_id:
+        if live is None or live.base_id == adapter.base_id:
+            other_base = None
+        elif other_base is None or other_base.base.id != live.base_id:
+            # its weights would be added to a model they are not of
             raise WrongBase(f"live adapter {live.id} is of {live.base_id}, {adapter.id} of {adapter.base_id}")
         suites = self._asked_suites(repairs)
         taught = tuple(self._taught(dataset_id)) if self._taught is not None and dataset_id else None
         fresh = without_taught(suites, taught or ())
         cases = [(suite, item) for suite in fresh.suites for item in suite.items]
         rows = in_fair_order(list(heldout)[: self.config.max_heldout_rows])
-        questions = self._questions(adapter, live, cases, rows, whole=whole)
+        questions = self._questions(adapter, live, cases, rows, whole=whole, other_base=other_base)
         started = perf_counter()
         log.info("evaluating %s: %d items (%d refused), %d held-out rows",
                  adapter.id, len(cases), len(fresh.refused), len(rows))  # fmt: skip
-        heard = self._asker().ask(questions, progress)
+        heard = self._heard_all(questions, other_base, progress)
         facts = {
             "bot": self._bot,
             "adapter_id": adapter.id,
@@ -151,14 +151,15 @@ class LoRAEvaluator:
     # -- the older interface ------------------------------------------------------------------------------------------
 
     def evaluate_adapter_performance(self, adapter_name: str, adapter_path: str | Path | None = None) -> dict[str, Any]:
-        """Ask ``test_cases`` of an adapter, really loaded, and of the base beside it.
+        """Ask ``test_cases`` of an adapter, really loaded, of the one that serves and of the base beside it.
 
         Args:
             adapter_name: looked up in ``config.adapter_dir`` unless ``adapter_path`` is given.
 
         Returns:
             ``overall_score, keyword_score, quality_score, avg_response_time, max_response_time, test_cases_passed,
-            total_test_cases``, and ``individual_scores, base, valid, reason``; on failure scores of 0 and ``error``.
+            total_test_cases``, and ``individual_scores, base, valid, reason``, beside a live adapter ``live`` and
+            ``gate`` (``older.performance_of``); on failure scores of 0 and ``error``.
         """
         try:
             checked_name(adapter_name, "adapter")
@@ -166,7 +167,7 @@ class LoRAEvaluator:
             return self._performance(folder.resolve())
         except LoraloopError as error:
             log.warning("adapter %s could not be evaluated: %s", adapter_name, error)
-            return {**_NO_SCORE, "error": str(error), "hint": error.hint}
+            return {**NO_SCORE, "error": str(error), "hint": error.hint}
 
     def generate_test_response(self, input_text: str) -> str:
         """Return the answer of the model as it was handed in, without an adapter."""
@@ -183,7 +184,10 @@ class LoRAEvaluator:
     def should_deploy_adapter(
         self, adapter_name: str, performance: Mapping[str, Any], deployment_threshold: float = 0.7
     ) -> bool:
-        """Return whether a performance meets the old absolute thresholds; a failed or invalid evaluation never does."""
+        """Return whether a performance meets the old absolute thresholds and, beside a live adapter, the gate's.
+
+        A failed or invalid evaluation never does.
+        """
         rules = absolute_rules(performance, deployment_threshold)
         for rule in rules:
             if not rule.passed:
@@ -191,41 +195,30 @@ class LoRAEvaluator:
         return all(rule.passed for rule in rules)
 
     def compare_adapters(self, performances: Mapping[str, Mapping[str, Any]]) -> str | None:
-        """Return the name with the highest overall score (ties: the first named); ``None`` where nobody has one."""
-        able = {n: float(p.get("overall_score", 0.0)) for n, p in performances.items() if not p.get("error")}
-        return max(able, key=lambda name: able[name]) if able else None
+        """Return the name with the highest overall score (ties: the first named); ``None`` where nobody has one.
+
+        What the gate holds, beside a live adapter, comes after what it does not.
+        """
+        return best_of(performances)
 
     # -- how it is done -----------------------------------------------------------------------------------------------
 
     def _performance(self, folder: Path) -> dict[str, Any]:
         if not folder.is_dir():
             raise EvaluationError(f"there is no adapter at {folder.name}", hint="train it first, or give adapter_path")
-        subjects = [Subject("candidate", folder.name, folder), Subject("base", None, None)]
+        subjects = [Subject("candidate", folder.name, folder), *self._live_beside(folder), Subject("base", None, None)]
         prompts = [str(case["input"]) for case in self.test_cases]
-        found = self._heard(subjects, prompts)
-        totals = {name: self._totals(answers) for name, answers in found.items()}
-        same = bool(prompts) and found["candidate"].texts == found["base"].texts
-        reason = "nothing was asked" if not prompts else "answers never change with the adapter" if same else ""
-        return {**totals["candidate"], "base": totals["base"], "valid": not reason, "reason": reason}
+        return performance_of(self.test_cases, subjects, self._heard(subjects, prompts), now=self._now())
 
-    def _totals(self, answers: Answers) -> dict[str, Any]:
-        keyword = [
-            calculate_keyword_score(text, case.get("expected_keywords") or ())
-            for text, case in zip(answers.texts, self.test_cases, strict=True)
-        ]
-        quality = [calculate_response_quality(text) for text in answers.texts]
-        overall = [overall_score(k, q) for k, q in zip(keyword, quality, strict=True)]
-        seconds = answers.latencies_s
-        return {
-            "overall_score": mean(overall),
-            "keyword_score": mean(keyword),
-            "quality_score": mean(quality),
-            "avg_response_time": mean(seconds),
-            "max_response_time": max(seconds, default=0.0),
-            "test_cases_passed": sum(k >= PASS_SHARE and q > 0 for k, q in zip(keyword, quality, strict=True)),
-            "total_test_cases": len(self.test_cases),
-            "individual_scores": overall,
-        }
+    def _live_beside(self, folder: Path) -> list[Subject]:
+        live = self.live()
+        if live is None or live.resolve() == folder:
+            return []
+        theirs, ours = (read_config(one).get("base_model_name_or_path") for one in (live, folder))
+        if theirs != ours:
+            log.warning("the live adapter was made for %s, this one for %s: they are not compared", theirs, ours)
+            return []
+        return [Subject("live", live.name, live.resolve())]
 
     def _heard(self, subjects: Sequence[Subject], prompts: Sequence[str]) -> Mapping[str, Answers]:
         questions = Questions(subjects, [(message("user", text),) for text in prompts])
@@ -241,23 +234,40 @@ class LoRAEvaluator:
         return suites
 
     def _questions(
-        self, adapter: Adapter, live: Adapter | None, cases: Sequence[Case], rows: Sequence[Sample], *, whole: bool
+        self,
+        adapter: Adapter,
+        live: Adapter | None,
+        cases: Sequence[Case],
+        rows: Sequence[Sample],
+        *,
+        whole: bool,
+        other_base: OtherBase | None,
     ) -> Questions:
         subjects = [Subject("candidate", adapter.id, Path(adapter.path), adapter.base_id)]
         if live is not None:
             subjects.append(Subject("live", live.id, Path(live.path), live.base_id))
         subjects.append(Subject("base", adapter.base_id, None, adapter.base_id))
-        digests = Digests(self.config, self._system_prompt, adapter.base_id)
+        digests = Digests(self.config, self._system_prompt)
+        elsewhere: dict[str, Sequence[Sample]] = {}
+        if other_base is not None:
+            rows, elsewhere[LIVE] = shared(rows, other_base.heldout)
         return Questions(
             subjects,
             [item.messages for _, item in cases],
             rows,
             asked={s.name: [digests.of_case(s, case) for case in cases] for s in subjects},
-            scored={s.name: [digests.of_row(s, row) for row in rows] for s in subjects},
+            scored={s.name: [digests.of_row(s, row) for row in elsewhere.get(s.name, rows)] for s in subjects},
+            elsewhere=elsewhere,
             known=(self._recall() if self._recall is not None else Memory()) | read_notes(self._notes),
             looks=self._looks(len(rows)) if self._looks is not None and not whole else None,
             notes=self._notes,
         )
+
+    def _heard_all(self, questions: Questions, other_base: OtherBase | None, progress: Progress | None) -> Heard:
+        if other_base is None:
+            return self._asker().ask(questions, progress)
+        there = ChildAsker(other_base.base, self.config, self._cache, self._system_prompt)
+        return ask_on_both(questions, self._asker(), there, progress)
 
     def _judged(self, report: Report) -> Report:
         if self._judge is None or not report.valid or not report.items:
@@ -271,15 +281,3 @@ class LoRAEvaluator:
 
     def _now(self) -> datetime:
         return self._clock.now() if self._clock else datetime.now(UTC)
-
-
-def default_test_cases() -> list[dict[str, Any]]:
-    """Return two cases of each type of the built-in suite of the meal domain, in the older form."""
-    seen: dict[str, int] = {}
-    cases = []
-    for item in load_suite("ko_meals").items:
-        seen[item.type] = seen.get(item.type, 0) + 1
-        if seen[item.type] <= _CASES_OF_A_TYPE:
-            keywords = list(item.any_of or item.all_of)
-            cases.append({"input": item.messages[-1].text, "expected_keywords": keywords, "type": item.type})
-    return cases

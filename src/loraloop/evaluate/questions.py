@@ -41,6 +41,7 @@ class Questions:
         known: what need not be asked again.
         looks: when enough rows were seen; ``None`` scores all of them.
         notes: where answers are noted as they come.
+        elsewhere: by subject on another base, the held-out rows as that base's tokens.
     """
 
     subjects: Sequence[Subject]
@@ -51,6 +52,11 @@ class Questions:
     known: Memory = field(default_factory=Memory)
     looks: LookPlan | None = None
     notes: Path | None = None
+    elsewhere: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
+
+    def rows_of(self, subject: str) -> Sequence[Sample]:
+        """The held-out rows as this subject reads them."""
+        return self.elsewhere.get(subject, self.heldout)
 
     def known_answers(self, subject: str) -> dict[int, tuple[str, bool]]:
         """Answers that need not be given again, by number of the prompt."""
@@ -77,12 +83,11 @@ class Digests:
     Args:
         config: how to ask.
         system_prompt: put before each prompt.
-        base_id: whose answers they are.
     """
 
-    def __init__(self, config: EvaluationConfig, system_prompt: str, base_id: str) -> None:
+    def __init__(self, config: EvaluationConfig, system_prompt: str) -> None:
         self._temperature = config.temperature
-        self._how: list[Any] = [base_id, [config.max_new_tokens, config.dtype, system_prompt]]
+        self._how: list[Any] = [config.max_new_tokens, config.dtype, system_prompt]
 
     def of_case(self, subject: Subject, case: Case) -> str:
         """Of a question; empty where it need not give the same answer again, and for what users wrote.
@@ -101,5 +106,4 @@ class Digests:
         return self._digest(subject, ["row", row.digest, len(row.input_ids)])
 
     def _digest(self, subject: Subject, what: Sequence[Any]) -> str:
-        base_id, how = self._how
-        return hashlib.sha256(json.dumps([subject.id, base_id, how, what]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([subject.id, subject.base_id, self._how, what]).encode()).hexdigest()

@@ -152,14 +152,15 @@ def make_report(
     """
     subjects, found, measuring = questions.subjects, heard.answers, measuring or Measuring()
     seen = len(found["candidate"].row_nll)
-    heldout, answered = questions.heldout[:seen], cases if found["candidate"].texts else ()
+    answered = cases if found["candidate"].texts else ()
+    rows = {subject.name: questions.rows_of(subject.name)[:seen] for subject in subjects}
     items = {
         s.name: item_results(s, answered, found[s.name], questions.asked.get(s.name, ()), measuring) for s in subjects
     }
     if fresh is not None and fresh.guards:
         items = {name: [_as_taught(item, fresh) for item in of] for name, of in items.items()}
-    scores = [subject_score(s, items[s.name], found[s.name], heldout) for s in subjects]
-    losses = {s.name: row_losses(s, found[s.name], heldout, questions.scored.get(s.name, ())) for s in subjects}
+    scores = [subject_score(s, items[s.name], found[s.name], rows[s.name]) for s in subjects]
+    losses = {s.name: row_losses(s, found[s.name], rows[s.name], questions.scored.get(s.name, ())) for s in subjects}
     reason = why_invalid(subjects, cases, found)
     if fresh is not None and fresh.emptied:
         reason = f"training data asks everything that {', '.join(fresh.emptied)} asks, so nothing of it is a test"

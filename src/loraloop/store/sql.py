@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -26,6 +28,9 @@ from .keys import Keys
 from .people import People
 from .tombstones import Tombstones
 from .values import Adapters, Datasets, Releases, State, Values
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 log = logging.getLogger(__name__)
 
@@ -125,16 +130,23 @@ def _url(location: str) -> str:
     return f"postgresql+psycopg://{tail}" if head in {"postgres", "postgresql"} else location
 
 
-def _migrate(database: Database) -> None:
-    """Bring the database to the newest revision, in one transaction; a killed migration simply runs again."""
+@cache
+def _revisions() -> tuple[ScriptDirectory, str | None]:
+    """The chain of revisions and its head; their files are read once a process, which was most of opening a store."""
     from alembic.config import Config
-    from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     script = ScriptDirectory.from_config(config)
-    head = script.get_current_head()
+    return script, script.get_current_head()
+
+
+def _migrate(database: Database) -> None:
+    """Bring the database to the newest revision, in one transaction; a killed migration simply runs again."""
+    from alembic.migration import MigrationContext
+
+    script, head = _revisions()
     with database.read() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     if current == head:

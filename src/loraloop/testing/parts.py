@@ -49,6 +49,7 @@ class CannedParts:
             base_id=lambda: BASE_ID, template=lambda: None, serving=lambda: {"base_id": BASE_ID},
             max_length=8, config_digest="settings", turning=self.turning,
             name_adapter=lambda name, digest: self.artifacts.alias(self.folder, name, digest),
+            other_base=lambda dataset: None,
         )  # fmt: skip
 
     def build_dataset(self) -> Dataset:

@@ -1,5 +1,6 @@
 """A real store, a clock that stands still, and short ways to say conversations."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,8 +43,8 @@ def template() -> LetterTemplate:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    opened = open_store(tmp_path / "x.db")
+def store(tmp_path: Path, empty_database: Path) -> Iterator[SqlStore]:
+    opened = open_store(shutil.copyfile(empty_database, tmp_path / "x.db"))
     yield opened
     opened.close()
 

@@ -1,7 +1,5 @@
 """From conversations to rows: what is kept, on which side, and why the rest is not."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +10,7 @@ from loraloop.data.quality import DataQualityConfig
 from loraloop.data.selection import select
 from loraloop.data.splits import split_key, split_of
 from loraloop.errors import NotEnoughData, TamperedDataset
-from loraloop.store.sql import open_store
+from loraloop.store.sql import SqlStore
 from loraloop.types import Conversation, Feedback, message, utc
 
 CONFIG = DataQualityConfig()
@@ -88,9 +86,8 @@ def test_a_correction_to_nobody_in_particular_always_teaches() -> None:
     assert len(found.rows) == found.corrections == 60
 
 
-def test_what_a_judging_user_corrects_judges_and_the_user_is_told(tmp_path: Path) -> None:
+def test_what_a_judging_user_corrects_judges_and_the_user_is_told(store: SqlStore) -> None:
     """A known user's corrections stay on that user's side, and feedback says that they will not be learnt."""
-    store = open_store(tmp_path / "x.db")
     told = {}
     for n in range(60):
         kept = record_exchange(
@@ -99,13 +96,11 @@ def test_what_a_judging_user_corrects_judges_and_the_user_is_told(tmp_path: Path
         )  # fmt: skip
         give_feedback(store, kept.id, "correction", text="hello my good friend")
         told[split_of(f"user:{kept.user}")] = why_not_learnt(store, kept.id, 1, CONFIG)
-    store.close()
     assert told == {"train": None, "validation": "held_out", "gate": "held_out"}
 
 
-def test_a_corrected_row_comes_as_often_as_its_weight_and_in_its_new_words(tmp_path: Path) -> None:
+def test_a_corrected_row_comes_as_often_as_its_weight_and_in_its_new_words(store: SqlStore) -> None:
     """The samples of a corrected answer are the correction, ``correction_weight`` times."""
-    store = open_store(tmp_path / "x.db")
     store.conversations.add(
         [conversation(n, f"question {n} {'abc' * n} here", f"answer {n} is this") for n in range(20)]
     )
@@ -120,29 +115,24 @@ def test_a_corrected_row_comes_as_often_as_its_weight_and_in_its_new_words(tmp_p
     assert "".join(map(chr, corrected[0].input_ids)).endswith("I am a bot.")
     again = manager.build_dataset()
     assert again.id == dataset.id
-    store.close()
 
 
-def test_a_dataset_whose_rows_changed_is_refused(tmp_path: Path) -> None:
+def test_a_dataset_whose_rows_changed_is_refused(store: SqlStore) -> None:
     """With another key the rows' digests do not match, and nothing is trained on them."""
-    store = open_store(tmp_path / "x.db")
     store.conversations.add(
         [conversation(n, f"question {n} {'abc' * n} here", f"answer {n} is this") for n in range(20)]
     )
     dataset = LoRADataManager(None, store=store, secret=b"k").build_dataset()
     with pytest.raises(TamperedDataset):
         LoRADataManager(None, store=store, secret=b"other").samples(dataset, LetterTemplate(), "train", 400)
-    store.close()
 
 
-def test_nothing_to_learn_says_why(tmp_path: Path) -> None:
+def test_nothing_to_learn_says_why(store: SqlStore) -> None:
     """The error names the most frequent reasons."""
-    store = open_store(tmp_path / "x.db")
     store.conversations.add([conversation(1, "a question of mine", "an answer of yours", consent="unknown")])
     with pytest.raises(NotEnoughData, match="consented"):
         LoRADataManager(None, store=store).build_dataset()
     assert set(store.conversations.drops("default").values()) == {"consent_missing"}
-    store.close()
 
 
 class LetterTemplate:

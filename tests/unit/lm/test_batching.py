@@ -77,10 +77,17 @@ def text_of(said: list[Said]) -> str:
     return "".join(one.text for one in said)
 
 
+@pytest.fixture(scope="module")
+def lonely(tiny_base: Path, adapters: dict[str, Path]) -> list[list[int]]:
+    """What the base and both adapters, in turn, say to each prompt alone."""
+    versions = [None, *adapters.values()]
+    return [alone(tiny_base, versions[n % 3], prompt) for n, prompt in enumerate(PROMPTS)]
+
+
 @pytest.mark.parametrize("every", [1, 2, 0])
 @pytest.mark.parametrize("mix", [True, False])
 def test_an_answer_beside_others_is_the_one_given_alone(
-    tiny_base: Path, adapters: dict[str, Path], weights: Weights, mix: bool, every: int
+    tiny_base: Path, adapters: dict[str, Path], weights: Weights, lonely: list[list[int]], mix: bool, every: int
 ) -> None:
     """Rows of three versions, come one by one or all at once, each say what generate() says to them alone."""
     if not mix:
@@ -92,14 +99,11 @@ def test_an_answer_beside_others_is_the_one_given_alone(
     asked = [request(n, versions[n % 3], prompt) for n, prompt in enumerate(PROMPTS)]
     said = run(batcher, asked, every=every)
     template = Template(tokenizer)
-    answers = []
-    for n, prompt in enumerate(PROMPTS):
-        ids = alone(tiny_base, adapters.get(versions[n % 3]), prompt)
+    for n, ids in enumerate(lonely):
         assert text_of(said[n]) == template.answer_text(ids), n
         assert said[n][-1].completion_tokens == len(ids)
         assert said[n][-1].finish == ("length" if len(ids) == 12 else "stop")
-        answers.append(ids)
-    assert len({tuple(ids) for ids in answers}) > 3  # the versions do differ
+    assert len({tuple(ids) for ids in lonely}) > 3  # the versions do differ
 
 
 def test_a_repetition_penalty_is_the_one_of_generate(tiny_base: Path, weights: Weights) -> None:
@@ -115,11 +119,11 @@ def test_a_seed_draws_alike_whoever_is_beside(tiny_base: Path, weights: Weights)
     """Sampling with a seed gives the same answer alone and in company, and another one with another seed."""
     how = {"temperature": 1.0, "top_p": 0.9}
     tokenizer = load_tokenizer(tiny_base)
-    lonely = run(Batcher(weights, tokenizer, STOP), [request(1, "base", PROMPTS[5], seed=7, **how)])[1]
+    single = run(Batcher(weights, tokenizer, STOP), [request(1, "base", PROMPTS[5], seed=7, **how)])[1]
     crowd = [request(n, "ll-3" if n % 2 else "base", PROMPTS[n % 9], seed=n, **how) for n in range(10, 16)]
     beside = run(Batcher(weights, tokenizer, STOP), [*crowd, request(1, "base", PROMPTS[5], seed=7, **how)])[1]
     other = run(Batcher(weights, tokenizer, STOP), [request(1, "base", PROMPTS[5], seed=8, **how)])[1]
-    assert text_of(lonely) == text_of(beside) != text_of(other)
+    assert text_of(single) == text_of(beside) != text_of(other)
 
 
 def test_a_shared_start_is_read_once_and_changes_nothing(tiny_base: Path, weights: Weights) -> None:

@@ -1,5 +1,6 @@
 """A gateway over an empty store."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from loraloop.testing.gateway_client import GatewayClient
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[GatewayClient]:
+def client(tmp_path: Path, empty_database: Path) -> Iterator[GatewayClient]:
     """Asks it with a key of each role."""
-    store = open_store(tmp_path / "loraloop.db")
+    store = open_store(shutil.copyfile(empty_database, tmp_path / "loraloop.db"))
     made = GatewayClient(store)
     yield made
     made.close()

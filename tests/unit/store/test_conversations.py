@@ -1,5 +1,6 @@
 """Conversations against the plainest thing that behaves like them; what every database must do is tested beside."""
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -36,9 +37,11 @@ STEPS = st.lists(
 
 @settings(max_examples=20, deadline=None)
 @given(STEPS)
-def test_they_behave_like_a_dict_of_conversations(tmp_path_factory: pytest.TempPathFactory, steps: Any) -> None:
+def test_they_behave_like_a_dict_of_conversations(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, steps: Any
+) -> None:
     """Whatever is added, judged and dropped in whatever order: reading shows what a plain dict would hold."""
-    store = open_store(tmp_path_factory.mktemp("model") / "x.db")
+    store = open_store(shutil.copyfile(empty_database, tmp_path_factory.mktemp("model") / "x.db"))
     held: dict[str, Conversation] = {}
     drops: dict[str, dict[str, str]] = {"a": {}, "b": {}}
     for step, given_ in steps:

@@ -1,7 +1,9 @@
 """Immutable values and the live pointer, against the plainest thing that behaves like them."""
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,9 +39,11 @@ STEPS = st.lists(
 
 @settings(max_examples=25, deadline=None)
 @given(STEPS)
-def test_releases_behave_like_a_list_a_bot(tmp_path_factory: pytest.TempPathFactory, steps: Any) -> None:
+def test_releases_behave_like_a_list_a_bot(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, steps: Any
+) -> None:
     """Whoever expects the live version and brings a higher one is published, nobody else; a status changes one."""
-    store = open_store(tmp_path_factory.mktemp("model") / "x.db")
+    store = open_store(shutil.copyfile(empty_database, tmp_path_factory.mktemp("model") / "x.db"))
     held: dict[str, list[Release]] = {"a": [], "b": []}
     for step, bot, first, second in steps:
         live = held[bot][-1].version if held[bot] else 0
@@ -68,10 +72,10 @@ def test_releases_behave_like_a_list_a_bot(tmp_path_factory: pytest.TempPathFact
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abc"), st.integers(0, 4)), max_size=8))
 def test_every_bot_finds_the_adapters_it_stored_and_no_others(
-    tmp_path_factory: pytest.TempPathFactory, stored: list[tuple[int, str, int]]
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, stored: list[tuple[int, str, int]]
 ) -> None:
     """Bots that train the same weights have a value each; the first one stays, newest first, and its bot is its own."""
-    store = open_store(tmp_path_factory.mktemp("model") / "x.db")
+    store = open_store(shutil.copyfile(empty_database, tmp_path_factory.mktemp("model") / "x.db"))
     held: dict[tuple[int, str], Adapter] = {}
     for number, bot, minute in stored:
         kept = store.adapters.put(adapter(number, bot, minute))
