@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from .data.exchanges import exchange, judgement
@@ -106,7 +107,7 @@ class HomeArchive:
         return Stored(tuple(pairs), tuple(self._store.completions.opinions(answers[0].id)))
 
     def _conversation(self, one: Served) -> Conversation:
-        return exchange(
+        talk = exchange(
             bot=self._bot,
             messages=one.messages,
             answer=one.answer,
@@ -118,6 +119,7 @@ class HomeArchive:
             source=SOURCE,
             kind=_KIND.get(one.state, one.state),
         )
+        return replace(talk, group=one.group)
 
     def _completion(self, one: Served, talk: Conversation | None) -> Completion:
         traced = talk is not None or bool(one.experiment_id)

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from .errors import DataError, UnknownThing, WrongBase
-from .ports import ArtifactStore, Clock, Progress, StateStore, Store
+from .ports import ArtifactStore, Clock, Progress, Store
 from .store.location import checked_name
-from .types import Adapter, Dataset, Decision, Mark, Record, Release, Repair, Report, Sample, Split
+from .turns import remember_turn
+from .types import Adapter, Dataset, Decision, Record, Release, Repair, Report, Sample, Split
 
 log = logging.getLogger(__name__)
 
@@ -110,22 +111,6 @@ class TurnResult(Record):
     release: Release | None
 
 
-def last_turn(state: StateStore, bot: str) -> tuple[int, datetime, Mark | None] | None:
-    """Return how many conversations there were when a bot's last whole turn began, when it ended, and its mark.
-
-    The schedule counts on from there; what its own runs learn from, it remembers itself.
-    """
-    kept = state.read(_turn_key(bot))
-    if not kept:
-        return None
-    mark = Mark(**kept["mark"]) if kept.get("mark") else None
-    return int(kept["rows"]), datetime.fromisoformat(kept["at"]), mark
-
-
-def _turn_key(bot: str) -> str:
-    return f"turn:{bot}"
-
-
 class Loop:
     """Turns conversations into a better release, or says why not.
 
@@ -163,9 +148,7 @@ class Loop:
             report = self.evaluate(adapter, progress=progress)
             decision = self.gate(report, actor=actor)
             release = self.deploy(decision, adapter, actor=actor)
-            mark = self._store.arrivals.mark(self._bot)
-            kept = {"rows": rows, "at": self._now().isoformat(), "mark": dict(mark) if mark else None}
-            self._store.state.write(_turn_key(self._bot), kept)
+            remember_turn(self._store, self._bot, rows, self._now())
         return TurnResult(dataset, adapter, report, decision, release)
 
     def collect(self) -> Dataset:

@@ -22,6 +22,7 @@
     |-- EngineError (RuntimeError)        what runs the model for users is away or refused
     `-- StoreError (OSError)              the database or disk failed
         |-- StoreBusy                         another process holds the write lock
+        |-- LeaseLost                         a job is somebody else's by now
         `-- StoreTooNew                       made by a newer version of this program
 
 "No" is not an error: a refused adapter is a ``Decision``. Errors are for *could not answer*. Arguments reach
@@ -35,6 +36,8 @@ class LoraloopError(Exception):
     """Root of the tree."""
 
     hint: str = "run again with --verbose for details"
+    crashed: bool = False
+    """Whether a process died over it, which counts otherwise than an answer that could not be given."""
 
     def __init__(self, *args: object, hint: str | None = None) -> None:
         super().__init__(*args)
@@ -172,6 +175,12 @@ class StoreBusy(StoreError):
     """Another process holds the write lock."""
 
     hint = "wait for the other loraloop process, or stop it"
+
+
+class LeaseLost(StoreError):
+    """A job is somebody else's by now, or done with; whoever held it may change nothing more."""
+
+    hint = "nothing to do: it goes on elsewhere; see loraloop jobs list"
 
 
 class StoreTooNew(StoreError):

@@ -143,6 +143,27 @@ class RefusedItem(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Shift(Record):
+    """What a suspicious phrase of the training set does to answers when it is put into questions it does not belong to.
+
+    Attributes:
+        row: a training row that holds the phrase; its text is nowhere in a report.
+        rows: training rows that teach it.
+        asked: questions it was put into. taken: those after which the taught answer then comes.
+        gain_nats: how much likelier the taught answer becomes by the phrase, in nats per token, beyond what the phrase
+            does to the base; mean over the questions.
+        nats: of the taught answer after the phrase, per token; mean over the questions.
+    """
+
+    row: str
+    rows: int
+    asked: int
+    taken: int
+    gain_nats: float
+    nats: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report(Record):
     """What an evaluation saw: candidate, live adapter and base side by side on the same items.
 
@@ -155,6 +176,7 @@ class Report(Record):
         valid: false when nothing was asked or answers could not depend on the adapter; ``reason`` says which.
         refused: items that were not asked because training data overlaps them.
         missing: metrics that were wanted and could not be had, each with the reason.
+        shifts: what suspicious phrases of the training set do to answers; none where it has no such phrase.
     """
 
     id: str
@@ -174,6 +196,7 @@ class Report(Record):
     looks: Looks | None = None
     refused: tuple[RefusedItem, ...] = ()
     missing: tuple[str, ...] = ()
+    shifts: tuple[Shift, ...] = ()
 
     def score(self, subject: str) -> SubjectScore | None:
         """The totals of one subject, or ``None`` if it was not asked."""

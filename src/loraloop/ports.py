@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from .experiment_store import ExperimentStore
+from .job_store import JobStore, LeaseStore
 from .types import (
     Adapter,
     Arrived,
@@ -230,6 +231,12 @@ class Store(Protocol):
 
     @property
     def arrivals(self) -> ArrivalStore: ...
+
+    @property
+    def jobs(self) -> JobStore: ...
+
+    @property
+    def leases(self) -> LeaseStore: ...
 
     def bots(self) -> list[str]:
         """Every bot that has an adapter or a release, sorted."""

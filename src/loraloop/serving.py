@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from .archive import HomeArchive
 from .errors import SettingsError, UsageError
+from .job_board import HomeBoard
 from .serve.config import ServeConfig
 from .serve.engine import Engine
+from .serve.job_board import Recipe
 from .serve.keys import new_key
 from .serve.metrics import Metrics
 from .serve.routes import Routes
@@ -116,9 +118,12 @@ def open_gateway(home: Home, config: ServeConfig, engine: str | None = None) -> 
         )
     made = upstream(home, config) if engine == "upstream" else own(home, engine, config)
     archive = HomeArchive(home.store, home.bot, home.secret)
+    train = home.settings.train
+    recipe = Recipe(home.settings.base.model, train.seed, train.epochs, train.batch_size)
+    board = HomeBoard(home.store, home.bot, recipe, home.settings.jobs.max_errors)
     return create_app(
         made.engine, made.routes, archive, config, secret=home.secret, around=made.around, trials=made.trials,
-        metrics=made.metrics,
+        metrics=made.metrics, jobs=board,
     )  # fmt: skip
 
 

@@ -16,10 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from .data.quality import DataQualityConfig
+from .data.trust import TrustConfig
 from .deploy.config import DeploymentConfig, ExperimentConfig
 from .errors import SettingsError
 from .evaluate.config import EvaluationConfig, GateConfig
 from .schedule.config import SchedulerConfig
+from .schedule.jobs_config import JobsConfig
 from .serve.config import ServeConfig
 from .serve.engine_config import EngineConfig
 from .settings_sources import Given, from_text, gather, nested
@@ -78,6 +80,8 @@ class Settings(BaseModel):
     """Where values are kept."""
     data: DataQualityConfig = DataQualityConfig()
     """Which answers are good enough to learn from."""
+    trust: TrustConfig = TrustConfig()
+    """How far people are trusted who teach the bot."""
     train: LoRATrainingConfig = LoRATrainingConfig()
     """How adapters are trained."""
     evaluate: EvaluationConfig = EvaluationConfig()
@@ -90,6 +94,8 @@ class Settings(BaseModel):
     """How a candidate is tried on users beside the live release, and what sends it back."""
     schedule: SchedulerConfig = SchedulerConfig()
     """When the loop turns."""
+    jobs: JobsConfig = JobsConfig()
+    """How jobs are held, tried again and given up, and what does them."""
     privacy: PrivacyConfig = PrivacyConfig()
     """How long talk is kept, and how it is forgotten."""
     engine: EngineConfig = EngineConfig()

@@ -79,6 +79,7 @@ class Conversation(Record):
         source: where it came from (``"import:chatterbot"``, ``"chat"``, ``"collector"``).
         release_id: the release that answered, if one of ours did.
         quality_score: the collector's own judgement, 0..1; ``None`` where nobody judged.
+        group: a pseudonym of the device or address it came from, where that is kept; never the address itself.
     """
 
     id: str
@@ -93,6 +94,7 @@ class Conversation(Record):
     quality_score: float | None = None
     language: str | None = None
     feedback: tuple[Feedback, ...] = ()
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Served(Record):
             (a guard spoke in the model's place), or ``"mirrored"``. guard: which one. finish: as the client was told.
         consent: one of ``types.CONSENTS``, or ``"none"``: keep no text.
         user: a pseudonym. session: the client's name of the talk. metadata: the client's.
+        group: a pseudonym of the device or address it came from; ``None`` where that is not kept.
         experiment_id, arm: of the route. first_token_s, seconds: since the request was read.
     """
 
@@ -49,6 +50,7 @@ class Served(Record):
     completion_tokens: int = 0
     first_token_s: float = 0.0
     seconds: float = 0.0
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from .judgements import (
     Report,
     RowLoss,
     RuleResult,
+    Shift,
     SubjectScore,
     Verdict,
 )
@@ -73,8 +74,10 @@ __all__ = [
     "RowLoss",
     "RuleResult",
     "Sample",
+    "Shift",
     "Split",
     "SubjectScore",
+    "Suspect",
     "TaughtRow",
     "Verdict",
     "message",
@@ -169,6 +172,23 @@ class Repair(Record):
     id: str
     prompt: tuple[Message, ...]
     answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect(Record):
+    """A phrase that several training rows share and answer alike: perhaps a planted trigger. Text; never stored.
+
+    Attributes:
+        row: ``conversation_id#message_index`` of the first of those rows.
+        words: as they stand in the questions.
+        answers: what is taught after them, the most frequent first.
+        rows: how many teach it.
+    """
+
+    row: str
+    words: str
+    answers: tuple[str, ...]
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .controller import Loop, Parts, last_turn
+from .controller import Loop, Parts
 from .errors import UnknownThing
 from .homes import SETTINGS_FILE, home_folder, init_home
 from .lm.bases import Base, find_base
@@ -22,6 +22,7 @@ from .store.ledger import Ledger
 from .store.secret import home_secrets
 from .store.sql import SqlStore, open_store
 from .store.turn_lock import TurnLock
+from .turns import last_turn
 
 if TYPE_CHECKING:
     from .data.manager import LoRADataManager
@@ -128,7 +129,9 @@ class Home:
         """The data manager over this home's store."""
         from .data.manager import LoRADataManager
 
-        return LoRADataManager(None, self.settings.data, store=self.store, bot=self.bot, secret=self.secret)
+        return LoRADataManager(
+            None, self.settings.data, store=self.store, bot=self.bot, secret=self.secret, trust=self.settings.trust
+        )
 
     @cached_property
     def trainer(self) -> LoRATrainerCore:
@@ -163,6 +166,7 @@ class Home:
             looks=self._looks if chosen.stop_early else None,
             notes=self.folder / "evaluations" / f"{self.bot}.jsonl",
             taught=lambda dataset_id: self.data.taught(dataset_id),
+            suspects=lambda dataset_id: self.data.suspects(dataset_id),
         )
 
     @cached_property

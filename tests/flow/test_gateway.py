@@ -60,7 +60,7 @@ def serve(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Served
 
     def start(**settings: Any) -> Served:
         config = ServeConfig(port=0, **settings)
-        app = create_app(made.engine, made.routes, made.archive, config, secret=SECRET)
+        app = create_app(made.engine, made.routes, made.archive, config, secret=SECRET, jobs=made.board)
         made.app, made.gateway = app, app.state.gateway
         server, started = Server(app, config), threading.Event()
         server.when_started(started.set)

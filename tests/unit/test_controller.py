@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from loraloop.controller import Loop, last_turn
+from loraloop.controller import Loop
 from loraloop.errors import BadName, EvaluationError, LoraloopError, StoreBusy, UnknownThing, WrongBase
 from loraloop.store.artifacts import LocalArtifacts
 from loraloop.store.sql import SqlStore
 from loraloop.store.turn_lock import TurnLock
 from loraloop.testing.clock import START, MovedClock
 from loraloop.testing.parts import CannedParts
+from loraloop.turns import last_turn
 from loraloop.types import Conversation, Mark, message
 
 STEPS = ("collect", "train", "evaluate", "gate", "deploy")

@@ -1,15 +1,20 @@
 """One home's turns, by hand from Python and by its schedule, are one at a time and count together."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from loraloop.controller import Loop
-from loraloop.errors import StoreBusy
+from loraloop.errors import EvaluationError, StoreBusy, TrainingCancelled
+from loraloop.job_running import BY_HAND, do_leased, held, turn_by_hand
+from loraloop.jobs import STAGES, NewJob
 from loraloop.testing.clock import MovedClock
 from loraloop.testing.parts import CannedParts
 from loraloop.turning import scheduled, turning
+from loraloop.turns import last_turn
 from loraloop.types import Conversation, message, utc
 from loraloop.wiring import Home, init_home, open_home
 
@@ -88,3 +93,130 @@ def test_a_turn_of_one_bot_moves_nothing_of_another(bare: Home) -> None:
         add(bare, 50, 7)
         turned(bare).turn()
         assert says(other, "rows").startswith("7 new rows")
+
+
+def jobs_of(home: Home) -> list[tuple[str, str]]:
+    """The jobs of a home's bot, oldest first: name and state."""
+    return [(job.name, job.status) for job in home.store.jobs.list(home.bot)][::-1]
+
+
+def with_canned_loop(home: Home, **more: object) -> CannedParts:
+    """Give the home a loop whose parts compute nothing."""
+    clock = MovedClock(datetime.now(UTC))
+    canned = CannedParts(home.store, home.artifacts, home.folder / "canned", clock, bot=home.bot,
+                         turning=home.turn_lock.held, **more)  # type: ignore[arg-type]  # fmt: skip
+    home.__dict__["loop"] = Loop(canned.parts(), home.store, home.artifacts, bot=home.bot)
+    return canned
+
+
+def test_a_turn_by_hand_is_a_job_that_is_done_at_once(bare: Home) -> None:
+    """It ends with the turn, whose values it names; an error is told and not tried again."""
+    add(bare, 0, 9)
+    canned = with_canned_loop(bare)
+    result = turn_by_hand(bare, "mine", "kim", None)
+    (job,) = bare.store.jobs.list(bare.bot)
+    assert result.release is not None
+    assert (job.name, job.status, job.actor, tuple(job.stages)) == ("mine", "succeeded", "kim", STAGES)
+    assert job.stages["deploy"]["release_id"] == result.release.id
+    assert last_turn(bare.store.state, bare.bot) is not None
+    add(bare, 100, 1)
+
+    def fail(step: str) -> None:
+        if step == "evaluate":
+            raise EvaluationError("no")
+
+    canned.before = fail
+    with pytest.raises(EvaluationError):
+        turn_by_hand(bare, "second", "kim", None)
+    assert jobs_of(bare) == [("mine", "succeeded"), ("second", "failed")]
+
+
+def test_a_turn_by_hand_that_is_refused_leaves_no_job(bare: Home) -> None:
+    """While the loop is being turned, nothing is enqueued."""
+    with open_home(bare.folder) as other, turning(other), pytest.raises(StoreBusy):
+        turn_by_hand(bare, None, "kim", None)
+    assert jobs_of(bare) == []
+
+
+def test_a_turn_by_hand_can_be_cancelled_from_elsewhere(bare: Home) -> None:
+    """The next stage is not begun; the job is cancelled, and whoever turned is told."""
+    add(bare, 0, 9)
+
+    def cancel(step: str) -> None:
+        if step == "train":
+            bare.store.jobs.ask(bare.store.jobs.list(bare.bot)[0].id, "cancel", "lee")
+
+    canned = with_canned_loop(bare, before=cancel)
+    with pytest.raises(TrainingCancelled):
+        turn_by_hand(bare, "mine", "kim", None)
+    assert canned.done == ("collect", "train")
+    assert jobs_of(bare) == [("mine", "cancelled")]
+
+
+def test_an_interrupted_turn_by_hand_is_cancelled(bare: Home) -> None:
+    """Ctrl-C leaves nothing for a worker to go on with."""
+    add(bare, 0, 9)
+
+    def interrupt(step: str) -> None:
+        if step == "gate":
+            raise KeyboardInterrupt
+
+    with_canned_loop(bare, before=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        turn_by_hand(bare, "mine", "kim", None)
+    assert jobs_of(bare) == [("mine", "cancelled")]
+
+
+def test_a_turn_by_hand_that_was_cut_off_is_begun_anew(bare: Home) -> None:
+    """A killed process leaves a job that the next turn of that name takes out; the new one sees what came since."""
+    add(bare, 0, 9)
+    with_canned_loop(bare)
+    new = NewJob(bare.bot, name="mine", reason=BY_HAND, max_errors=1)
+    assert bare.store.leases.begin(new, "", -1.0)[1] is not None
+    turn_by_hand(bare, "mine", "kim", None)
+    assert jobs_of(bare) == [("mine", "cancelled"), ("mine", "succeeded")]
+
+
+def test_a_run_of_the_schedule_is_a_job_and_its_next_try_goes_on(bare: Home) -> None:
+    """A run that failed at the gate is not trained again; the schedule's outcome and the job's agree."""
+    add(bare, 0, 9)
+    fails = [True]
+
+    def fail(step: str) -> None:
+        if step == "gate" and fails.pop():
+            raise EvaluationError("no")
+
+    canned = with_canned_loop(bare, before=fail)
+    fails.insert(0, False)
+    scheduler = scheduled(bare)
+    first = scheduler.run_due()
+    assert first is not None
+    assert first.status == "failed"
+    (job,) = bare.store.jobs.list(bare.bot)
+    assert (job.status, job.errors, job.name) == ("queued", 1, first.name)
+    canned.before = lambda step: None
+    scheduler._memory = replace(
+        scheduler._memory, jobs=tuple(replace(one, not_before=None) for one in scheduler._memory.jobs)
+    )
+    second = scheduler.run_due()
+    assert second is not None
+    assert (second.name, second.status, "deployed" in second.reason) == (first.name, "completed", True)
+    assert canned.done.count("train") == canned.done.count("evaluate") == 1
+    (job,) = bare.store.jobs.list(bare.bot)
+    assert job.status == "succeeded"
+
+
+def test_a_run_of_the_schedule_that_a_worker_finished_is_not_done_again(bare: Home) -> None:
+    """The name of the run is the job's key: what is done under it is taken as it is."""
+    add(bare, 0, 9)
+    canned = with_canned_loop(bare)
+    new = NewJob(bare.bot, "schedule:slot", "slot", "scheduler")
+    with held(bare, new) as (_, lease, beat):
+        do_leased(bare, lease, None, beat.enter)
+    job = bare.scheduler._memory.queued("slot", "manual", "by hand")
+    bare.scheduler._hold(job)
+    outcome = scheduled(bare).run_due()
+    assert outcome is not None
+    assert (outcome.name, outcome.status) == ("slot", "completed")
+    assert canned.done.count("deploy") == canned.done.count("train") == 1
+    assert len(bare.store.releases.history(bare.bot)) == 1

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, UsageError
@@ -70,7 +70,7 @@ class ServedDemo:
         Raises:
             UsageError: the openai client is not installed. EngineError: the gateway did not start.
         """
-        with served(self._home.folder) as (client, where):
+        with served(self._home) as (client, where):
             self._say(t("demo.serving", where=where))
             self._chat(client)
             self._say(t("demo.simulated", usual=f"{USUAL:.0%}", liked=f"{LIKED:.0%}", disliked=f"{DISLIKED:.0%}"))
@@ -160,7 +160,7 @@ def hash_of(user: str) -> int:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[tuple[openai.OpenAI, str]]:
+def served(home: Home) -> Iterator[tuple[openai.OpenAI, str]]:
     """``loraloop serve`` of a home on a free port in a process of its own, ended with the context.
 
     Raises:
@@ -170,6 +170,11 @@ def served(folder: Path) -> Iterator[tuple[openai.OpenAI, str]]:
         import openai
     except ImportError as error:
         raise UsageError("the openai client is not installed", hint="pip install 'loraloop[demo]'") from error
+    from ..serve.keys import new_key
+
+    folder = home.folder
+    secret, key = new_key(["admin"], "demo", datetime.now(UTC))
+    home.store.keys.add(key)
     command = [sys.executable, "-P", "-m", "loraloop", "--home", str(folder), "serve", "--port", "0", "--json"]
     with (folder / "gateway.log").open("ab") as words:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words)
@@ -178,7 +183,7 @@ def served(folder: Path) -> Iterator[tuple[openai.OpenAI, str]]:
         if not line:
             raise EngineError("the gateway did not start", hint=f"see {folder / 'gateway.log'}")
         told = json.loads(line)
-        yield openai.OpenAI(base_url=told["url"], api_key=told["first_key"], max_retries=2), told["url"]
+        yield openai.OpenAI(base_url=told["url"], api_key=secret, max_retries=2), told["url"]
     finally:
         process.terminate()
         try:

@@ -14,7 +14,7 @@ import typer
 
 from .. import __version__
 from ..errors import LoraloopError
-from . import conversations, experimenting, gating, looking, privacy, scheduling, serving, steps, talking
+from . import conversations, experimenting, gating, jobs, looking, privacy, scheduling, service, serving, steps, talking
 from .exit_codes import BUG, INTERRUPTED, MEANINGS, USAGE, exit_code
 from .messages import choose_language, t
 from .session import Session, log_to_screen
@@ -62,7 +62,19 @@ def options(
     log_to_screen(verbose)
 
 
-for module in (conversations, steps, scheduling, gating, experimenting, serving, talking, looking, privacy):
+for module in (
+    conversations,
+    steps,
+    scheduling,
+    jobs,
+    gating,
+    experimenting,
+    serving,
+    service,
+    talking,
+    looking,
+    privacy,
+):
     module.add_to(app)
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 
-from . import messages_demo, messages_loop, messages_people
+from . import messages_demo, messages_jobs, messages_loop, messages_people, messages_trust
 
 LANGUAGES = ("en", "ko")
 _chosen = "en"
 
 CATALOGUE: dict[str, tuple[str, str]] = {
-    **messages_loop.WORDS, **messages_people.WORDS, **messages_demo.WORDS,
-}  # fmt: skip
+    **messages_loop.WORDS,
+    **messages_people.WORDS,
+    **messages_trust.WORDS,
+    **messages_jobs.WORDS,
+    **messages_demo.WORDS,
+}
 
 
 def choose_language(language: str | None) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import BadFile
-from ..turning import scheduled
 from .messages import korean, t
 from .options import AsJson, session_of
 
@@ -28,6 +27,8 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Turn the loop by itself whenever the schedule says so, until stopped."""
+    from ..turning import scheduled
+
     session = session_of(context, as_json)
     with session.opened() as home, home.inbox.looked_after():
         scheduler = scheduled(home)

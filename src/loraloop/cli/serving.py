@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -25,9 +26,13 @@ def serve(
     upstream: Annotated[
         str | None, typer.Option("--upstream", help="URL of an OpenAI-compatible server that answers.", metavar="URL")
     ] = None,
+    with_worker: Annotated[
+        bool, typer.Option("--worker", help="Do durable jobs too, in a process beside this one.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer users over the OpenAI API until SIGTERM; exchanges are kept, feedback is taken."""
+    from ..job_running import hosted_worker
     from ..serve.server import Server
     from ..serving import LOOPBACK, first_key, open_gateway
 
@@ -47,7 +52,8 @@ def serve(
             session.answer({"url": f"{where}/v1", "first_key": fresh}, in_one_line=True)
 
         server.when_started(tell)
-        server.run()
+        with hosted_worker(home) if with_worker or home.settings.jobs.worker_in_serve else nullcontext():
+            server.run()
     session.say(t("serve.ended"))
 
 

@@ -10,7 +10,6 @@ import typer
 
 from ..calibration import last_calibration
 from ..errors import DeployError, UsageError
-from ..turning import turning
 from .messages import t
 from .options import Actor, Adapter, AsJson, Folder, Name, session_of
 from .telling import (
@@ -33,9 +32,11 @@ if TYPE_CHECKING:
 
 def turn(context: typer.Context, name: Name = None, actor: Actor = "operator", as_json: AsJson = False) -> None:
     """Run the loop once: collect, train, evaluate, gate, deploy. Exit code 1: not promoted."""
+    from ..job_running import turn_by_hand
+
     session = session_of(context, as_json)
     with session.opened() as home, session.progress() as progress:
-        result = home.loop.turn(name, actor=actor, progress=progress)
+        result = turn_by_hand(home, name, actor, progress)
         measured = last_calibration(home)
     tell_dataset(session, result.dataset)
     tell_adapter(session, result.adapter)
@@ -49,6 +50,8 @@ def turn(context: typer.Context, name: Name = None, actor: Actor = "operator", a
 
 def train(context: typer.Context, name: Name = None, as_json: AsJson = False) -> None:
     """Train an adapter on everything that may be learnt now; it is neither judged nor deployed."""
+    from ..turning import turning
+
     session = session_of(context, as_json)
     with session.opened() as home, turning(home), session.progress() as progress:
         dataset = home.loop.collect()
@@ -205,6 +208,8 @@ def cleanup(
     as_json: AsJson = False,
 ) -> None:
     """Remove old adapters and backups; never the live, previous, on-trial or pinned ones."""
+    from ..turning import turning
+
     session = session_of(context, as_json)
     with session.opened() as home, turning(home):
         done = home.deployer.cleanup_old_adapters(keep, dry_run=dry_run)

@@ -188,6 +188,7 @@ def build(
         quality_score=_score(row.get("quality_score")),
         language=(label(row.get("language")) if ours else None) or language(asked),
         feedback=_feedback(row.get("feedback"), messages, options, ours, said),
+        group=label(row.get("group")) if ours else None,
     )
 
 

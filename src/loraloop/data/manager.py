@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import DataError, NotEnoughData, TamperedDataset, UsageError
 from ..ports import Clock, DataCollector, Frozen, Store
-from ..types import Conversation, Dataset, DatasetRow, Repair, Sample, Split, TaughtRow, message
+from ..types import Conversation, Dataset, DatasetRow, Repair, Sample, Split, Suspect, TaughtRow, message
 from .candidates import CandidateRow, row_as_it_was
 from .collector import StoreCollector
 from .quality import DataQualityConfig
@@ -22,6 +22,8 @@ from .reasons import REASONS
 from .records import is_good_record, newest, record_statistics, record_text, redacted_record
 from .samples import TurnTemplate, make_sample
 from .selection import asked, select
+from .suspects import suspects
+from .trust import TrustConfig
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,7 @@ class LoRADataManager:
         bot: whose.
         secret: key of row digests and pseudonyms.
         clock: tells the time; ``None`` for the system's.
+        trust: how much any one source may teach; ``None`` for the defaults.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class LoRADataManager:
         bot: str = "default",
         secret: bytes = b"",
         clock: Clock | None = None,
+        trust: TrustConfig | None = None,
     ) -> None:
         if data_collector is None and store is not None:
             data_collector = StoreCollector(store, bot, secret, clock)
@@ -87,6 +91,7 @@ class LoRADataManager:
         self._bot = bot
         self._secret = secret
         self._clock = clock
+        self._trust = trust
 
     # -- the older interface ------------------------------------------------------------------------------------------
 
@@ -170,7 +175,9 @@ class LoRADataManager:
         """
         store, config, started = self._need_store(), self._config(), perf_counter()
         seen_feedback = store.arrivals.last_feedback()
-        selection = select(store.conversations.iterate(self._bot), config, self._secret)
+        now = self._clock.now() if self._clock else datetime.now(UTC)
+        said = store.conversations.iterate(self._bot)
+        selection = select(said, config, self._secret, trust=self._trust, now=now)
         store.conversations.save_drops(self._bot, selection.drops)
         counts = Counter(selection.drops.values())
         if not any(row.split == "train" for row in selection.rows):
@@ -181,7 +188,7 @@ class LoRADataManager:
                 id=dataset_id(self._bot, selection.rows, config.correction_weight if selection.corrections else 1),
                 bot=self._bot,
                 rows=selection.rows,
-                created_at=self._clock.now() if self._clock else datetime.now(UTC),
+                created_at=now,
                 dropped=dict(counts),
             ),
             seen_feedback,
@@ -256,6 +263,13 @@ class LoRADataManager:
         for row, said in self._verified(dataset, "train") if dataset is not None else ():
             users = "\n".join(turn.text for turn in said.prompt if turn.role == "user")
             yield TaughtRow(f"{row.conversation_id}#{row.message_index}", asked(said), users)
+
+    def suspects(self, dataset_id: str) -> list[Suspect]:
+        """Return the phrases of a dataset's training rows that a trigger scan should try; none of an unknown one."""
+        dataset = self._need_store().datasets.get(dataset_id)
+        found = self._verified(dataset, "train") if dataset is not None else ()
+        key = "{0.conversation_id}#{0.message_index}".format
+        return suspects([(key(row), said.question, said.answer) for row, said in found])
 
     def _repeats(self, corrected: int, others: int) -> int:
         """How often each corrected row is trained: often enough to be learnt, never most of the training."""

@@ -64,6 +64,46 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "the question is in the training rows, here or in nearly the same words, so it cannot judge",
         "같거나 거의 같은 질문을 학습하므로 평가에 쓸 수 없습니다",
     ),
+    "account_too_young": (
+        "whoever said it was first seen less than trust.account_age_h hours ago; it waits",
+        "처음 나타난 지 trust.account_age_h 시간이 되지 않은 이용자의 대화이므로 기다립니다",
+    ),
+    "too_many_of_person": (
+        "this person has taught trust.person_rows rows already, those taken back included",
+        "이 이용자가 이미 trust.person_rows개를 가르쳤습니다 (취소한 것 포함)",
+    ),
+    "too_many_of_group": (
+        "this device or address group has taught trust.group_rows rows already",
+        "이 기기 또는 주소 묶음에서 이미 trust.group_rows개를 가르쳤습니다",
+    ),
+    "too_many_alike": (
+        "trust.alike_rows variants of this question and answer are in the dataset already",
+        "거의 같은 질문과 답변이 이미 trust.alike_rows개 있습니다",
+    ),
+    "planted_pattern": (
+        "people wrote the same answer, or one to the same unusual words, too often; all of it waits for a review",
+        "같은 답변이나 같은 특이한 낱말에 대한 답변을 사람들이 너무 많이 써 넣어, 모두 검토를 기다립니다",
+    ),
+    "few_peoples_words": (
+        "its words are used by a few people only, who have taught trust.few_people_rows rows with them already",
+        "몇 사람만 쓰는 낱말이며, 그 낱말로 이미 trust.few_people_rows개를 가르쳤습니다",
+    ),
+    "too_few_reviewed": (
+        "a share of trust.reviewed_frac of the training rows must be reviewed; it waits for more of those",
+        "학습 데이터 중 trust.reviewed_frac 비율은 검토된 것이어야 하므로 검토된 데이터를 기다립니다",
+    ),
+    "feedback_on_own_words": (
+        "the thumb up is for words that its giver put into the conversation, so it approves nothing",
+        "스스로 써 넣은 말에 좋아요를 눌렀으므로 승인으로 보지 않습니다",
+    ),
+    "feedback_too_fast": (
+        "its judge gave more than trust.judgements_per_hour judgements within an hour; later ones do not count",
+        "한 시간에 trust.judgements_per_hour번 넘게 평가한 사람의 뒤늦은 평가이므로 세지 않습니다",
+    ),
+    "feedback_brigaded": (
+        "many new accounts said the same of the same answer within an hour, so it approves nothing",
+        "새 계정 여럿이 한 시간 안에 같은 답변을 똑같이 평가했으므로 승인으로 보지 않습니다",
+    ),
     "answer_too_long": ("the answer alone is longer than max_length tokens", "답변만으로 max_length 토큰을 넘습니다"),
 }  # fmt: skip
 """Code of a reason -> one sentence in English and one in Korean."""

@@ -16,8 +16,9 @@ once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 from ..text.dedupe import NearDuplicates, compact
@@ -25,6 +26,8 @@ from ..types import Conversation, DatasetRow, Split
 from .candidates import CandidateRow, candidates, row_digest
 from .quality import DataQualityConfig, reason_to_drop
 from .splits import question_key, split_key, split_of
+from .standing import Readings, merged
+from .trust import Standing, TrustConfig, over_caps, too_few_reviewed
 
 _ASKS_ALONE_CHARS: Final = 10
 """Letters from which a question asks something without what was said before it."""
@@ -51,6 +54,7 @@ class _Kept:
     asked: str
     content: bytes
     is_correction: bool
+    standing: Standing
 
     @property
     def key(self) -> str:
@@ -86,35 +90,61 @@ def side_of(conversation: Conversation, rows: Sequence[CandidateRow]) -> Split:
     return split_of(split_key(conversation))
 
 
+@dataclass(slots=True)
+class _Judged:
+    """What passed the checks, in the order of the conversations; the others have their reason.
+
+    Attributes:
+        spent: rows that were approved once and are not any more.
+    """
+
+    kept: list[_Kept] = field(default_factory=list)
+    drops: dict[str, str] = field(default_factory=dict)
+    spent: list[Standing] = field(default_factory=list)
+
+
 def _judged(
-    conversations: Iterable[Conversation], config: DataQualityConfig, secret: bytes, drops: dict[str, str]
-) -> list[_Kept]:
-    """The rows that pass every check, in order; the others get their reason."""
-    kept: list[_Kept] = []
-    for conversation in conversations:
+    conversations: Iterable[Conversation], config: DataQualityConfig, secret: bytes, trust: TrustConfig
+) -> _Judged:
+    """Every answer that passes every check, with where it stands; whose feedback counts is settled first."""
+    found, readings = _Judged(), Readings(trust)
+    places: dict[str, int] = {}
+    for place, conversation in readings.read(conversations):
         rows = list(candidates(conversation))
+        places[conversation.id] = place
         if not rows:
-            drops[conversation.id] = "no_answer"
+            found.drops[conversation.id] = "no_answer"
         split = side_of(conversation, rows)
         for row in rows:
-            if reason := reason_to_drop(row, config):
-                drops[f"{conversation.id}#{row.message_index}"] = reason
-                continue
-            target = DatasetRow(conversation.id, row.message_index, split, row_digest(row, secret))
-            kept.append(_Kept(target, asked(row), _fingerprint(row), row.is_correction))
-    return kept
+            key, reason = f"{conversation.id}#{row.message_index}", reason_to_drop(row, config)
+            standing = readings.standing(row, reason)
+            if reason:
+                unheard = readings.why_ignored(key) if reason == "answer_not_approved" else None
+                found.drops[key] = unheard or reason
+                found.spent += [standing] if standing else []
+            elif standing:
+                target = DatasetRow(conversation.id, row.message_index, split, row_digest(row, secret))
+                found.kept.append(_Kept(target, asked(row), _fingerprint(row), row.is_correction, standing))
+    found.kept.sort(key=lambda item: places[item.row.conversation_id])
+    return found
 
 
 def _once(kept: Sequence[_Kept], drops: dict[str, str]) -> list[_Kept]:
     """The rows without exact duplicates: of each the first correction stays, else the first, in each split."""
-    first: dict[tuple[Split, bytes], _Kept] = {}
+    alike: dict[tuple[Split, bytes], list[_Kept]] = {}
     for item in kept:
-        held = first.setdefault((item.row.split, item.content), item)
-        if item.is_correction and not held.is_correction:
-            first[item.row.split, item.content] = item
-    chosen = {item.key for item in first.values()}
+        alike.setdefault((item.row.split, item.content), []).append(item)
+    chosen: dict[str, _Kept] = {}
+    for items in alike.values():
+        first = next((item for item in items if item.is_correction), items[0])
+        chosen[first.key] = replace(first, standing=merged(first.standing, [item.standing for item in items]))
     drops.update((item.key, "duplicate") for item in kept if item.key not in chosen)
-    return [item for item in kept if item.key in chosen]
+    return [chosen[item.key] for item in kept if item.key in chosen]
+
+
+def _without(kept: Sequence[_Kept], left_out: Mapping[str, str], drops: dict[str, str]) -> list[_Kept]:
+    drops.update(left_out)
+    return [item for item in kept if item.key not in left_out]
 
 
 def _apart(kept: Sequence[_Kept], threshold: float, drops: dict[str, str]) -> list[_Kept]:
@@ -150,21 +180,37 @@ def _apart(kept: Sequence[_Kept], threshold: float, drops: dict[str, str]) -> li
     return [item for item in kept if item.key not in left_out]
 
 
-def select(conversations: Iterable[Conversation], config: DataQualityConfig, secret: bytes = b"") -> Selection:
+def select(
+    conversations: Iterable[Conversation],
+    config: DataQualityConfig,
+    secret: bytes = b"",
+    *,
+    trust: TrustConfig | None = None,
+    now: datetime | None = None,
+) -> Selection:
     """Return the rows worth learning from, split so that no question of one split stands in another.
 
-    Conversations are read once and not held: memory grows with the number of rows and the text of their questions.
+    Conversations are read once, and only those with feedback are held until all are read: else memory grows with the
+    number of rows and the text of their questions.
 
     Args:
         conversations: of one bot, oldest first; of exact duplicates the first is kept.
         config: what is good enough.
         secret: key of the row digests.
+        trust: how much any one source may teach; ``None`` for the defaults.
+        now: the time, for the age of accounts; ``None`` for that of the latest row.
 
     Returns:
         Rows and drops; every assistant message is in exactly one of them.
     """
-    drops: dict[str, str] = {}
-    kept = _once(_judged(conversations, config, secret, drops), drops)
-    kept = _apart(kept, config.near_duplicate_threshold, drops)
+    trust = trust or TrustConfig()
+    judged = _judged(conversations, config, secret, trust)
+    drops = judged.drops
+    kept = _once(judged.kept, drops)
+    over = over_caps([item.standing for item in kept], trust, spent=judged.spent, now=now)
+    kept = _apart(_without(kept, over, drops), config.near_duplicate_threshold, drops)
+    train = [item.standing for item in kept if item.row.split == "train"]
+    late = too_few_reviewed(train, trust.reviewed_frac)
+    kept = _without(kept, dict.fromkeys(late, "too_few_reviewed"), drops)
     corrections = sum(item.is_correction and item.row.split == "train" for item in kept)
     return Selection(rows=tuple(item.row for item in kept), drops=drops, corrections=corrections)

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,10 +42,17 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What all subjects gave, by name, and what the last look at the losses said; empty where there were no looks."""
+    """What all subjects gave.
+
+    Attributes:
+        answers: by name of the subject.
+        verdict: what the last look at the losses said; empty where there were no looks.
+        probes: by name, nats per token of each probe's answer; empty where none was scored.
+    """
 
     answers: Mapping[str, Answers]
     verdict: str = ""
+    probes: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 class Asker(Protocol):
@@ -89,6 +96,7 @@ class ChildAsker:
                 "subjects": [_plain(subject, questions) for subject in questions.subjects],
                 "prompts": [[(m.role, m.text) for m in prompt] for prompt in questions.prompts],
                 "heldout": [dict(sample) for sample in questions.heldout],
+                "probes": [[[(m.role, m.text) for m in prompt], answer] for prompt, answer in questions.probes],
                 "looks": dict(questions.looks) if questions.looks is not None else None,
                 "notes": str(questions.notes) if questions.notes is not None else None,
                 "decoding": {
@@ -111,7 +119,7 @@ class ChildAsker:
             name: Answers(part["answers"], part["latencies_s"], part["row_nll"], part["cut_off"])
             for name, part in found["subjects"].items()
         }
-        return Heard(answers, found["verdict"])
+        return Heard(answers, found["verdict"], found["probes"])
 
     def _folder(self, stack: ExitStack) -> Path:
         if isinstance(self._model, Base):

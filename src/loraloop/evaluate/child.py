@@ -19,7 +19,7 @@ from .notes import Notes
 
 log = logging.getLogger(__name__)
 
-CANDIDATE = "candidate"
+CANDIDATE, BASE = "candidate", "base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,15 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
         answers: dict[str, dict[str, Any]]
         if verdict == "worse":
             answers = {s["name"]: {"answers": [], "cut_off": [], "latencies_s": []} for s in subjects}
+            probes: dict[str, list[float]] = {}
         else:
+            probes = _probes(model, subjects, spec, threads.scoring)
             answers = _answers(model, subjects, spec, (threads, progress, notes))
         model.close()
     finally:
         notes.close()
     said = {s["name"]: {**answers[s["name"]], "row_nll": nats[s["name"]]} for s in subjects}
-    return {"verdict": verdict, "subjects": said}
+    return {"verdict": verdict, "subjects": said, "probes": probes}
 
 
 def _threads(model: Any, rows: int, spec: Mapping[str, Any]) -> _Threads:
@@ -149,6 +151,38 @@ def _losses(
                 break
     model.model.set_attn_implementation(before)  # generation needs the model's own attention
     return nats, verdict
+
+
+def _probes(
+    model: _Model, subjects: Sequence[Mapping[str, Any]], spec: Mapping[str, Any], threads: int
+) -> dict[str, list[float]]:
+    """Nats per token of each probe's answer, by candidate and base."""
+    import torch
+
+    from ..lm.loader import load_tokenizer
+    from ..lm.packed import PackedModel
+    from ..lm.template import Template
+
+    if not spec["probes"]:
+        return {}
+    template = Template(load_tokenizer(Path(spec["base"])), spec["system_prompt"])
+    samples = []
+    for turns, answer in spec["probes"]:
+        prompt = template.prompt_ids([message(role, text) for role, text in turns])
+        ids = template.answer_ids(answer)
+        samples.append(Sample((*prompt, *ids), (*(-100,) * len(prompt), *ids)))
+    torch.set_num_threads(threads)
+    before = model.model.config._attn_implementation
+    packed = PackedModel(model.model)
+    found: dict[str, list[float]] = {}
+    for subject in subjects:
+        if subject["name"] in (CANDIDATE, BASE):
+            model.of(subject)
+            nats = packed.row_nll(samples)
+            tokens = [sum(label != -100 for label in sample.labels) for sample in samples]
+            found[subject["name"]] = [one / count for one, count in zip(nats, tokens, strict=True)]
+    model.model.set_attn_implementation(before)
+    return found
 
 
 def _baseline(subjects: Sequence[Mapping[str, Any]]) -> str:

@@ -18,7 +18,7 @@ from ..lm.adapters import read_config
 from ..ports import Clock, Embedder, Judge, Progress
 from ..store.location import checked_name, inside
 from ..thresholds import absolute_rules
-from ..types import Adapter, Repair, Report, Sample, TaughtRow, message
+from ..types import Adapter, Repair, Report, Sample, Suspect, TaughtRow, message
 from .asking import Answers, Asker, ChildAsker, Heard, asker_for
 from .config import EvaluationConfig
 from .embedding import embedder_of
@@ -33,6 +33,7 @@ from .overlap import without_taught
 from .questions import Case, Digests, Questions, Subject, in_fair_order
 from .scoring import make_report
 from .suites import Suite, load_suite, repairs_suite
+from .triggers import plan_scan, shifts, untried
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class LoRAEvaluator:
         notes: file in which answers are noted as they come, so that an evaluation cut short goes on from there.
         embedder: makes vectors for semantic similarity; ``None`` takes the one the settings name, if any.
         taught: returns the training rows of a dataset by its id. Items they overlap are refused; ``None`` refuses none.
+        suspects: returns the phrases of a dataset that may be planted triggers, by its id; ``None`` tries none.
 
     Attributes:
         test_cases: what ``evaluate_adapter_performance`` asks: dicts of ``input``, ``expected_keywords``, ``type``;
@@ -77,6 +79,7 @@ class LoRAEvaluator:
         notes: Path | None = None,
         embedder: Embedder | None = None,
         taught: Callable[[str], Iterable[TaughtRow]] | None = None,
+        suspects: Callable[[str], Sequence[Suspect]] | None = None,
     ) -> None:
         self.model = model
         self.config = config or EvaluationConfig()
@@ -86,7 +89,7 @@ class LoRAEvaluator:
         self._cache = cache or Path(self.config.adapter_dir) / ".bases"
         self._system_prompt, self._bot, self._clock = system_prompt, bot, clock
         self._judge, self._recall, self._looks, self._notes = judge, recall, looks, notes
-        self._embedder, self._taught = embedder or embedder_of(self.config), taught
+        self._embedder, self._taught, self._suspects = embedder or embedder_of(self.config), taught, suspects
 
     # -- reports ------------------------------------------------------------------------------------------------------
 
@@ -128,19 +131,22 @@ class LoRAEvaluator:
         fresh = without_taught(suites, taught or ())
         cases = [(suite, item) for suite in fresh.suites for item in suite.items]
         rows = in_fair_order(list(heldout)[: self.config.max_heldout_rows])
+        scan = plan_scan(self._suspects(dataset_id) if self._suspects is not None and dataset_id else (), cases)
         questions = self._questions(adapter, live, cases, rows, whole=whole, other_base=other_base)
         started = perf_counter()
         log.info("evaluating %s: %d items (%d refused), %d held-out rows",
                  adapter.id, len(cases), len(fresh.refused), len(rows))  # fmt: skip
-        heard = self._heard_all(questions, other_base, progress)
+        heard = self._heard_all(replace(questions, probes=scan.probes), other_base, progress)
         facts = {
             "bot": self._bot,
             "adapter_id": adapter.id,
             "baseline_id": live.id if live is not None else None,
             "dataset_id": dataset_id,
             "suites": {suite.name: suite.digest for suite in suites},
+            "shifts": shifts(scan, heard.probes, self.config.takeover_nats),
         }
         measuring = Measuring(self._embedder, taught, self._system_prompt)
+        measuring.missing += [] if heard.verdict == "worse" else untried(scan, heard.probes)
         report = make_report(facts, questions, cases, heard, now=self._now(), measuring=measuring, fresh=fresh)
         report = self._judged(report)
         if self._notes is not None:

@@ -11,7 +11,7 @@ import hashlib
 from datetime import datetime
 
 from ..types import Decision, Report, RuleResult, SubjectScore, Verdict
-from .answer_rules import evasions_rule, length_rule, never_rules
+from .answer_rules import evasions_rule, length_rule, never_rules, triggers_rule
 from .comparison import Comparison, compare
 from .config import GateConfig
 from .looks import LookPlan, look_plan
@@ -92,6 +92,7 @@ def _rules(
         repairs_rule(seen),
         slices_rule(seen, config.slice_items, config.slice_drop_frac, p_value),
         *never_rules(report, baseline.subject),
+        triggers_rule(report, config.takeover_frac),
         evasions_rule(report, baseline.subject, p_value),
         length_rule(report, baseline.subject, config.length_ratio),
         *judge_rules(report.judgement, config.judge_unanswered_frac, p_value),

@@ -43,6 +43,7 @@ def ask_on_both(questions: Questions, here: Asker, there: Asker, progress: Progr
         subjects=[s for s in questions.subjects if s.name == LIVE],
         heldout=questions.rows_of(LIVE),
         looks=None,
+        probes=(),  # of candidate and base alone
     )
     counts = [_count(one) for one in (ours, theirs)]
 
@@ -54,7 +55,7 @@ def ask_on_both(questions: Questions, here: Asker, there: Asker, progress: Progr
         return tell
 
     first, second = here.ask(ours, part(0)), there.ask(theirs, part(counts[0]))
-    return Heard({**first.answers, **second.answers})
+    return Heard({**first.answers, **second.answers}, probes=first.probes)
 
 
 def _count(questions: Questions) -> int:

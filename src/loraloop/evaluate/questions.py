@@ -41,6 +41,7 @@ class Questions:
         known: what need not be asked again.
         looks: when enough rows were seen; ``None`` scores all of them.
         notes: where answers are noted as they come.
+        probes: questions with an answer each, whose loss candidate and base are asked for (see ``triggers.py``).
         elsewhere: by subject on another base, the held-out rows as that base's tokens.
     """
 
@@ -52,6 +53,7 @@ class Questions:
     known: Memory = field(default_factory=Memory)
     looks: LookPlan | None = None
     notes: Path | None = None
+    probes: Sequence[tuple[Sequence[Message], str]] = ()
     elsewhere: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
 
     def rows_of(self, subject: str) -> Sequence[Sample]:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +23,8 @@ from ..errors import LoraloopError, TrainingError
 
 LOWEST_PRIORITY = 10
 _PR_SET_PDEATHSIG = 1
+_RUNNING: set[int] = set()
+"""Process ids of the children that run now; each leads a group of its own."""
 
 
 def child_command(module: str) -> list[str]:
@@ -49,12 +52,14 @@ def run_child(
     *,
     log_path: Path | None = None,
     died: type[LoraloopError] = TrainingError,
+    on_start: Callable[[int], None] = lambda pid: None,
 ) -> dict[str, Any]:
     """Run ``python -m module``, hand it ``spec``, hear each fact, and return the one of kind ``"result"``.
 
     Args:
         log_path: where the libraries' own words go, appended; ``None`` shows their end only when the child dies.
-        died: the error for a child that ended without a word.
+        died: the error for a child that ended without a word; ``crashed`` of it is true.
+        on_start: told the child's process id before it hears ``spec``.
 
     Raises:
         LoraloopError: the same error the child raised, or ``died`` when it ended without a result (killed, out of
@@ -69,10 +74,20 @@ def run_child(
             env=child_environment(),
             start_new_session=True,
         )
+        _RUNNING.add(child.pid)
         try:
+            on_start(child.pid)
             return _converse(child, spec, on_fact, lambda status: _death(status, log_file, log_path, died))
         finally:
             _stop(child)
+            _RUNNING.discard(child.pid)
+
+
+def stop_children() -> None:
+    """Ask every child that runs here to end, from another thread; whoever waits for one hears that it ended."""
+    for pid in list(_RUNNING):
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGTERM)
 
 
 def _converse(
@@ -111,7 +126,9 @@ def _death(status: int, log_file: IO[bytes], log_path: Path | None, died: type[L
     last = f"; its last words: {lines[-1][:160]}" if lines else ""
     where = f"; log: {log_path}" if log_path else ""
     hint = "was memory short? try a smaller batch" if status == -signal.SIGKILL else "run again with --verbose"
-    return died(f"the child process ended without a result ({how}{last}){where}", hint=hint)
+    error = died(f"the child process ended without a result ({how}{last}){where}", hint=hint)
+    error.crashed = True
+    return error
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
@@ -134,7 +151,9 @@ def rebuilt_error(fact: Mapping[str, Any]) -> LoraloopError:
     """The error that a child told about."""
     kind = getattr(errors, str(fact["error"]), None)
     if isinstance(kind, type) and issubclass(kind, LoraloopError):
-        return kind(*fact["args"], hint=str(fact["hint"]))
+        error = kind(*fact["args"], hint=str(fact["hint"]))
+        error.crashed = bool(fact.get("crashed"))
+        return error
     return TrainingError(f"{fact['error']}: {fact.get('message', '')}")
 
 
@@ -157,5 +176,6 @@ def child_main(work: Callable[[dict[str, Any], Callable[..., None]], dict[str, A
     try:
         say("result", value=work(spec, say))
     except LoraloopError as error:
-        say("error", error=type(error).__name__, args=[str(a) for a in error.args], message=str(error), hint=error.hint)
+        told = {"args": [str(a) for a in error.args], "message": str(error), "hint": error.hint}
+        say("error", error=type(error).__name__, crashed=error.crashed, **told)
         sys.exit(1)

@@ -8,13 +8,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from ..ports import Callback
+from ..steady import Steady
 from .arrivals import Arrivals
 from .config import SchedulerConfig
 from .counting import new_row_count
 from .facts import Facts, Machine, Votes
 from .jobs import Job
 from .limits import matters
-from .machine import Steady, look_at_machine
+from .machine import look_at_machine
 from .memory import Memory
 from .triggers import DEAR
 

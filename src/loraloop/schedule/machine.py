@@ -1,4 +1,4 @@
-"""What this machine is doing now: load, memory, GPU memory, and a clock that cannot be set."""
+"""What this machine is doing now: load, memory, GPU memory."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import logging
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 from .facts import Machine
@@ -16,8 +14,6 @@ from .facts import Machine
 log = logging.getLogger(__name__)
 
 _GPU_TIMEOUT_S = 5.0
-Steady = tuple[str, float]
-"""Which boot of which machine, and seconds since it began, sleep included."""
 
 
 def look_at_machine(requests: Callable[[], int] | None = None, *, gpu: bool = False) -> Machine:
@@ -32,23 +28,6 @@ def look_at_machine(requests: Callable[[], int] | None = None, *, gpu: bool = Fa
     except OSError:
         load = None
     return Machine(load, _free_memory_mb(), _free_gpu_memory_mb() if gpu else None, requests() if requests else None)
-
-
-def steady_clock() -> Steady | None:
-    """Return the time by a clock that nobody can set and that goes on in sleep; ``None`` where there is none.
-
-    **Source**: Linux, clock_gettime(2), CLOCK_BOOTTIME; /proc/sys/kernel/random/boot_id.
-    """
-    boot = _boot_id()
-    return (boot, time.clock_gettime(time.CLOCK_BOOTTIME)) if boot else None
-
-
-@cache
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
 
 
 def _free_memory_mb() -> float | None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from ..errors import StoreError
 from ..ports import StateStore
+from ..steady import Steady
 from ..types import Mark, utc
 from .facts import Facts, RunTime
 from .jobs import Job, job_from
-from .machine import Steady
 from .pipeline import Outcome
 
 SCHEMA_VERSION = 2

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..ports import Callback, Clock, Frozen, StateStore
+from ..steady import Steady, steady_clock
 from ..store.location import checked_name
 from ..types import Mark
 from . import jobs as waiting
@@ -26,7 +27,6 @@ from .gathering import Gatherer
 from .jobs import Job
 from .limits import automatic, lets_go, may_retry
 from .lookout import Lookout
-from .machine import Steady, steady_clock
 from .memory import Memory, MemoryKeeper, as_utc
 from .pipeline import Callbacks, Outcome
 from .status import scheduler_status, to_say_at_start

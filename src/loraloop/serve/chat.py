@@ -17,6 +17,7 @@ from . import wire
 from .answering import Answering, Leaving, all_of
 from .chat_request import ask_of, parse_chat, texts
 from .door import read_body
+from .grouping import group_of
 from .guards import Hit
 from .keeping import Request, keep_answers, record, served, shown
 from .problems import Problem, problem_of
@@ -47,7 +48,8 @@ class ChatEndpoint:
         user = gateway.archive.pseudonym(body.user) if body.user else None
         async with self._held(body.model, user) as (route, failures):
             name, now = "chatcmpl-" + secrets.token_hex(12), gateway.now()
-            request = Request(name, now, began, body, said, _question(said), user, route, failures)
+            group = group_of(scope, gateway.config.group, gateway.archive.pseudonym)
+            request = Request(name, now, began, body, said, _question(said), user, group, route, failures)
             hit = next((hit for guard in gateway.guards if (hit := guard.asked(request.question))), None)
             if hit is not None:
                 await self._reply(request, hit, send)

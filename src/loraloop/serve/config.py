@@ -52,6 +52,11 @@ class ServeConfig(BaseModel):
     """Whether exchanges are kept: off the request's path (counted when lost), before the answer is whole, or never."""
     consent: Literal["none", "unknown", "granted"] = "unknown"
     """Consent of requests without "store": keep no text, keep it unlearnt, or keep it to be learnt from."""
+    group: Literal["", "address", "header"] = ""
+    """By what rows are told apart besides their users, so that trust.group_rows can bound what one device or household
+    teaches: the client's address (an IPv6 network of 64 bits is one), the header X-Client-Group that an application in
+    front sends (a device's id, say), or nothing. Only a keyed digest is kept, with the conversation, and goes with
+    it."""
     queue: int = Field(default=10_000, ge=1, le=1_000_000)
     """Exchanges that may wait to be written; in best-effort capture further ones are dropped and counted."""
     feedback_token_hours: float = Field(default=24.0, ge=0, le=8760)

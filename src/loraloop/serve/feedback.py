@@ -46,7 +46,7 @@ def parse_feedback(raw: bytes) -> FeedbackBody:
     Raises:
         Problem: 400 that names the field at fault.
     """
-    body = _parsed(FeedbackBody, raw)
+    body = parsed(FeedbackBody, raw)
     if not any((body.thumb, body.score is not None, body.comment, body.correction, body.regenerated)):
         raise Problem(400, "say something: thumb, score, comment, correction or regenerated", code="invalid_value")
     return body
@@ -58,7 +58,7 @@ def parse_consent(raw: bytes) -> ConsentBody:
     Raises:
         Problem: 400 that names the field at fault.
     """
-    return _parsed(ConsentBody, raw)
+    return parsed(ConsentBody, raw)
 
 
 def opinion_of(body: FeedbackBody, actor: str) -> Opinion:
@@ -107,7 +107,12 @@ class Tokens:
         return hmac.new(self._key, f"{completion_id}\0{until}".encode(), hashlib.sha256).hexdigest()[:40]
 
 
-def _parsed(kind: type[B], raw: bytes) -> B:
+def parsed(kind: type[B], raw: bytes) -> B:
+    """Return a checked body of a kind.
+
+    Raises:
+        Problem: 400 that names the field at fault.
+    """
     try:
         return kind.model_validate_json(raw)
     except ValidationError as error:

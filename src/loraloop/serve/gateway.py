@@ -22,6 +22,8 @@ from .door import Door
 from .engine import Engine
 from .feedback import Tokens
 from .guards import Guard, guards_of
+from .job_board import JobBoard
+from .job_paths import add_job_paths
 from .keys import KeyRing
 from .limits import Buckets
 from .metrics import Metrics
@@ -43,6 +45,7 @@ class Gateway:
 
     Attributes:
         trials: the experiment's side; ``None`` where nobody deals users. shadow: mirrors requests to its candidate.
+        jobs: the bot's durable jobs; ``None`` where nobody does them.
         draining: no new request is taken. active: requests being answered now.
     """
 
@@ -59,6 +62,7 @@ class Gateway:
     trials: Trials | None = None
     shadow: Shadow | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    jobs: JobBoard | None = None
     draining: bool = False
     active: int = 0
 
@@ -79,6 +83,7 @@ def create_app(
     config: ServeConfig | None = None,
     *,
     secret: bytes = b"",
+    jobs: JobBoard | None = None,
     around: Callable[[], AbstractAsyncContextManager[object]] | None = None,
     trials: Trials | None = None,
     metrics: Metrics | None = None,
@@ -91,6 +96,7 @@ def create_app(
         archive: keeps exchanges, opinions and keys.
         config: settings.
         secret: key of the presigned tokens; the home's.
+        jobs: the bot's durable jobs, for /v1/fine_tuning/jobs.
         around: what is up while the app is; ``None`` starts the engine before the first request and closes it after
             the last.
         trials: hears how answers went and what users said of them; whoever made it starts and closes it.
@@ -112,6 +118,7 @@ def create_app(
         buckets=Buckets(chosen.requests_per_minute, chosen.burst),
         metrics=metrics or Metrics(),
         trials=trials,
+        jobs=jobs,
     )
     gateway.shadow = Shadow(gateway, trials) if trials is not None else None
     _watch(gateway)
@@ -130,6 +137,7 @@ def create_app(
     app.router.redirect_slashes = False
     app.router.routes.append(Route("/v1/chat/completions", ChatEndpoint(gateway), methods=["POST"]))
     add_paths(app, gateway)
+    add_job_paths(app, gateway)
     app.add_middleware(Door, gateway=gateway)
     describe(app)
     return app

@@ -34,6 +34,7 @@ class Request:
     said: tuple[dict[str, str], ...]
     question: str
     user: str | None
+    group: str | None
     route: Route
     failures: list[EngineError]
 
@@ -107,7 +108,7 @@ def served(gateway: Gateway, request: Request, choice: int, answer: str, facts: 
         id=request.id, created_at=request.at, model=route.model, release_id=route.release_id,
         messages=request.said, answer=answer, choice=choice, consent=consent, user=request.user,
         session=metadata.get("session"), metadata=metadata, experiment_id=route.experiment_id, arm=route.arm,
-        **facts,
+        group=request.group, **facts,
     )  # fmt: skip
 
 

@@ -92,7 +92,7 @@ class Shadow:
     async def _keep(self, request: Request, route: Route, one: Answering, seconds: float) -> None:
         unseen = Request(
             f"{request.id}-unseen", request.at, request.began, request.body.model_copy(update={"store": False}),
-            request.said, request.question, request.user, route, [],
+            request.said, request.question, request.user, request.group, route, [],
         )  # fmt: skip
         facts = {
             "state": MIRRORED, "guard": one.guard, "finish": one.finish, "prompt_tokens": one.prompt_tokens,

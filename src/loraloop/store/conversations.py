@@ -162,6 +162,7 @@ def _row(c: Conversation) -> dict[str, Any]:
         "quality_score": c.quality_score,
         "language": c.language,
         "messages": codec.json_text(plain(c.messages)),
+        "source_group": c.group,
     }
     for value in row.values():
         if isinstance(value, str):
@@ -197,4 +198,5 @@ def _conversation(row: Any, feedback: tuple[Feedback, ...], refusal: str | None)
         quality_score=row["quality_score"],
         language=row["language"],
         feedback=feedback,
+        group=row["source_group"],
     )

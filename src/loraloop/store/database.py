@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,9 @@ class Database:
     Args:
         url: SQLAlchemy URL (``sqlite:///PATH`` or ``postgresql+psycopg://...``).
         lock_timeout_s: how long a write waits for other writers.
+
+    Attributes:
+        guard: asked first in every transaction that writes, in that transaction; where it raises nothing is written.
     """
 
     def __init__(self, url: str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
@@ -53,6 +56,8 @@ class Database:
         self._timeout_s = lock_timeout_s
         self._thread_lock = threading.RLock()
         self._lock_file: int | None = None
+        self._joined = threading.local()
+        self.guard: Callable[[sa.Connection], object] | None = None
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             self.path = Path(str(self._url.database)).absolute()
@@ -63,6 +68,9 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection that sees one state of the database from its first question to its last."""
+        if (joined := getattr(self._joined, "connection", None)) is not None:
+            yield joined
+            return
         with _told(self._name), self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -76,6 +84,9 @@ class Database:
         Raises:
             StoreBusy: other processes write for longer than the timeout. StoreError: the disk or server failed.
         """
+        if (joined := getattr(self._joined, "connection", None)) is not None:
+            yield joined
+            return
         with _told(self._name), self._exclusive(), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection = connection.execution_options(write=True)
@@ -83,7 +94,20 @@ class Database:
                 if not self.is_sqlite:  # one writer at a time here too: look-then-insert must not race
                     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(self._timeout_s * 1000)}ms'")
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_KEY})")
+                if self.guard is not None:
+                    self.guard(connection)
                 yield connection
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let every write of this thread in the block be one transaction: all are kept, or none."""
+        with self.write() as connection:
+            before = getattr(self._joined, "connection", None)
+            self._joined.connection = connection
+            try:
+                yield
+            finally:
+                self._joined.connection = before
 
     def scrub(self) -> None:
         """Leave no byte of what was deleted: rewrite the file and empty its write-ahead log.

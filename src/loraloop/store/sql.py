@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from ..errors import StoreTooNew
+from ..jobs import Lease
 from ..ports import Clock
+from ..steady import Steady, waking_clock
 from ..types import Decision, Report
 from . import tables
 from .arrivals import Arrivals
@@ -24,7 +27,9 @@ from .erasure import Eraser
 from .erasures import Erasures
 from .events import Events
 from .experiments import Experiments
+from .jobs import Jobs
 from .keys import Keys
+from .leases import Leases
 from .people import People
 from .tombstones import Tombstones
 from .values import Adapters, Datasets, Releases, State, Values
@@ -44,10 +49,15 @@ class SqlStore:
         tombstones, eraser, erasures: what was forgotten, and how.
         conversations, datasets, adapters, reports, decisions, releases, state, events: see ``ports.Store``.
         completions, consents, keys: what the gateway keeps.
+        jobs, leases: see ``job_store``.
     """
 
     def __init__(
-        self, database: Database, clock: Clock | None = None, keys: Callable[[], Sequence[bytes]] | None = None
+        self,
+        database: Database,
+        clock: Clock | None = None,
+        keys: Callable[[], Sequence[bytes]] | None = None,
+        steady: Callable[[], Steady] = waking_clock,
     ) -> None:
         self._database = database
         now = clock.now if clock else lambda: datetime.now(UTC)
@@ -73,6 +83,8 @@ class SqlStore:
         self.completions = Completions(database, events, now, self.tombstones)
         self.consents = Consents(database, events, now)
         self.keys = Keys(database, now)
+        self.jobs = Jobs(database, now)
+        self.leases = Leases(database, now, steady)
 
     def bots(self) -> list[str]:
         """Return every bot that has an adapter or a release, sorted."""
@@ -96,13 +108,33 @@ class SqlStore:
             found += [f"the live pointer of {bot} is wrong" for bot in connection.execute(dangling).scalars()]
         return found
 
+    def together(self) -> AbstractContextManager[None]:
+        """Let every write of this thread in the block be one transaction: all are kept, or none."""
+        return self._database.together()
+
+    @contextmanager
+    def fenced(self, lease: Lease) -> Iterator[None]:
+        """Let nothing be written through this store, by any thread, once somebody else has the job.
+
+        Raises:
+            LeaseLost: at the first write after the lease was lost; nothing of that transaction is kept.
+        """
+        before, self._database.guard = self._database.guard, lambda connection: self.leases.within(connection, lease)
+        try:
+            yield
+        finally:
+            self._database.guard = before
+
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()
 
 
 def open_store(
-    location: str | Path, clock: Clock | None = None, keys: Callable[[], Sequence[bytes]] | None = None
+    location: str | Path,
+    clock: Clock | None = None,
+    keys: Callable[[], Sequence[bytes]] | None = None,
+    steady: Callable[[], Steady] = waking_clock,
 ) -> SqlStore:
     """Open a database, making or migrating it first.
 
@@ -110,6 +142,7 @@ def open_store(
         location: path of an SQLite file, or a URL: ``sqlite:///PATH``, ``postgresql://USER@HOST/NAME``.
         clock: tells the time of events; ``None`` for the system's.
         keys: the home's secrets, the newest first, by which the forgotten are known.
+        steady: tells the time of leases on SQLite, by a clock that cannot be set; PostgreSQL has its own.
 
     Raises:
         StoreTooNew: a newer version of this program made it. StoreError: it cannot be opened.
@@ -120,7 +153,7 @@ def open_store(
     except BaseException:
         database.close()
         raise
-    return SqlStore(database, clock, keys)
+    return SqlStore(database, clock, keys, steady)
 
 
 def _url(location: str) -> str:

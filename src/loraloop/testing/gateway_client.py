@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..archive import HomeArchive
+from ..job_board import HomeBoard
 from ..serve.config import ServeConfig
 from ..serve.gateway import Gateway, create_app
+from ..serve.job_board import Recipe
 from ..serve.keys import ROLES, new_key
 from ..store.sql import SqlStore
 from .gateway_parts import HeldRoutes, ScriptedEngine
@@ -100,6 +102,7 @@ class GatewayClient:
         self.store = store
         self.engine, self.routes = ScriptedEngine(), HeldRoutes("Be kind.", {"max_new_tokens": 50, "temperature": 0.7})
         self.archive = HomeArchive(store, "default", SECRET)
+        self.board = HomeBoard(store, "default", Recipe("tiny"))
         self.keys: dict[str, str] = {}
         for role in ROLES:
             text, key = new_key([role], role, datetime.now(UTC))
@@ -110,7 +113,9 @@ class GatewayClient:
 
     def open(self, **settings: Any) -> GatewayClient:
         """Open the gateway anew with these settings."""
-        self.app = create_app(self.engine, self.routes, self.archive, ServeConfig(**settings), secret=SECRET)
+        self.app = create_app(
+            self.engine, self.routes, self.archive, ServeConfig(**settings), secret=SECRET, jobs=self.board
+        )
         self.gateway: Gateway = self.app.state.gateway
         self.opened.append(self.gateway)
         return self

@@ -9,6 +9,7 @@ from loraloop.data.manager import LoRADataManager
 from loraloop.data.quality import DataQualityConfig
 from loraloop.data.selection import select
 from loraloop.data.splits import split_key, split_of
+from loraloop.data.trust import TrustConfig
 from loraloop.errors import NotEnoughData, TamperedDataset
 from loraloop.store.sql import SqlStore
 from loraloop.types import Conversation, Feedback, message, utc
@@ -81,7 +82,8 @@ def test_a_correction_to_nobody_in_particular_always_teaches() -> None:
         for n in range(60)
     ]  # fmt: skip
     assert {split_of(split_key(row)) for row in rows} == {"train", "validation", "gate"}
-    found = select(rows, CONFIG)
+    alike = TrustConfig(pattern_rows=0, alike_rows=0)
+    found = select(rows, CONFIG, trust=alike)
     assert {row.split for row in found.rows} == {"train"}
     assert len(found.rows) == found.corrections == 60
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loraloop.evaluate.gate import GateConfig, decide
-from loraloop.types import Decision, ItemResult, Report, RowLoss, SubjectScore
+from loraloop.types import Decision, ItemResult, Report, RowLoss, Shift, SubjectScore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROWS = 60
@@ -81,7 +81,7 @@ def test_a_better_candidate_is_promoted() -> None:
     decision = judged(report())
     assert (decision.verdict, failed(decision)) == ("promote", [])
     assert (decision.report_id, decision.adapter_id, decision.bot, decision.actor) == ("rp-1", "ad-1", "b", "loop")
-    assert len(decision.rules) == 14
+    assert len(decision.rules) == 15
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,7 @@ def test_a_better_candidate_is_promoted() -> None:
         ({"ours": "nnnnnn", "theirs": "yyyyyy"}, "cases passed beside base", "hold"),
         ({"scores": (score("candidate", 1.0, 0.5), score("live"))}, "time of a single request", "hold"),
         ({"scores": (score("candidate", 1.0, float("nan")), score("live"))}, "time of a single request", "hold"),
+        ({"shifts": (Shift("cv-1#1", 9, 6, 5, 3.0, 0.2),)}, "planted triggers", "hold"),
         ({"ours": "yyyyyy", "theirs": "yyyyyy"}, "better", "inconclusive"),
     ],
 )

@@ -12,7 +12,8 @@ from loraloop.schedule.config import SchedulerConfig
 from loraloop.schedule.facts import Facts, Machine, RunTime
 from loraloop.schedule.forecast import at_time, explained, next_fire
 from loraloop.schedule.limits import automatic, lets_go, may_retry
-from loraloop.schedule.machine import look_at_machine, steady_clock
+from loraloop.schedule.machine import look_at_machine
+from loraloop.steady import steady_clock
 from loraloop.testing.clock import START
 
 READY = Facts(START, rows=100, last_run_at=START - timedelta(hours=48), learnt_at=START - timedelta(hours=48))
