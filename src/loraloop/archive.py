@@ -11,7 +11,7 @@ from .data.messages import pseudonym, safe_text
 from .errors import UnknownThing, UsageError
 from .serve.archive import Stored
 from .store.sql import SqlStore
-from .traffic import NOT_STORED, ApiKey, Completion, Opinion, Served
+from .traffic import MIRRORED, NOT_STORED, ApiKey, Completion, Opinion, Served
 from .types import Conversation, Feedback
 
 SOURCE = "gateway"
@@ -36,10 +36,17 @@ class HomeArchive:
         rows = [self._completion(one, talk) for one, talk in zip(batch, talks, strict=True)]
         self._store.completions.add(rows, [talk for talk in talks if talk is not None])
 
-    def judge(self, opinion: Opinion) -> bool:
-        """Keep an opinion; thumbs, corrections and comments become feedback on the conversation, for learning."""
+    def judge(self, opinion: Opinion) -> Completion | None:
+        """Keep an opinion; thumbs, corrections and comments become feedback on the conversation, for learning.
+
+        Returns:
+            The answer that it is about; ``None`` where it was known.
+
+        Raises:
+            UnknownThing: there is no such answer.
+        """
         found = self._store.completions.get(opinion.completion_id)
-        chosen = next((one for one in found if one.choice == opinion.choice), None)
+        chosen = next((one for one in found if one.choice == opinion.choice and one.state != MIRRORED), None)
         if chosen is None:
             raise UnknownThing(f"no choice {opinion.choice} of a completion {opinion.completion_id!r}")
         talk = self._store.conversations.get(chosen.conversation_id) if chosen.conversation_id else None
@@ -54,7 +61,7 @@ class HomeArchive:
             for kind, text in said.items()
             if kind
         ]
-        return self._store.completions.judge(opinion, feedback)
+        return chosen if self._store.completions.judge(opinion, feedback) else None
 
     def find(self, completion_id: str) -> Stored | None:
         """A completion of this bot of which text is kept."""

@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from .errors import EngineError
+from .experimenting import desk_of
 from .lm.child import run_child
+from .serve.candidate import CandidateWatch
 from .serve.embedded import EmbeddedEngine
 from .serve.engine import BASE, Engine
 from .serve.engine_config import EngineConfig
+from .serve.metrics import Metrics
 from .serve.proof import PROBES, PROBES_ID, Expected
-from .serve.router import Assign, Router
+from .serve.router import Router
 from .serve.routes import Route
 from .serve.swap import Expect, Swap
+from .serve.trials import Trials
 from .serve.watch import Watch
 from .types import Adapter
 from .wiring import Home
@@ -35,42 +39,54 @@ def embedded_engine(home: Home) -> EmbeddedEngine:
     return EmbeddedEngine(home.base.folder, home.settings.engine, log_path=home.folder / "engine.log")
 
 
-def router_of(home: Home, assign: Assign | None = None) -> Router:
+def router_of(home: Home) -> Router:
     """The routes, with the base alone answering as the settings say until a release is served."""
     base = home.settings.base
-    return Router(Route(BASE, BASE, None, base.system_prompt, base.decoding()), assign)
+    return Router(Route(BASE, BASE, None, base.system_prompt, base.decoding()))
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The parts of a gateway below its HTTP. Start the engine, then the watch; close the watch, then the engine."""
+    """The parts of a gateway below its HTTP.
+
+    Attributes:
+        watch: follows what is live. candidate: follows the running experiment. trials: deals users to it.
+        metrics: where all of them count.
+    """
 
     engine: Engine
     router: Router
     swap: Swap
     watch: Watch
+    candidate: CandidateWatch
+    trials: Trials
+    metrics: Metrics
 
     async def start(self) -> None:
-        """Bring up the engine and what is live."""
+        """Bring up the engine and what is live, then follow what becomes live and what is tried."""
         await self.engine.start()
         await self.watch.start()
+        await self.candidate.start()
+        await self.trials.start()
 
     async def close(self) -> None:
         """Stop following, then let go of the engine."""
+        await self.trials.close()
+        await self.candidate.close()
         await self.watch.close()
         await self.engine.close()
 
 
-def serving_of(home: Home, *, engine: Engine | None = None, assign: Assign | None = None) -> Serving:
+def serving_of(home: Home, *, engine: Engine | None = None) -> Serving:
     """The parts, put together and not started.
 
     Args:
         engine: ``None`` for the one that the settings name.
-        assign: see ``Router``.
     """
-    engine = engine or engine_of(home)
-    router = router_of(home, assign)
-    config = home.settings.engine
+    engine, config, metrics = engine or engine_of(home), home.settings.engine, Metrics()
+    trials = Trials(desk_of(home), engine, metrics, home.settings.serve.experiment_check_s)
+    router = router_of(home)
+    router.assign = trials.assign
     swap = Swap(
         home.bot,
         home.store,
@@ -80,8 +96,11 @@ def serving_of(home: Home, *, engine: Engine | None = None, assign: Assign | Non
         expect=expectations(home, engine),
         tolerance=config.proof_tolerance_nats,
     )
-    watch = Watch(home.bot, home.store, swap, router, engine, deployer=home.deployer, config=config)
-    return Serving(engine, router, swap, watch)
+    watch = Watch(
+        home.bot, home.store, swap, router, engine, deployer=home.deployer, config=config, swapped=metrics.swapped
+    )  # fmt: skip
+    candidate = CandidateWatch(home.bot, home.store, swap, engine, trials=trials, watch_s=config.watch_s)
+    return Serving(engine, router, swap, watch, candidate, trials, metrics)
 
 
 def expectations(home: Home, engine: Engine) -> Expect:

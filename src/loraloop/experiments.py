@@ -9,11 +9,13 @@ from typing import Literal
 
 from .judgements import RuleResult
 from .record import Record
+from .types import Release
 
 Mode = Literal["shadow", "canary", "ab"]
 Arm = Literal["control", "candidate"]
 ExperimentStatus = Literal["running", "promoted", "rolled back", "undecided", "stopped", "frozen"]
 ExperimentAnswer = Literal["promote", "roll back", "keep going", "cannot decide"]
+ActionKind = Literal["none", "step", "promote", "roll back", "end", "freeze"]
 
 SHARES = ("approval", "errors", "regenerated", "guard_hits")
 """Metrics between 0 and 1: of judged answers (``approval``), else of all answers."""
@@ -80,6 +82,40 @@ class Experiment(Record):
     def share(self) -> float:
         """Share of users that get the candidate now, 0..0.5; an equal share is counted as control."""
         return self.steps[self.step]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment(Record):
+    """Which release answers one user now.
+
+    Attributes:
+        release_id: ``None`` for the base alone.
+        arm: ``"control"`` or ``"candidate"``; empty for a user who is not counted.
+        mirror_id: the release that answers the same unseen, in a shadow; ``None`` where none does.
+    """
+
+    release_id: str | None
+    experiment_id: str = ""
+    arm: str = ""
+    mirror_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action(Record):
+    """What a look at the running experiment led to.
+
+    Attributes:
+        kind: ``"step"``: more users get the candidate. ``"promote"``: it is live. ``"roll back"``: users are back on
+            what they had. ``"freeze"``: that too, and nothing automatic happens until a person acts. ``"end"``: the
+            experiment is over and nothing moved.
+        release: that is live now, where the live pointer moved.
+    """
+
+    kind: ActionKind
+    reason: str = ""
+    experiment: Experiment | None = None
+    release: Release | None = None
+    verdict: ExperimentVerdict | None = None
 
 
 @dataclass(frozen=True, slots=True)

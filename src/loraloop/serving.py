@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,20 +16,39 @@ from .serve.config import ServeConfig
 from .serve.engine import Engine
 from .serve.job_board import Recipe
 from .serve.keys import new_key
+from .serve.metrics import Metrics
 from .serve.routes import Routes
+from .serve.trials import Trials
+from .upkeep import looked_after
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from .wiring import Home
 
-Around = Callable[[], AbstractAsyncContextManager[object]] | None
-"""What is up while the gateway is; ``None`` where only the engine is."""
+Around = Callable[[], AbstractAsyncContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answerers:
+    """Who answers behind a gateway's HTTP.
+
+    Attributes:
+        around: what is up while the gateway is. trials: the experiment's side; ``None`` where no release is served.
+        metrics: where they count; ``None`` where they do not.
+    """
+
+    engine: Engine
+    routes: Routes
+    around: Around
+    trials: Trials | None = None
+    metrics: Metrics | None = None
+
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-def upstream(home: Home, config: ServeConfig) -> tuple[Engine, Routes, Around]:
+def upstream(home: Home, config: ServeConfig) -> Answerers:
     """Another server that speaks OpenAI's API; what it says is kept like a release's answers, without a release.
 
     Raises:
@@ -46,25 +66,30 @@ def upstream(home: Home, config: ServeConfig) -> tuple[Engine, Routes, Around]:
             raise SettingsError(f"[serve] upstream_key_file: {error.strerror}", hint="name a readable file") from error
     base = home.settings.base
     routes = FixedRoutes(system_prompt=base.system_prompt, decoding=base.decoding())
-    return UpstreamEngine(config.upstream, config.upstream_model, key), routes, None
+    engine = UpstreamEngine(config.upstream, config.upstream_model, key)
+    return Answerers(engine, routes, lambda: _up(home, engine.start, engine.close, config.upkeep_s))
 
 
-def own(home: Home, kind: str) -> tuple[Engine, Routes, Around]:
-    """An engine that serves the home's releases: what is live is loaded, proved and followed."""
+def own(home: Home, kind: str, config: ServeConfig) -> Answerers:
+    """An engine that serves the home's releases: what is live, and what an experiment tries, is loaded and proved."""
     from .engines import engine_of, serving_of
 
-    config = home.settings.engine.model_copy(update={"kind": kind})
-    parts = serving_of(home, engine=engine_of(home, config))
+    chosen = home.settings.engine.model_copy(update={"kind": kind})
+    parts = serving_of(home, engine=engine_of(home, chosen))
+    around = lambda: _up(home, parts.start, parts.close, config.upkeep_s)  # noqa: E731
+    return Answerers(parts.engine, parts.router, around, parts.trials, parts.metrics)
 
-    @asynccontextmanager
-    async def around() -> AsyncIterator[None]:
-        await parts.start()
-        try:
+
+@asynccontextmanager
+async def _up(
+    home: Home, start: Callable[[], Awaitable[None]], close: Callable[[], Awaitable[None]], upkeep_s: float
+) -> AsyncIterator[None]:
+    await start()
+    try:
+        async with looked_after(home, upkeep_s):
             yield
-        finally:
-            await parts.close()
-
-    return parts.engine, parts.router, around
+    finally:
+        await close()
 
 
 ENGINES = ("embedded", "vllm", "upstream")
@@ -92,13 +117,16 @@ def open_gateway(home: Home, config: ServeConfig, engine: str | None = None) -> 
             f"{config.host} can be reached by others, and nobody has a key",
             hint="loraloop keys create --role chat, then serve",
         )
-    made, routes, around = upstream(home, config) if engine == "upstream" else own(home, engine)
+    made = upstream(home, config) if engine == "upstream" else own(home, engine, config)
     archive = HomeArchive(home.store, home.bot, home.secret)
     train = home.settings.train
     recipe = Recipe(home.settings.base.model, train.seed, train.epochs, train.batch_size)
     reviews = ReviewQueue(home.store, home.bot, home.settings.data)
     board = HomeBoard(home.store, home.bot, recipe, home.settings.jobs.max_errors)
-    return create_app(made, routes, archive, config, secret=home.secret, jobs=board, around=around, reviews=reviews)
+    return create_app(
+        made.engine, made.routes, archive, config, secret=home.secret, around=made.around, trials=made.trials,
+        metrics=made.metrics, jobs=board, reviews=reviews,
+    )  # fmt: skip
 
 
 def first_key(home: Home) -> str | None:

@@ -11,6 +11,8 @@ from .record import Record
 
 NOT_STORED = "none"
 """Instead of a consent: the text of this answer is not kept at all."""
+MIRRORED = "mirrored"
+"""State of a shadow's answer: nobody saw it, and its text is kept nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Served(Record):
         id: of the completion; with ``n`` above 1 several answers share it. choice: which of them.
         messages: ``role`` and ``content`` as the client sent them. answer: what was shown.
         state: ``"done"``, ``"aborted"`` (cut short: the client left, time was up, the engine failed) or ``"guarded"``
-            (a guard spoke in the model's place). guard: which one. finish: as the client was told.
+            (a guard spoke in the model's place), or ``"mirrored"``. guard: which one. finish: as the client was told.
         consent: one of ``types.CONSENTS``, or ``"none"``: keep no text.
         user: a pseudonym. session: the client's name of the talk. metadata: the client's.
         group: a pseudonym of the device or address it came from; ``None`` where that is not kept.

@@ -120,6 +120,7 @@ def test_fixed_answers_tell_versions_apart(started: Started, adapters: list[Path
     asyncio.run(scenario())
 
 
+@pytest.mark.fault(57)
 def test_a_name_is_used_once_and_an_unknown_one_is_an_error(started: Started, adapters: list[Path]) -> None:
     """Loading a name again, asking or measuring what is not loaded: errors that say what to do."""
 
@@ -153,6 +154,7 @@ def test_files_that_are_no_adapter_are_refused_and_nothing_changes(started: Star
     asyncio.run(scenario())
 
 
+@pytest.mark.fault(56)
 def test_unloading_waits_for_the_last_answer(started: Started, adapters: list[Path]) -> None:
     """An answer that was begun before its version is unloaded ends as it would have; afterwards the name is gone."""
 
@@ -173,6 +175,7 @@ def test_unloading_waits_for_the_last_answer(started: Started, adapters: list[Pa
     asyncio.run(scenario())
 
 
+@pytest.mark.fault(61)
 def test_who_leaves_frees_the_engine_within_two_seconds(started: Started) -> None:
     """Closing an iterator cancels its answer."""
 

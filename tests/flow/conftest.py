@@ -4,14 +4,21 @@ import json
 import logging
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 from loraloop.cli.main import main
+from loraloop.lm.adapters import adapter_digest
+from loraloop.testing.wrappers import random_adapter
+from loraloop.types import Adapter
 from loraloop.wiring import init_home, open_home
 
 SECRET = bytes(range(32)).hex()
@@ -108,3 +115,62 @@ def a_home(live_home: Path, tmp_path: Path) -> Path:
     """A copy of the live home, for one test."""
     shutil.copytree(live_home, tmp_path / "home", symlinks=True)
     return tmp_path / "home"
+
+
+@pytest.fixture
+def loraloop() -> Callable[..., str]:
+    """One command of another process, which must succeed: ``loraloop(home, "deploy", "first")``."""
+
+    def run(home: Path, *words: str) -> str:
+        command = [sys.executable, "-P", "-m", "loraloop", "--home", str(home), *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def two_adapters(tiny_base: Path, tmp_path: Path) -> Callable[..., Path]:
+    """A home with two adapters of a tiny base that answer differently, none of them released, and these settings."""
+
+    def make(**settings: Any) -> Path:
+        folder = tmp_path / "home"
+        chosen = {"base__max_new_tokens": 12, "engine__dtype": "float32", "engine__watch_s": 0.05, **settings}
+        init_home(folder, base__model=str(tiny_base), **chosen)
+        with open_home(folder) as opened:
+            for number, name in enumerate(("first", "second"), start=3):
+                staged = opened.artifacts.staging()
+                random_adapter(tiny_base, staged, 0.5, seed=number)
+                digest = adapter_digest(staged)
+                path = opened.artifacts.publish(staged, digest)
+                at = datetime(2026, 1, number, tzinfo=UTC)
+                made = Adapter(f"ad-{digest[:16]}", opened.bot, name, digest, opened.base.id, str(path), at)
+                opened.store.adapters.put(made)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def served() -> Iterator[Callable[[Path], openai.OpenAI]]:
+    """``loraloop serve`` of a home in a process of its own, and a client with its first key: ``served(home)``."""
+    running: list[subprocess.Popen[str]] = []
+
+    def serve(home: Path) -> openai.OpenAI:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "loraloop", "--home", str(home), "serve", "--port", "0", "--json"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        running.append(process)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.stderr and process.stderr.read()
+        told = json.loads(line)
+        return openai.OpenAI(base_url=told["url"], api_key=told["first_key"], max_retries=0)
+
+    yield serve
+    for process in running:
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said[-2000:]

@@ -130,6 +130,7 @@ def test_the_official_client_sees_failures_as_failures(serve: Callable[..., Serv
         client.chat.completions.create(model="live", messages=ASK)
 
 
+@pytest.mark.fault(61)
 def test_the_asynchronous_client_and_one_that_leaves(serve: Callable[..., Served]) -> None:
     """Many at once, and row 61: a client that closes its stream frees the engine within two seconds."""
     served = serve(guard_personal_data=False, guard_unfit_words=False)
@@ -158,6 +159,7 @@ def test_the_asynchronous_client_and_one_that_leaves(serve: Callable[..., Served
     assert states.count("aborted") == 1
 
 
+@pytest.mark.fault(62)
 def test_row_62_sockets_that_dawdle_are_closed_and_others_served(serve: Callable[..., Served]) -> None:
     """200 sockets that send a header byte by byte do not keep others waiting, and are closed at the deadline."""
     served = serve(read_timeout_s=1.0)
@@ -208,6 +210,7 @@ def test_what_is_no_whole_request_is_ended(serve: Callable[..., Served], sent: b
     assert said in answer
 
 
+@pytest.mark.fault(72)
 def test_row_72_the_drain_cuts_no_answer_and_takes_no_new_one(serve: Callable[..., Served]) -> None:
     """Answers begun end whole, new requests get 503, readiness goes, and the process ends when all is said."""
     served = serve(drain_s=10)
@@ -241,6 +244,7 @@ def test_row_72_the_drain_cuts_no_answer_and_takes_no_new_one(serve: Callable[..
     assert served.client.store.conversations.count("default") == 1
 
 
+@pytest.mark.fault(72)
 def test_row_72_an_answer_without_an_end_is_cut_at_the_deadline(serve: Callable[..., Served]) -> None:
     """The drain has an end of its own; what was cut is marked as aborted."""
     served = serve(drain_s=0.3, guard_personal_data=False, guard_unfit_words=False)

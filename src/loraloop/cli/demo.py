@@ -1,17 +1,18 @@
-"""``loraloop demo``: the whole loop on real conversations and a real model, twice, and back again."""
+"""``loraloop demo``: the whole loop on real conversations and a real model, twice, back again, and before users."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..ports import Progress
+from . import demo_serving
+from .demo_scripts import SCRIPTS, Script
 from .demo_tables import escaped, score_lines, summary_tables
 
 if TYPE_CHECKING:
@@ -23,65 +24,6 @@ DEFAULT_FOLDER = ".loraloop-demo"
 _BRISK_GFLOPS = 130.0
 _LEAST_SHARE = 0.3
 _MARK = "demo-home"
-
-
-@dataclass(frozen=True)
-class Script:
-    """What one language's demo says.
-
-    Attributes:
-        base: short name of the base model.
-        corpus: language folder of the chatterbot corpus.
-        questions: asked before and after every turn; the last one is corrected by a user before turn two.
-        correction: what the user says the last answer should have been.
-        held_back: topics of the corpus that arrive only before turn two.
-        tokens: trained on in each turn, at most, where training products run at 130 GFLOP/s or more; fewer on a
-            slower machine, so that the demo takes minutes everywhere.
-    """
-
-    base: str
-    language: str
-    corpus: str
-    questions: tuple[str, str, str]
-    correction: str
-    held_back: tuple[str, ...]
-    tokens: int
-
-
-SCRIPTS = {
-    "smollm2": Script(
-        base="smollm2",
-        language="en",
-        corpus="english",
-        questions=(
-            "What is artificial intelligence?",
-            "Do you ever get angry?",
-            "Who is going to cook dinner tonight?",
-        ),
-        correction="You are! I bring the recipes, you bring the pan.",
-        held_back=(
-            "botprofile",
-            "emotion",
-            "history",
-            "humor",
-            "literature",
-            "money",
-            "movies",
-            "politics",
-            "psychology",
-        ),
-        tokens=40_000,
-    ),
-    "gemma": Script(
-        base="gemma",
-        language="ko",
-        corpus="korean",
-        questions=("인공지능이 뭐야?", "너도 화가 날 때가 있어?", "오늘 저녁은 누가 차려?"),
-        correction="오늘은 네가 요리사야! 나는 맛있는 메뉴를 골라 줄게.",
-        held_back=("emotion", "food", "gossip", "history", "humor", "money", "movies", "politics", "psychology"),
-        tokens=12_000,
-    ),
-}
 
 
 class Demo:
@@ -98,6 +40,7 @@ class Demo:
         self.answers: list[tuple[str, list[str]]] = []
         self.turns: list[TurnResult] = []
         self.seconds: dict[str, float] = {}
+        self.canaries: list[dict[str, Any]] = []
 
     def run(self) -> dict[str, Any]:
         """Play all acts; returns what happened as plain data."""
@@ -105,14 +48,15 @@ class Demo:
 
         self._fresh_home()
         with open_home(self._folder) as home:
-            self._act("1/7", "base model", lambda: self._base(home))
+            self._act("1/8", "base model", lambda: self._base(home))
             first, second = self._topics()
-            self._act("2/7", "conversations", lambda: self._import(home, first))
-            conversation = self._act("3/7", "three questions, before", lambda: self._ask(home, "before", "base"))
-            self._act("4/7", "turn one", lambda: self._turn(home, "first"))
-            self._act("5/7", "new conversations and a correction", lambda: self._correct(home, second, conversation))
-            self._act("6/7", "turn two", lambda: self._turn(home, "second"))
-            rolled_back = self._act("7/7", "roll back", lambda: self._roll_back(home))
+            self._act("2/8", "conversations", lambda: self._import(home, first))
+            conversation = self._act("3/8", "three questions, before", lambda: self._ask(home, "before", "base"))
+            self._act("4/8", "turn one", lambda: self._turn(home, "first"))
+            self._act("5/8", "new conversations and a correction", lambda: self._correct(home, second, conversation))
+            self._act("6/8", "turn two", lambda: self._turn(home, "second"))
+            rolled_back = self._act("7/8", "roll back", lambda: self._roll_back(home))
+            self._act("8/8", "serve, and try two candidates on users", lambda: self._serve(home))
             return self._summary(home, rolled_back)
 
     # -- acts ---------------------------------------------------------------------------------------------------------
@@ -136,6 +80,7 @@ class Demo:
             train__eval_steps=40,
             base__max_new_tokens=40,
             evaluate__latency_items=2,
+            **demo_serving.SETTINGS,
         )
         (self._folder / _MARK).write_text("made by loraloop demo; removed by the next one\n")
 
@@ -224,6 +169,11 @@ class Demo:
         self._ask(home, "after rollback", "live")
         return result
 
+    def _serve(self, home: Home) -> None:
+        """Turn two's adapter, which was just rolled back, is the one that users like; turn one's is not."""
+        tried = [turn.adapter for turn in reversed(self.turns)]
+        self.canaries = demo_serving.ServedDemo(home, self._script.questions, self._say).play(tried)
+
     # -- telling ------------------------------------------------------------------------------------------------------
 
     def _act(self, number: str, title: str, play: Callable[[], Any]) -> Any:
@@ -257,6 +207,7 @@ class Demo:
             "answers": [{"moment": moment, "answers": texts} for moment, texts in self.answers],
             "questions": list(self._script.questions),
             "rollback": rolled_back,
+            "canaries": self.canaries,
             "live": live.adapter_name if live else None,
             "seconds": self.seconds,
             "total_seconds": round(sum(self.seconds.values()), 1),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .messages import t
 from .telling import request_seconds
 
 if TYPE_CHECKING:
@@ -61,3 +62,20 @@ def summary_tables(summary: dict[str, Any]) -> Iterator[Any]:
     made.add_row("home", summary["home"])
     made.add_row("time", f"{summary['total_seconds']:.0f} s")
     yield made
+    yield canary_table(summary["canaries"])
+
+
+def canary_table(canaries: Sequence[dict[str, Any]]) -> Any:
+    """The table of what became of the candidates."""
+    from rich.table import Table
+
+    table = Table(title=t("demo.canaries"), show_lines=True)
+    for head in ("adapter", "steps", "users", "thumbs", "outcome", "why"):
+        table.add_column(t(f"demo.head.{head}"), overflow="fold")
+    for one in canaries:
+        table.add_row(
+            one["adapter"], " → ".join(one["steps"]), f"{one['got_candidate']} / {one['users']}",
+            f"{one['thumbs_up']} / {one['got_candidate']}", t(f"experiment.status.{one['status']}"),
+            escaped(one["reason"]),
+        )  # fmt: skip
+    return table

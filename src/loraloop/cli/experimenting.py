@@ -77,7 +77,7 @@ def start(
     actor: Actor = "operator",
     as_json: AsJson = False,
 ) -> None:
-    """Begin an experiment with an adapter that the gate promoted; loraloop serve does not deal users to it yet."""
+    """Begin an experiment with an adapter that the gate promoted; a gateway that runs takes it up by itself."""
     from ..experimenting import experiments_of
 
     session = session_of(context, as_json)
@@ -93,7 +93,7 @@ def start(
         session.say(t("experiment.shadow", id=begun.id, name=found.name))
     else:
         session.say(t("experiment.started", id=begun.id, mode=mode, share=f"{begun.share:.0%}", name=found.name))
-    session.note(t("experiment.unconnected"))
+    session.note(t("experiment.dealt"))
     session.answer(_shown(begun))
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import os
 
-from . import messages_data, messages_jobs, messages_keeping, messages_loop, messages_people, messages_trust
+from . import (
+    messages_data,
+    messages_demo,
+    messages_jobs,
+    messages_keeping,
+    messages_loop,
+    messages_people,
+    messages_trust,
+)
 
 LANGUAGES = ("en", "ko")
 _chosen = "en"
@@ -16,6 +24,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     **messages_jobs.WORDS,
     **messages_data.WORDS,
     **messages_keeping.WORDS,
+    **messages_demo.WORDS,
 }
 
 

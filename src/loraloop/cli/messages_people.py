@@ -122,9 +122,9 @@ WORDS: dict[str, tuple[str, str]] = {
         "loraloop evaluate ADAPTER",
         "어떤 실험에도 사용자가 너무 적습니다. 기록된 같은 질문을 두 릴리스에 물어 보세요: loraloop evaluate 어댑터",
     ),
-    "experiment.unconnected": (
-        "loraloop serve does not deal users to experiments yet; a program with loraloop.experimenting.desk_of does",
-        "loraloop serve는 아직 사용자를 실험에 배정하지 않습니다. loraloop.experimenting.desk_of를 쓰면 배정됩니다",
+    "experiment.dealt": (
+        "loraloop serve loads and proves it, then deals users to it, and acts by what they say",
+        "loraloop serve가 후보를 불러와 확인한 뒤 사용자를 배정하고, 사용자 평가에 따라 움직입니다",
     ),
     "experiment.started": (
         "experiment {id} ({mode}): {share} of users get {name}",

@@ -227,7 +227,7 @@ def demo(
     keep: Folder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Play the whole loop on real conversations and a real model: two turns and a way back."""
+    """Play the whole loop on real conversations and a real model: two turns, a way back, and two canaries on users."""
     from . import demo as play
 
     session = session_of(context, as_json)

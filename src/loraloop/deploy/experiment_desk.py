@@ -18,16 +18,15 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import datetime
 from threading import Lock, RLock
-from typing import Literal
 
 from ..errors import StaleRelease, StoreError
-from ..experiments import Arm, Experiment, ExperimentVerdict, Observation
+from ..experiments import Action, Arm, Assignment, Experiment, Observation
 from ..ports import Store
-from ..types import Record, Release
 from .assignment import arm_of
-from .autorollback import WINDOW, Floors, floor_broken
+from .autorollback import WINDOW, Floors, floor_broken, read_rollbacks
 from .experiment import Experiments
 from .verdicts import may_step
 
@@ -37,43 +36,6 @@ MOST_REMEMBERED = 100_000
 """Users whose assignment is known to be written down, kept in memory; one forgotten is looked up again."""
 MOST_WAITING = 200_000
 """Observations that wait for a database that is away; what comes after them is not counted."""
-ActionKind = Literal["none", "step", "promote", "roll back", "end", "freeze"]
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment(Record):
-    """Which release answers one user now.
-
-    Attributes:
-        release_id: ``None`` for the base alone.
-        arm: ``"control"`` or ``"candidate"``; empty for a user who is not counted.
-        mirror_id: the release that answers the same unseen, in a shadow; ``None`` where none does.
-    """
-
-    release_id: str | None
-    experiment_id: str = ""
-    arm: str = ""
-    mirror_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Action(Record):
-    """What ``check`` did.
-
-    Attributes:
-        kind: ``"step"``: more users get the candidate. ``"promote"``: it is live. ``"roll back"``: users are back on
-            what they had. ``"freeze"``: that too, and nothing automatic happens until a person acts. ``"end"``: the
-            experiment is over and nothing moved.
-        release: that is live now, where the live pointer moved.
-    """
-
-    kind: ActionKind
-    reason: str = ""
-    experiment: Experiment | None = None
-    release: Release | None = None
-    verdict: ExperimentVerdict | None = None
-
-
 NOTHING = Action("none")
 
 
@@ -108,7 +70,13 @@ class ExperimentDesk:
         self._written: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._waiting: list[Observation] = []
         self._recent: dict[str | None, _Recent] = {}
+        self._frozen_at: datetime | None = None
         self._look()
+
+    @property
+    def frozen_at(self) -> datetime | None:
+        """Since when nothing automatic happens any more, as of the last check; ``None`` while it may."""
+        return self._frozen_at
 
     def assign(self, user: str | None) -> Assignment:
         """Return which release answers a user, after it was written down.
@@ -195,6 +163,14 @@ class ExperimentDesk:
                 self._look()
             return action
 
+    def refuse(self, experiment_id: str, reason: str) -> None:
+        """End the running experiment, whose candidate cannot be served; nobody got it."""
+        with self._checking:
+            running = self._store.experiments.running(self._bot)
+            if running is not None and running.id == experiment_id:
+                self._experiments.end(running, "stopped", f"the candidate cannot be served: {reason}", actor="gateway")
+            self._look()
+
     def close(self) -> None:
         """Write down what was observed."""
         with self._checking:
@@ -240,6 +216,7 @@ class ExperimentDesk:
         """See what is running and live now; another process may have changed it."""
         live = self._store.releases.live(self._bot)
         running = self._store.experiments.running(self._bot)
+        self._frozen_at = read_rollbacks(self._store.state, self._bot).frozen_at
         with self._lock:
             self._live_id, self._running = live.id if live else None, running
             current = {self._live_id, running.candidate_id if running else None}

@@ -25,8 +25,8 @@ class Archive(Protocol):
         """Store exchanges, all or none, in one transaction."""
         ...
 
-    def judge(self, opinion: Opinion) -> bool:
-        """Keep an opinion and what follows from it for learning; returns whether it was new.
+    def judge(self, opinion: Opinion) -> Completion | None:
+        """Keep an opinion and what follows from it for learning; returns the answer it is about, ``None`` if known.
 
         Raises:
             UnknownThing: no such completion. UsageError: it cannot be kept.

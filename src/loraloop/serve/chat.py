@@ -8,20 +8,18 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
 from ..errors import EngineError, LoraloopError, UnknownThing
-from ..traffic import NOT_STORED, Served
 from . import wire
 from .answering import Answering, Leaving, all_of
-from .chat_request import ChatBody, ask_of, parse_chat, texts
+from .chat_request import ask_of, parse_chat, texts
 from .door import read_body
 from .grouping import group_of
 from .guards import Hit
+from .keeping import Request, keep_answers, record, served, shown
 from .problems import Problem, problem_of
 from .routes import Route
 from .sieve import Sieve
@@ -31,36 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _JSON, _EVENTS = (b"content-type", b"application/json"), (b"content-type", b"text/event-stream; charset=utf-8")
-
-
-@dataclass(slots=True)
-class Request:
-    """One request as it is worked on.
-
-    Attributes:
-        failures: what the engine did not do; it counts against the route, so that no failing release is confirmed.
-    """
-
-    id: str
-    at: datetime
-    began: float
-    body: ChatBody
-    said: tuple[dict[str, str], ...]
-    question: str
-    user: str | None
-    group: str | None
-    route: Route
-    failures: list[EngineError]
-
-    @property
-    def created(self) -> int:
-        """Seconds since 1970."""
-        return int(self.at.timestamp())
-
-    @property
-    def label(self) -> str:
-        """How its release is named in metrics."""
-        return self.route.release_id or self.route.model
 
 
 class ChatEndpoint:
@@ -120,15 +88,16 @@ class ChatEndpoint:
 
     async def _whole(self, request: Request, receive: Receive, send: Send) -> None:
         """Answer in one piece."""
-        answers = self._answers(request)
+        gateway, answers = self._gateway, self._answers(request)
         problem = await self._run(request, receive, answers, all_of(answers))
         if problem is not None:
-            await self._keep(request, answers, problem)
+            await keep_answers(gateway, request, answers, problem)
             raise problem
-        await self._keep(request, answers, None)
+        await keep_answers(gateway, request, answers, None)
+        self._mirror(request, answers)
         tokens = wire.usage(answers[0].prompt_tokens, sum(one.completion_tokens for one in answers))
-        choices = [(_shown(one), one.finish) for one in answers]
-        value = wire.completion(request.id, request.created, request.route.model, choices, tokens)
+        choices = [(shown(one), one.finish) for one in answers]
+        value = _whole(request, choices, tokens)
         await _send_json(send, {**value, "metadata": request.body.metadata}, self._headers(request, answers))
 
     async def _run(self, request: Request, receive: Receive, answers: Sequence[Answering], work: Any) -> Problem | None:
@@ -151,10 +120,8 @@ class ChatEndpoint:
 
     async def _stream(self, request: Request, receive: Receive, send: Send) -> None:
         """Answer as server-sent events."""
-        options = request.body.stream_options
-        with_usage = bool(options and options.include_usage)
-        chunks = wire.Chunks(request.id, request.created, request.route.model, with_usage)
-        answers = self._answers(request)
+        gateway, answers = self._gateway, self._answers(request)
+        chunks, with_usage = _chunks(request)
         begun, waiting = False, b""  # the role goes out with the first text: a write costs more than all else here
 
         async def write(index: int, one: Answering) -> None:
@@ -181,7 +148,7 @@ class ChatEndpoint:
 
         problem = await self._run(request, receive, answers, work())
         try:
-            await self._keep(request, answers, problem)
+            await keep_answers(gateway, request, answers, problem)
         except Problem as unkept:
             problem = unkept
         if problem is not None:
@@ -189,6 +156,7 @@ class ChatEndpoint:
                 raise problem
             await send({"type": "http.response.body", "body": waiting + wire.error_event(problem.body())})
             return
+        self._mirror(request, answers)
         end = waiting + chunks.finish(len(answers) - 1, answers[-1].finish)
         if with_usage:
             end += chunks.usage(wire.usage(answers[0].prompt_tokens, sum(one.completion_tokens for one in answers)))
@@ -199,67 +167,21 @@ class ChatEndpoint:
         text, gateway = hit.reply_to(request.question), self._gateway
         gateway.metrics.guarded(request.label, hit.guard)
         gateway.metrics.answered(request.label, "guarded", 0, 0, (0, 0))
-        await self._record([self._served(request, 0, text, {"state": "guarded", "guard": hit.guard, "finish": "stop"})])
+        facts = {"state": "guarded", "guard": hit.guard, "finish": "stop"}
+        await record(gateway, [served(gateway, request, 0, text, facts)])
         headers = [(b"x-guard", hit.guard.encode()), *self._headers(request, ())]
         if not request.body.stream:
-            value = wire.completion(
-                request.id, request.created, request.route.model, [(text, "stop")], wire.usage(0, 0)
-            )
-            await _send_json(send, value, headers)
+            await _send_json(send, _whole(request, [(text, "stop")], wire.usage(0, 0)), headers)
             return
-        options = request.body.stream_options
-        with_usage = bool(options and options.include_usage)
-        chunks = wire.Chunks(request.id, request.created, request.route.model, with_usage)
+        chunks, with_usage = _chunks(request)
         body = chunks.role(0) + chunks.text(0, text) + chunks.finish(0, "stop")
         body += chunks.usage(wire.usage(0, 0)) if with_usage else b""
         await send({"type": "http.response.start", "status": 200, "headers": [_EVENTS, *headers]})
         await send({"type": "http.response.body", "body": body + wire.DONE})
 
-    async def _keep(self, request: Request, answers: Sequence[Answering], problem: Problem | None) -> None:
-        """Count the answers and keep those that began; what was cut short is marked."""
-        gateway, seconds = self._gateway, time.perf_counter() - request.began
-        for one in answers:
-            state = "failed" if problem is not None and problem.status == 503 and one.state == "aborted" else one.state
-            gateway.metrics.answered(
-                request.label, state, one.first_s, seconds, (one.prompt_tokens, one.completion_tokens)
-            )
-            if one.guard:
-                gateway.metrics.guarded(request.label, one.guard)
-        await self._record(
-            [
-                self._served(request, choice, _shown(one) if not request.body.stream else one.sieve.shown, {
-                    "state": one.state, "guard": one.guard, "finish": one.finish,
-                    "prompt_tokens": one.prompt_tokens, "completion_tokens": one.completion_tokens,
-                    "first_token_s": one.first_s, "seconds": seconds,
-                })
-                for choice, one in enumerate(answers)
-            ],
-            must=problem is None,
-        )  # fmt: skip
-
-    async def _record(self, served: Sequence[Served], must: bool = True) -> None:
-        gateway = self._gateway
-        if gateway.config.capture == "off":
-            return
-        if gateway.config.capture == "strict" and must:
-            try:
-                await gateway.recorder.keep(served)
-            except Exception as error:  # whatever the store said, nothing that is not durable is acknowledged
-                raise Problem(503, "this exchange cannot be stored now", code="not_durable", retry_after_s=1) from error
-            return
-        for one in served:
-            gateway.recorder.offer(one)
-
-    def _served(self, request: Request, choice: int, answer: str, facts: Mapping[str, Any]) -> Served:
-        body, route = request.body, request.route
-        consent = {True: "granted", False: NOT_STORED, None: self._gateway.config.consent}[body.store]
-        metadata = body.metadata or {}
-        return Served(
-            id=request.id, created_at=request.at, model=route.model, release_id=route.release_id,
-            messages=request.said, answer=answer, choice=choice, consent=consent, user=request.user,
-            session=metadata.get("session"), metadata=metadata, experiment_id=route.experiment_id, arm=route.arm,
-            group=request.group, **facts,
-        )  # fmt: skip
+    def _mirror(self, request: Request, answers: Sequence[Answering]) -> None:
+        if self._gateway.shadow is not None:
+            self._gateway.shadow.follow(request, answers)
 
     def _headers(self, request: Request, answers: Sequence[Answering]) -> list[tuple[bytes, bytes]]:
         found = []
@@ -270,10 +192,17 @@ class ChatEndpoint:
         return [*found, (b"x-guard", guard.encode())] if guard else found
 
 
-def _shown(one: Answering) -> str:
-    """What a client that gets the answer whole is shown: where a guard spoke, its reply alone."""
-    hit = one.sieve.hit
-    return one.sieve.shown if hit is None else one.sieve.reply
+def _whole(request: Request, choices: Sequence[tuple[str, str]], tokens: Mapping[str, int]) -> dict[str, Any]:
+    model, release = request.route.model, request.route.release_id
+    return wire.completion(request.id, request.created, model, choices, tokens) | {"system_fingerprint": release}
+
+
+def _chunks(request: Request) -> tuple[wire.Chunks, bool]:
+    """What writes a request's chunks, and whether usage comes last."""
+    options, route = request.body.stream_options, request.route
+    with_usage = bool(options and options.include_usage)
+    chunks = wire.Chunks(request.id, request.created, route.model, with_usage, fingerprint=route.release_id)
+    return chunks, with_usage
 
 
 def _unfinished(answers: Sequence[Answering]) -> bool:

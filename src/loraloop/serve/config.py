@@ -61,6 +61,10 @@ class ServeConfig(BaseModel):
     """Exchanges that may wait to be written; in best-effort capture further ones are dropped and counted."""
     feedback_token_hours: float = Field(default=24.0, ge=0, le=8760)
     """Hours in which the token that comes with an answer may judge it without a key; 0 gives no tokens."""
+    experiment_check_s: float = Field(default=5.0, gt=0, le=3600)
+    """Seconds between two looks at a running experiment; after an answer that went wrong it is looked at at once."""
+    upkeep_s: float = Field(default=300.0, gt=0, le=86_400)
+    """Seconds between two looks at what is owed to people who were forgotten, and at what is kept too long."""
     guard_personal_data: bool = True
     """Whether an answer that holds personal data is replaced by a fixed reply."""
     guard_distress: bool = True

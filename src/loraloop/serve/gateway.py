@@ -31,6 +31,8 @@ from .paths import add_paths
 from .recorder import Recorder
 from .reviews import Reviews
 from .routes import Routes
+from .shadow import Shadow
+from .trials import Trials
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class Gateway:
     """Everything that answers requests.
 
     Attributes:
+        trials: the experiment's side; ``None`` where nobody deals users. shadow: mirrors requests to its candidate.
         jobs: the bot's durable jobs; ``None`` where nobody does them.
         draining: no new request is taken. active: requests being answered now.
     """
@@ -58,6 +61,8 @@ class Gateway:
     buckets: Buckets
     reviews: Reviews | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    trials: Trials | None = None
+    shadow: Shadow | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     jobs: JobBoard | None = None
     draining: bool = False
@@ -83,6 +88,8 @@ def create_app(
     jobs: JobBoard | None = None,
     around: Callable[[], AbstractAsyncContextManager[object]] | None = None,
     reviews: Reviews | None = None,
+    trials: Trials | None = None,
+    metrics: Metrics | None = None,
 ) -> FastAPI:
     """Return the gateway as an ASGI app; it does not close the archive.
 
@@ -96,6 +103,8 @@ def create_app(
         around: what is up while the app is; ``None`` starts the engine before the first request and closes it after
             the last.
         reviews: the queue of answers that wait for a person; ``None`` where there is none.
+        trials: hears how answers went and what users said of them; whoever made it starts and closes it.
+        metrics: where it is counted; ``None`` makes new ones.
 
     Raises:
         SettingsError: a guard's list cannot be read.
@@ -112,14 +121,19 @@ def create_app(
         ring=KeyRing(archive.keys),
         buckets=Buckets(chosen.requests_per_minute, chosen.burst),
         reviews=reviews,
+        metrics=metrics or Metrics(),
+        trials=trials,
         jobs=jobs,
     )
+    gateway.shadow = Shadow(gateway, trials) if trials is not None else None
     _watch(gateway)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with around() if around else _running(engine):
             yield
+            if gateway.shadow is not None:
+                await gateway.shadow.close()
         if not await asyncio.to_thread(gateway.recorder.close):
             log.warning("%d exchanges were not stored before the end", gateway.recorder.waiting)
 

@@ -42,6 +42,21 @@ class Metrics:
             "loraloop_swap_seconds", "From loading a release to routing it.", buckets=_SWAP_S, registry=self.registry
         )
 
+        self._experiment = Counter(
+            "loraloop_experiment", "Steps and ends of experiments, and unseen answers of a shadow, by kind.", ["kind"],
+            registry=self.registry,
+        )  # fmt: skip
+
+    def experimented(self, kind: str) -> None:
+        """An experiment went on.
+
+        Args:
+            kind: ``"step"``, ``"promote"``, ``"roll back"``, ``"freeze"``, ``"end"``; or of an unseen answer beside the
+                one shown ``"mirrored same"``, ``"mirrored different"``, ``"mirrored guarded"``, ``"mirrored failed"``,
+                and ``"mirrored not"`` where none was asked for.
+        """
+        self._experiment.labels(kind.replace(" ", "_")).inc()
+
     def answered(self, release: str, status: str, first_s: float, seconds: float, tokens: tuple[int, int]) -> None:
         """An answer ended. Args: status: done, aborted, guarded or failed. tokens: of the prompt and the answer."""
         self._requests.labels(release, status).inc()
@@ -66,7 +81,7 @@ class Metrics:
         self._feedback.labels(kind).inc()
 
     def swapped(self, outcome: str, seconds: float) -> None:
-        """A swap ended: ``"done"``, ``"failed"`` or ``"rolled_back"``. For whoever swaps releases."""
+        """A release came to be live (``"done"``), could not (``"failed"``), or was gone back to (``"rolled_back"``)."""
         self._swaps.labels(outcome).inc()
         self._swap.observe(seconds)
 

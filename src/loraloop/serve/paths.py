@@ -78,10 +78,13 @@ def _add_opinions(app: FastAPI, gateway: Gateway) -> None:
             raise Problem(401, "a key or a valid token is needed", param="token", code="invalid_token")
         opinion = opinion_of(body, "token" if caller is ANONYMOUS else f"key:{caller.id}")
         try:
-            new = await asyncio.to_thread(archive.judge, opinion)
+            judged = await asyncio.to_thread(archive.judge, opinion)
         except UnknownThing:  # perhaps it waits to be written still
             await asyncio.to_thread(gateway.recorder.flush)
-            new = await asyncio.to_thread(archive.judge, opinion)
+            judged = await asyncio.to_thread(archive.judge, opinion)
+        new = judged is not None
+        if judged is not None and gateway.trials is not None:
+            gateway.trials.judged(judged, opinion)
         for kind in ("thumb", "score", "comment", "correction", "regenerated"):
             if new and getattr(body, kind) not in (None, False, ""):
                 gateway.metrics.judged(kind)
@@ -143,8 +146,9 @@ def _add_health(app: FastAPI, gateway: Gateway) -> None:
     @app.get("/readyz", summary="Whether a chat would be answered")
     async def readyz() -> Response:
         reason = await gateway.unready()
-        return JSONResponse({"status": "ready"} if not reason else {"status": "not ready", "reason": reason},
-                            503 if reason else 200)  # fmt: skip
+        told = {"status": "not ready", "reason": reason} if reason else {"status": "ready"}
+        frozen = gateway.trials.frozen if gateway.trials is not None else ""
+        return JSONResponse(told | ({"frozen": frozen} if frozen else {}), 503 if reason else 200)
 
     @app.get("/metrics", summary="Counters, for Prometheus")
     async def metrics() -> Response:

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from ..errors import EngineError, UnknownThing
+from ..experiments import Assignment
 from ..types import Release
 from .engine import BASE
 from .routes import CANDIDATE, LIVE, Route
 
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """Which side of an experiment a user is on: ``"control"`` (live) or ``"candidate"``."""
-
-    experiment_id: str
-    name: str
-
-
-Assign = Callable[[str | None], Arm | None]
+Assign = Callable[[str], Awaitable[Assignment]]
+"""Which release a user (a pseudonym) gets; it may take as long as a write to the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +42,7 @@ class Router:
 
     Args:
         base: the route of the base alone; what is live while nothing was ever released.
-        assign: tells a user's side of the running experiment; ``None`` where there is none.
+        assign: tells which release a user of ``live`` gets while a candidate stands; ``None``: always the live one.
     """
 
     def __init__(self, base: Route | None = None, assign: Assign | None = None) -> None:
@@ -110,7 +103,10 @@ class Router:
 
     @asynccontextmanager
     async def _holding(self, model: str, user: str | None) -> AsyncIterator[Route]:
-        route = self._chosen(model, user)
+        assigned = None
+        if model == LIVE and user is not None and self.assign is not None and CANDIDATE in self._table:
+            assigned = await self.assign(user)
+        route = self._chosen(model, assigned)  # no step between this and the count: what is routed to is held
         self._held[route.version] += 1
         self._begun[route.version] += 1
         try:
@@ -123,15 +119,16 @@ class Router:
             async with self._ended:
                 self._ended.notify_all()
 
-    def _chosen(self, model: str, user: str | None) -> Route:
+    def _chosen(self, model: str, assigned: Assignment | None) -> Route:
         route = self._table.get(model)
         if route is None:
             raise UnknownThing(f"no model {model!r} is served", hint="see GET /v1/models")
-        candidate = self._table.get(CANDIDATE)
-        if model != LIVE or self.assign is None or candidate is None:
+        if assigned is None or not assigned.arm:
             return route
-        arm = self.assign(user)
-        if arm is None:
+        arms = {one.release_id: one for one in (self._table.get(CANDIDATE), route) if one is not None}
+        chosen = arms.get(assigned.release_id)
+        if chosen is None:  # it was withdrawn or replaced a moment ago: the live release answers, and is not counted
             return route
-        chosen = candidate if arm.name == CANDIDATE else route
-        return replace(chosen, model=LIVE, experiment_id=arm.experiment_id, arm=arm.name)
+        return replace(
+            chosen, model=LIVE, experiment_id=assigned.experiment_id, arm=assigned.arm, mirror_id=assigned.mirror_id
+        )

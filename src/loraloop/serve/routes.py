@@ -23,6 +23,7 @@ class Route:
         decoding: the release's ``max_new_tokens, temperature, top_p, repetition_penalty``.
         experiment_id: the experiment that chose this route; empty outside one.
         arm: ``"control"`` or ``"candidate"`` within it.
+        mirror_id: the release that answers the same unseen, in a shadow; ``None`` where none does.
     """
 
     model: str
@@ -32,6 +33,7 @@ class Route:
     decoding: Mapping[str, Any] = field(default_factory=dict)
     experiment_id: str = ""
     arm: str = ""
+    mirror_id: str | None = None
 
 
 class Routes(Protocol):

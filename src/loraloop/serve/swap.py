@@ -64,12 +64,16 @@ class Swap:
         self._live: Route = router.base
         self._before: Route | None = None
         self._candidate: Route | None = None
-        self._standing: Release | None = None
 
     @property
     def live(self) -> Route:
         """What serves now."""
         return self._live
+
+    @property
+    def candidate(self) -> Route | None:
+        """What stands beside it, if anything does."""
+        return self._candidate
 
     async def start(self) -> None:
         """Take stock of an engine that served before: none of its names is trusted or used again, and ours are let go.
@@ -95,9 +99,9 @@ class Swap:
         if release is not None and release.method == "rollback" and not await self._is_warm(release):
             log.warning("release %s is not loaded any more; the base answers until it is", release.id)
             self._flip(self._router.base)
-        route = await self._route(release)
+        route = await self._loaded(release)
         if self._candidate is not None and not self._serves(self._candidate):
-            self._candidate = await self._route(self._standing)
+            self._candidate = None  # the engine lost it; whoever stood it sees that
         self._flip(route)
         seconds = time.monotonic() - start
         log.info("release %s answers as %s after %.2f s", route.release_id, route.version, seconds)
@@ -109,8 +113,7 @@ class Swap:
         Raises:
             DeployError, ArtifactError, EngineError: as ``serve``.
         """
-        route = None if release is None else await self._route(release)
-        self._candidate, self._standing = route, release
+        self._candidate = None if release is None else await self._loaded(release)
         self._flip(self._live)
         return self._candidate
 
@@ -134,6 +137,12 @@ class Swap:
                 await task
 
     # -- the steps ----------------------------------------------------------------------------------------------------
+
+    async def _loaded(self, release: Release | None) -> Route:
+        """The route of a release, loaded as this returns: another swap may clean up in the moment before."""
+        while not self._serves(route := await self._route(release)):
+            log.debug("%s left before it was routed to", route.version)
+        return route
 
     async def _route(self, release: Release | None) -> Route:
         if release is None:

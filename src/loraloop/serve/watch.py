@@ -54,6 +54,7 @@ class Watch:
         bot: whose releases. store: where the pointer is. swap, router, engine: see there.
         deployer: confirms and goes back.
         config: how often to look, and how long a trial lasts at least.
+        swapped: hears how each swap ended (``"done"``, ``"failed"``, ``"rolled_back"``) and the seconds it took.
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class Watch:
         deployer: Releasing,
         config: EngineConfig | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        swapped: Callable[[str, float], None] = lambda outcome, seconds: None,
     ) -> None:
         self._bot, self._store, self._swap, self._router, self._engine = bot, store, swap, router, engine
-        self._deployer, self._config, self._now = deployer, config or EngineConfig(), now
+        self._deployer, self._config, self._now, self._swapped = deployer, config or EngineConfig(), now, swapped
         self._seen: str | None = ""  # of the release that is served or being brought; "" before the first look
         self._served_at, self._failed_then = 0.0, 0
         self._swapping: asyncio.Task[None] | None = None
@@ -117,10 +119,12 @@ class Watch:
         return live
 
     async def _bring(self, release: Release | None) -> None:
-        refusals = 0
+        refusals, begun = 0, time.monotonic()
         while True:
             try:
                 route = await self._swap.serve(release)
+                back = release is not None and release.method == "rollback"
+                self._swapped("rolled_back" if back else "done", time.monotonic() - begun)
                 self._served_at, self._failed_then = time.monotonic(), self._router.tally(route.version).failed
                 await self._tell("ReleaseServed", release, {"version": route.version})
                 return
@@ -139,6 +143,7 @@ class Watch:
     async def _refuse(self, release: Release | None, reason: str) -> None:
         """Tell that a release cannot serve, and let the database say what does serve."""
         log.warning("release %s does not serve: %s", release.id if release else "base", reason)
+        self._swapped("failed", 0.0)
         await self._tell("ReleaseFailed", release, {"reason": reason})
         if release is None:
             return

@@ -54,10 +54,12 @@ class Chunks:
 
     Args:
         with_usage: whether every chunk says that usage comes in the last one.
+        fingerprint: id of the release that answers; ``None`` for the base alone.
     """
 
-    def __init__(self, id: str, created: int, model: str, with_usage: bool) -> None:
-        head = {"id": id, "object": "chat.completion.chunk", "created": created, "model": model}
+    def __init__(self, id: str, created: int, model: str, with_usage: bool, *, fingerprint: str | None = None) -> None:
+        head = {"id": id, "object": "chat.completion.chunk", "created": created, "model": model,
+                "system_fingerprint": fingerprint}  # fmt: skip
         self._head = b"data: " + to_json(head)[:-1]
         self._tail = b',"usage":null}\n\n' if with_usage else b"}\n\n"
 

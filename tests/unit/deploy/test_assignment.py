@@ -13,6 +13,7 @@ SALT = "a1" * 16
 
 
 @given(st.text(max_size=40), st.floats(0.0001, 0.5), st.floats(0.0001, 0.5))
+@pytest.mark.fault(68)
 def test_raising_a_share_moves_nobody_back_or_across(user: str, one: float, other: float) -> None:
     """Whoever was counted in an arm at a smaller share is in the same arm at every larger one."""
     low, high = sorted((one, other))
@@ -21,6 +22,7 @@ def test_raising_a_share_moves_nobody_back_or_across(user: str, one: float, othe
         assert arm_of(SALT, user, high) == before
 
 
+@pytest.mark.fault(68)
 def test_of_100_000_users_nobody_moves_from_the_candidate_when_10_becomes_50_percent() -> None:
     """And nobody from the control into the candidate: all who had an arm keep it."""
     users = [f"u{n}" for n in range(100_000)]

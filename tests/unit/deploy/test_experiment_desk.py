@@ -120,6 +120,7 @@ def test_a_canary_as_good_as_the_live_release_is_promoted_step_by_step(
     assert {"ExperimentStarted", "ExperimentStepped", "ExperimentEnded", "ReleasePublished"} <= set(kinds)
 
 
+@pytest.mark.fault(65)
 def test_a_canary_that_users_like_less_is_rolled_back_and_barred(
     desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore, live: Release,
     clock: MovedClock, manager: LoRADeploymentManager,
@@ -144,6 +145,7 @@ def test_a_canary_that_users_like_less_is_rolled_back_and_barred(
     assert manager.release(decided(made), made).method == "auto"  # the person's word stands
 
 
+@pytest.mark.fault(65)
 def test_an_error_storm_ends_a_canary_within_its_floor(
     desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore, live: Release,
     clock: MovedClock,
@@ -175,6 +177,7 @@ def test_guard_hits_on_answers_end_a_canary(
     assert "guard hits" in desk.check().reason
 
 
+@pytest.mark.fault(64)
 def test_a_canary_without_users_or_opinions_is_held_and_ends_undecided(
     desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore, live: Release,
     clock: MovedClock,
@@ -194,6 +197,7 @@ def test_a_canary_without_users_or_opinions_is_held_and_ends_undecided(
     assert (store.releases.get(candidate) or live).status == "withdrawn"
 
 
+@pytest.mark.fault(69)
 def test_the_third_rollback_of_a_day_freezes_until_a_person_acts(
     desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore,
     clock: MovedClock, manager: LoRADeploymentManager,
@@ -262,6 +266,7 @@ def test_a_release_on_trial_that_breaks_a_floor_goes_back_and_a_confirmed_one_st
     assert "rolled back automatically" in manager.rollback_adapter("a2")["error"]
 
 
+@pytest.mark.fault(67)
 def test_lost_users_of_one_arm_stop_the_verdict(
     desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore, live: Release,
     clock: MovedClock, monkeypatch: pytest.MonkeyPatch,
@@ -352,6 +357,7 @@ def test_another_release_ends_the_experiment_beside_it(
     assert store.releases.live("b") == released
 
 
+@pytest.mark.fault(70)
 def test_of_a_promotion_and_a_stop_at_once_one_gets_through(
     experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore, live: Release
 ) -> None:

@@ -63,6 +63,7 @@ def test_the_primary_metric_decides(mode: str, seen: Pairs, verdict: str) -> Non
     assert all(rule.observed and rule.required for rule in found.rules)
 
 
+@pytest.mark.fault(67)
 def test_a_missing_arm_goes_before_everything() -> None:
     """However much better the rest looks; and how small a loss would have shown is said."""
     seen = replace(tally(pairs(300, 50, 1500)), users={"control": 4000, "candidate": 3400})

@@ -102,6 +102,7 @@ def test_a_stream_is_kept_whole(client: Client) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.fault(60)
 def test_row_60_an_engine_that_never_ends_is_cut_marked_and_not_learnt(client: Client, stream: bool) -> None:
     """The answer times out, the engine is told to stop, what came is marked aborted, and no thumb makes it a row."""
     client.open(total_timeout_s=0.1, guard_personal_data=False, guard_unfit_words=False)
@@ -123,6 +124,7 @@ def test_row_60_an_engine_that_never_ends_is_cut_marked_and_not_learnt(client: C
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.fault(61)
 def test_row_61_a_client_that_leaves_frees_the_engine(client: Client, stream: bool) -> None:
     """The engine's answer is closed at once, and what was shown is kept as aborted."""
     client.open(guard_personal_data=False, guard_unfit_words=False)
@@ -148,6 +150,7 @@ def test_row_61_a_client_that_leaves_frees_the_engine(client: Client, stream: bo
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.fault(59)
 def test_row_59_an_engine_that_falls_over_is_503_and_nothing_is_learnt(client: Client, stream: bool) -> None:
     """Before the first word it is a 503 with retry-after; within a stream it is an error event and no end mark."""
     client.open(guard_personal_data=False, guard_unfit_words=False)
@@ -163,6 +166,7 @@ def test_row_59_an_engine_that_falls_over_is_503_and_nothing_is_learnt(client: C
     assert client.metric("requests_total", release="r-1", status="failed") == 3
 
 
+@pytest.mark.fault(59)
 def test_row_59_readiness_follows_the_engine(client: Client) -> None:
     """While the engine is away /readyz says so and /healthz does not."""
     assert client.send("GET", "/readyz", role=None).status == 200
@@ -187,6 +191,7 @@ class Broken:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.fault(63)
 def test_row_63_strict_capture_acknowledges_only_what_is_durable(client: Client, stream: bool) -> None:
     """With the store down an answer is 503, a stream has no end; with the store up what was acknowledged is there."""
     store = Broken(client)
@@ -207,6 +212,7 @@ def test_row_63_strict_capture_acknowledges_only_what_is_durable(client: Client,
     assert client.store.completions.get(id), "no flush was needed"
 
 
+@pytest.mark.fault(63)
 def test_row_63_best_effort_serves_on_and_counts(client: Client) -> None:
     """With the store down users notice nothing, and the counter says what was lost."""
     store = Broken(client)

@@ -40,6 +40,7 @@ async def text_of(engine: EmbeddedEngine, ask: Ask) -> str:
     return "".join([piece.text async for piece in engine.stream(ask)])
 
 
+@pytest.mark.fault(59)
 def test_a_process_that_dies_fails_its_answers_and_comes_back_with_its_versions(
     tiny_base: Path, tmp_path: Path
 ) -> None:

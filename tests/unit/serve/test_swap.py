@@ -1,6 +1,7 @@
 """Load, prove, flip, drain, unload: what is served follows the database, and nothing unproven ever answers."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,11 +13,12 @@ import pytest
 from loraloop.deploy.config import DeploymentConfig
 from loraloop.deploy.manager import LoRADeploymentManager
 from loraloop.errors import DeployError, EngineError, UnknownThing
+from loraloop.experiments import Assignment
 from loraloop.lm.adapters import adapter_digest
 from loraloop.serve.engine import BASE, Ask
 from loraloop.serve.engine_config import EngineConfig
 from loraloop.serve.proof import PROBES, Calibration, Expected, calibrate, fault
-from loraloop.serve.router import Arm, Router
+from loraloop.serve.router import Router
 from loraloop.serve.routes import Route
 from loraloop.serve.swap import Swap
 from loraloop.serve.watch import Watch
@@ -126,6 +128,7 @@ def test_a_deployment_beside_the_gateway_is_served_proven_and_told(tmp_path: Pat
     run(scenario())
 
 
+@pytest.mark.fault(56)
 def test_a_request_keeps_the_version_it_began_with_and_that_is_unloaded_only_then(tmp_path: Path) -> None:
     """Two swaps pass during one answer; it ends on its own version, which stays loaded until it has."""
 
@@ -150,7 +153,57 @@ def test_a_request_keeps_the_version_it_began_with_and_that_is_unloaded_only_the
     run(scenario())
 
 
+@pytest.mark.fault(55)
+def test_fifty_swaps_under_load_fail_nobody_and_mix_no_answer(tmp_path: Path) -> None:
+    """Askers never pause while two releases take turns; every answer is wholly of one version, and both answer."""
+
+    async def scenario() -> None:
+        gateway = Gateway(tmp_path)
+        gateway.engine.token_s = 0.001
+        first, second = gateway.deploy(1), gateway.deploy(2)
+        said: list[set[str]] = []
+        over = False
+
+        async def asker() -> None:
+            while not over:
+                async with gateway.router.hold("live", None) as route:
+                    ask = Ask(route.version, ({"role": "user", "content": "Hi"},), 4)
+                    said.append({piece.text.strip() for piece in [one async for one in gateway.engine.stream(ask)]})
+
+        async with gateway.running():
+            askers = [asyncio.create_task(asker()) for _ in range(8)]
+            for number in range(50):
+                await gateway.swap.serve((first, second)[number % 2])
+                await asyncio.sleep(0.01)
+            over = True
+            await asyncio.gather(*askers)
+        assert all(len(one) == 1 for one in said)
+        assert {name for one in said for name in one} == {name_of(first), name_of(second)}
+        assert len(said) > 100
+
+    run(scenario())
+
+
+@pytest.mark.fault(71)
+def test_a_pointer_that_was_edited_is_followed_within_seconds(tmp_path: Path) -> None:
+    """Whoever writes to the database, and however: what is served becomes what it says, and an event tells it."""
+
+    async def scenario() -> None:
+        gateway = Gateway(tmp_path)
+        first, second = gateway.deploy(1), gateway.deploy(2)
+        async with gateway.running():
+            assert gateway.router.live.release_id == second.id
+            with sqlite3.connect(gateway.folder / "loraloop.db") as edited:
+                edited.execute("UPDATE live SET release_id = ? WHERE bot = 'b'", (first.id,))
+            edited.close()
+            await gateway.serves(name_of(first))
+            await gateway.soon(lambda: gateway.events("ReleaseServed")[0]["release_id"] == first.id)
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("fault_of", ["lying", "refusing"])
+@pytest.mark.fault(58)
 def test_a_release_that_cannot_be_proven_never_answers(
     tmp_path: Path, fault_of: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +276,7 @@ def test_a_rollback_to_what_is_not_loaded_lets_the_base_stand_in(tmp_path: Path)
     run(scenario())
 
 
+@pytest.mark.fault(57, 71)
 def test_an_engine_that_served_before_is_proven_anew_under_new_names(tmp_path: Path) -> None:
     """After the gateway's restart a foreign engine still has its versions: none of its names is trusted or reused."""
 
@@ -240,6 +294,7 @@ def test_an_engine_that_served_before_is_proven_anew_under_new_names(tmp_path: P
     run(scenario())
 
 
+@pytest.mark.fault(59, 71)
 def test_an_engine_that_lost_its_versions_gets_them_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that was restarted beside the gateway serves the live release again, proven anew."""
     monkeypatch.setattr("loraloop.serve.watch._CHECK_S", 0.02)
@@ -254,6 +309,7 @@ def test_an_engine_that_lost_its_versions_gets_them_again(tmp_path: Path, monkey
     run(scenario())
 
 
+@pytest.mark.fault(59)
 def test_an_engine_that_is_away_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Being away is not the release's fault: nothing is marked failed, and it is served when the engine is back."""
     monkeypatch.setattr("loraloop.serve.watch._RETRY_S", 0.02)
@@ -335,10 +391,18 @@ def test_a_candidate_stands_beside_the_live_release_and_arms_choose_between_them
             gateway.deployer.rollback_adapter("a1")
             await gateway.serves(name_of(first))
             await gateway.swap.stand_candidate(second)
-            gateway.router.assign = lambda user: Arm("ex-1", "candidate" if user == "u2" else "control")
+            live = gateway.router.live.release_id
+            given = {"u1": (live, "control"), "u2": (second.id, "candidate"), "u3": ("rl-gone", "candidate")}
+
+            async def assign(user: str) -> Assignment:
+                return Assignment(given[user][0], "ex-1", given[user][1])
+
+            gateway.router.assign = assign
             for user, version in (("u1", name_of(first)), ("u2", name_of(second))):
                 async with gateway.router.hold("live", user) as route:
                     assert (route.version, route.experiment_id) == (version, "ex-1")
+            async with gateway.router.hold("live", "u3") as route:  # meant for what is not there any more: not counted
+                assert (route.version, route.experiment_id) == (name_of(first), "")
             async with gateway.router.hold("candidate", None) as route:
                 assert (route.version, route.arm) == (name_of(second), "")
             await gateway.swap.stand_candidate(None)
@@ -349,6 +413,7 @@ def test_a_candidate_stands_beside_the_live_release_and_arms_choose_between_them
     run(scenario())
 
 
+@pytest.mark.fault(58)
 def test_a_version_that_is_not_the_judged_adapter_is_told_apart() -> None:
     """Same as the base, another adapter, another base: each is a fault in words; the adapter itself is none."""
 
@@ -371,6 +436,7 @@ def test_a_version_that_is_not_the_judged_adapter_is_told_apart() -> None:
     run(scenario())
 
 
+@pytest.mark.fault(58)
 def test_a_swap_without_the_proof_would_serve_the_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The guard cut: with a proof that finds no fault, a lying engine's release does go live."""
     monkeypatch.setattr("loraloop.serve.swap.fault", lambda *_: "")

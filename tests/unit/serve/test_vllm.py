@@ -40,6 +40,7 @@ def test_a_version_is_loaded_on_every_server_or_on_none(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.fault(58)
 def test_a_server_that_serves_something_else_is_found(tmp_path: Path) -> None:
     """One of two servers answers with the base under the adapter's name: measuring the version says which."""
 
