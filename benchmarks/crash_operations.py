@@ -182,10 +182,10 @@ def _lost_state(home: Any, acknowledged: list[str]) -> list[str]:
 
 def _lost_release(home: Any, acknowledged: list[str]) -> list[str]:
     live = home.store.releases.live(home.bot)
-    names = {home.store.adapters.get(live.adapter_id).name, live.adapter_id}
+    names = {live.adapter_name, live.adapter_id}
     if acknowledged and acknowledged[-1] not in names:
         return [f"{acknowledged[-1]} is not live, {names} is"]
-    return [] if names & {"a1", "a2", "a3"} else [f"{names} is live"]
+    return [] if names & {"a1", "a2", "a3", "base"} else [f"{names} is live"]
 
 
 def _lost_dataset(home: Any, acknowledged: list[str]) -> list[str]:
