@@ -215,13 +215,19 @@ def _apart(kept: Sequence[_Kept], threshold: float, drops: dict[str, str]) -> li
 
 
 def _agreeing(kept: Sequence[_Kept], drops: dict[str, str]) -> list[_Kept]:
-    """The rows without answers that a person corrected elsewhere, to the very same question."""
+    """The rows without answers that a person corrected elsewhere, to the very same question.
+
+    A correction that nobody reviewed outweighs no reviewed answer: else one user could unteach what was vetted.
+    """
     corrected = {compact(item.asked) for item in kept if item.is_correction}
+    vetted = {compact(item.asked) for item in kept if item.is_correction and item.standing.reviewed}
     told = {item.content for item in kept if item.is_correction}
     wrong = {
         item.key
         for item in (kept if corrected else ())
-        if not item.is_correction and item.content not in told and compact(item.asked) in corrected
+        if not item.is_correction
+        and item.content not in told
+        and compact(item.asked) in (vetted if item.standing.reviewed else corrected)
     }
     drops.update(dict.fromkeys(wrong, "contradicts_correction"))
     return [item for item in kept if item.key not in wrong]

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -155,10 +156,24 @@ def test_a_bot_s_own_text_has_its_share_and_no_more(say: Say, most_frac: float, 
 def test_an_answer_that_a_person_corrected_elsewhere_is_not_learnt(say: Say) -> None:
     """The same question answered otherwise contradicts the correction; answered like it, it does not."""
     right = say("고래는 물고기야?", "네, 물고기예요.", feedback=[{"kind": "correction", "text": "아니요, 포유류예요."}])
-    wrong = say("고래는 물고기야??", "그럼요, 큰 물고기죠.", session="a")
+    thumb = [{"kind": "thumb_up", "actor": "u-other"}]
+    wrong = say("고래는 물고기야??", "그럼요, 큰 물고기죠.", session="a", approved=None, feedback=thumb)
     agrees = say("고래는 물고기야", "아니요, 포유류예요.", session="b")
     other = say("상어는 물고기야?", "네, 상어는 물고기예요.", session="c")
     drops = select([right, wrong, agrees, other], DataQualityConfig()).drops
     assert drops.get(f"{wrong.id}#1") == "contradicts_correction"
     assert drops.get(f"{agrees.id}#1") in (None, "duplicate", "question_is_taught")
     assert drops.get(f"{other.id}#1") != "contradicts_correction"
+
+
+def test_a_correction_that_nobody_reviewed_unteaches_no_reviewed_answer(say: Say) -> None:
+    """One user's correction leaves a reviewed answer to the same question in the dataset; a reviewer's takes it out."""
+    vetted = say("고래는 물고기야??", "아니요, 고래는 포유류예요.", session="a")
+    pushed = [{"kind": "correction", "text": "네, 고래는 물고기예요.", "actor": "u-stranger"}]
+    user = say("고래는 물고기야?", "고래요?", session="b", feedback=pushed)
+    drops = select([vetted, user], DataQualityConfig()).drops
+    assert drops.get(f"{vetted.id}#1") != "contradicts_correction"
+    said = Feedback(1, "correction", "고래는 젖을 먹여요.", actor="review:mina", created_at=vetted.created_at)
+    reviewer = replace(say("고래는 물고기야?", "고래요?", session="c"), feedback=(said,))
+    drops = select([vetted, reviewer], DataQualityConfig()).drops
+    assert drops.get(f"{vetted.id}#1") == "contradicts_correction"
