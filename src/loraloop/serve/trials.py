@@ -18,7 +18,7 @@ from ..traffic import Completion, Opinion
 from .engine import Engine
 from .loops import Loop
 from .metrics import Metrics
-from .routes import Route
+from .routes import LIVE, Route
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +110,11 @@ class Trials:
         """Tell how an answer of a route went.
 
         Of an engine that is away only the first failure of each release counts: it says nothing of releases, but one
-        that brings the engine down each time is found all the same.
+        that brings the engine down each time is found all the same. What a client asked of a release by name says
+        nothing: else whoever wants to could send it back.
         """
+        if route.model != LIVE and not mirrored:
+            return
         if failed and not (await self._engine.health()).ready:
             if route.release_id in self._blamed:
                 return

@@ -655,3 +655,22 @@ def test_a_loop_that_has_stopped_is_named_and_keeps_nothing_from_closing(
         assert closed == ["engine"]
 
     run(scenario())
+
+
+def test_what_is_asked_of_the_candidate_by_name_does_not_send_it_back(tmp_path: Path) -> None:
+    """Neither by its alias nor by its id: who asks for it by name chose it, and may provoke it."""
+
+    async def scenario() -> None:
+        town = Town(tmp_path)
+        town.deploy(1)
+        async with town.running():
+            begun = town.begin(2, mode="ab")
+            await town.stands(begun)
+            town.engine.saying[town.candidate_version] = "fuck off"
+            for name in ("candidate", begun.candidate_id):
+                for n in range(5):
+                    assert (await town.ask(f"user {n}", model=name)).headers["x-guard"] == "unfit_words"
+            await town.trials.check()
+            assert town.store.experiments.running("b") == begun
+
+    run(scenario())

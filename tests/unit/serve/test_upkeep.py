@@ -63,7 +63,7 @@ def test_upkeep_that_fails_is_told_and_tried_again(
     monkeypatch.setattr(home.forgetting, "look_after", look_after)
 
     async def scenario() -> None:
-        async with looked_after(home, 0.01):
+        async with looked_after(home, 0.01), asyncio.timeout(10):
             while len(tries) < 3:
                 await asyncio.sleep(0.01)
 
