@@ -191,3 +191,5 @@ def served(home: Home) -> Iterator[tuple[openai.OpenAI, str]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if process.stdout is not None:
+            process.stdout.close()

@@ -52,7 +52,10 @@ class _Recent:
             self.answers.append((user, guard_hit))
 
     def floors(self) -> Floors:
-        return Floors(self.errors_in_a_row, len({user for user, hit in self.answers if hit}))
+        """People who met a guard, all without a name as one; where nobody has a name, answers are all there is."""
+        hits = [user for user, hit in self.answers if hit]
+        people = len(set(hits)) if any(user for user, _ in self.answers) else len(hits)
+        return Floors(self.errors_in_a_row, people)
 
 
 class ExperimentDesk:

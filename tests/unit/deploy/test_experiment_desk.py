@@ -191,6 +191,18 @@ def test_one_person_who_provokes_a_guard_ends_nothing(
     assert "guard hits of 3 users" in desk.check().reason
 
 
+def test_where_nobody_says_a_name_each_guarded_answer_counts(
+    desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided
+) -> None:
+    """A bot whose users have no names is protected too."""
+    candidate = begin(experiments, adapter, decided, mode="ab")
+    desk.check()
+    for _ in range(3):
+        assert desk.check().kind == "none"
+        desk.answered(Assignment(candidate), None, guard_hit=True)
+    assert "guard hits" in desk.check().reason
+
+
 def test_a_live_release_that_could_not_go_back_goes_back_at_the_next_check(
     managed: Callable[..., LoRADeploymentManager], adapter: Made, decided: Decided, store: SqlStore,
     clock: MovedClock, monkeypatch: pytest.MonkeyPatch,
