@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .errors import LeaseLost, StoreBusy, TrainingCancelled, TrainingError, UsageError
@@ -59,7 +60,8 @@ def do_leased(home: Home, lease: Lease, progress: Progress | None, enter: Callab
 
     with home.store.fenced(lease), home.turn_lock.held():
         home.forgetting.look_after()
-        return Stages(home.loop, home.store, job, record, enter).run(progress)
+        undo = partial(home.store.leases.undo, lease)
+        return Stages(home.loop, home.store, job, record, enter, undo).run(progress)
 
 
 @contextmanager

@@ -77,6 +77,14 @@ class LeaseStore(Protocol):
         """
         ...
 
+    def undo(self, lease: Lease, stage: str) -> Job:
+        """Forget what a stage and all after it gave, so that they are done anew.
+
+        Raises:
+            LeaseLost: see ``beat``.
+        """
+        ...
+
     def end(self, lease: Lease, how: End, rule: RetryRule, error: str = "") -> Job:
         """End a try, and let go.
 

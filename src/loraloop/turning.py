@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .job_running import held
@@ -60,7 +61,8 @@ class _ScheduledJob:
             def record(stage: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
                 return home.store.leases.record(lease, stage, facts)
 
-            self._made["stages"] = Stages(home.loop, home.store, job, record, beat.enter)
+            undo = partial(home.store.leases.undo, lease)
+            self._made["stages"] = Stages(home.loop, home.store, job, record, beat.enter, undo)
             self._made["progress"] = beat.heard(None)
         return self._within(lambda made: {"adapter_id": self._adapter(made).id})
 
