@@ -119,20 +119,21 @@ class Leases:
             tell(connection, job.id, self._now(), _TOLD[how], facts | ({"error": error} if error else {}))
             return _changed(connection, lease, changes)
 
-    def lost(self) -> list[tuple[Lease, Job]]:
+    def lost(self, *, settled: bool = False) -> list[tuple[Lease, Job]]:
         """Return jobs whose holder is gone or has not been heard for too long."""
-        with self._database.read() as connection:
+        with self._database.write() if settled else self._database.read() as connection:
             clock = self._clock(connection)
             rows = connection.execute(sa.select(_J).where(_J.c.status == "running")).mappings().all()
         return [(Lease(row["id"], row["fence"]), job_of(row)) for row in rows if _is_lost(row, clock)]
 
-    def reclaim(self, lease: Lease, rule: RetryRule) -> Job | None:
+    def reclaim(self, lease: Lease, rule: RetryRule, end: Callable[[Job], object] = lambda job: None) -> Job | None:
         """Count a crash of a job that is lost still, so that it can be leased again; ``None`` where it is not."""
         with self._database.together(), self._database.write() as connection:
             held = sa.select(_J).where(_J.c.id == lease.job_id, _J.c.fence == lease.fence, _J.c.status == "running")
             row = connection.execute(held).mappings().first()
             if row is None or not _is_lost(row, self._clock(connection)):
                 return None
+            end(job_of(row))
             return self.end(lease, "crash", rule, "its worker died or was not heard any more")
 
     def _clock(self, connection: sa.Connection) -> Steady:
