@@ -160,6 +160,7 @@ class Loop:
 
         Raises:
             StoreBusy: this bot's loop is being turned already.
+            DataError: somebody in the dataset withdrew since it was made.
         """
         with self._parts.turning():
             return self._train(dataset, name, progress)
@@ -167,6 +168,7 @@ class Loop:
     def _train(self, dataset: Dataset, name: str | None, progress: Progress | None) -> Adapter:
         parts = self._parts
         name = self._next_name() if name is None else checked_name(name)
+        self._store.datasets.check_consent(dataset)
         known = self._trained_before(dataset)
         if known is not None:
             log.info("dataset %s with these settings already taught %s; not trained again", dataset.id, known.id)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .errors import LeaseLost, StoreBusy, TrainingCancelled, TrainingError, UsageError
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LONG_LIFE_S = 1.0, 300.0, 600.0
 BY_HAND = "by hand"
+TOLD_TO_STOP = 128 + signal.SIGTERM
 JOB_PROCESS = "loraloop.cli.job_child"
 
 
@@ -38,7 +41,16 @@ def this_owner() -> str:
 
 
 def worker_of(home: Home, *, every_bot: bool = True) -> Worker:
-    """Return a worker over a home's jobs; each is done in a process of its own, started by ``cli/job_child.py``."""
+    """Return a worker over a home's jobs; each is done in a process of its own, started by ``cli/job_child.py``.
+
+    Raises:
+        UsageError: this machine does not say which processes it has.
+    """
+    if not identity(os.getpid()):
+        raise UsageError(
+            "a worker cannot be sure to end a job's processes without /proc",
+            hint="run it where /proc is mounted (Linux), or turn by hand: loraloop turn",
+        )
 
     def run(lease: Lease, started: Callable[[str], None], hear: Callable[[Mapping[str, Any]], None]) -> None:
         job = home.store.jobs.get(lease.job_id)
@@ -59,17 +71,22 @@ def do_leased(home: Home, lease: Lease, progress: Progress | None, enter: Callab
 
     with home.store.fenced(lease), home.turn_lock.held():
         home.forgetting.look_after()
-        return Stages(home.loop, home.store, job, record, enter).run(progress)
+        undo = partial(home.store.leases.undo, lease)
+        return Stages(home.loop, home.store, job, record, enter, undo).run(progress)
 
 
 @contextmanager
-def held(home: Home, new: NewJob) -> Iterator[tuple[Job, Lease, Heartbeat]]:
+def held(home: Home, new: NewJob, stop: threading.Event | None = None) -> Iterator[tuple[Job, Lease, Heartbeat]]:
     """Enqueue a job and hold it in this process for as long as the block lasts; its end is written down.
 
     A job of that key which waits for its next try is taken at once. What the block raises ends the try; one by hand is
     not tried again, for who asked has been told.
 
+    Args:
+        stop: set when this process is to end: the block is interrupted, and the job waits to go on elsewhere.
+
     Raises:
+        SystemExit: the block was interrupted because ``stop`` was set.
         StoreBusy: the bot's loop is being turned already. UsageError: the job of that key is paused or has its end.
     """
     leases, config = home.store.leases, home.settings.jobs
@@ -81,13 +98,16 @@ def held(home: Home, new: NewJob) -> Iterator[tuple[Job, Lease, Heartbeat]]:
         wish = "resume" if job.status == "paused" else "retry"
         raise UsageError(f"job {job.id} is {job.status}", hint=f"loraloop jobs {wish} {job.id}")
     job = home.store.jobs.get(job.id) or job  # as its holder sees it
-    beat = Heartbeat(leases, lease, config, stop_children)
+    beat = Heartbeat(leases, lease, config, stop_children, stop)
     try:
         with beat.beating():
             yield job, lease, beat
     except LeaseLost:
         raise
     except BaseException as error:
+        if beat.is_stopping:
+            leases.end(lease, "stopped", config.rule())
+            raise SystemExit(TOLD_TO_STOP) from error
         stopped = bool(beat.wish) or isinstance(error, KeyboardInterrupt | SystemExit)
         if stopped and not beat.wish:
             home.store.jobs.ask(job.id, "cancel", new.actor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from .jobs import End, Job, JobEvent, Lease, NewJob, RetryRule, Wish
@@ -77,6 +77,14 @@ class LeaseStore(Protocol):
         """
         ...
 
+    def undo(self, lease: Lease, stage: str) -> Job:
+        """Forget what a stage and all after it gave, so that they are done anew.
+
+        Raises:
+            LeaseLost: see ``beat``.
+        """
+        ...
+
     def end(self, lease: Lease, how: End, rule: RetryRule, error: str = "") -> Job:
         """End a try, and let go.
 
@@ -85,10 +93,21 @@ class LeaseStore(Protocol):
         """
         ...
 
-    def lost(self) -> list[tuple[Lease, Job]]:
-        """Jobs whose holder is gone or has not been heard for too long; they are still theirs until ``reclaim``."""
+    def lost(self, *, settled: bool = False) -> list[tuple[Lease, Job]]:
+        """Jobs whose holder is gone or has not been heard for too long; they are still theirs until ``reclaim``.
+
+        Args:
+            settled: wait for whoever writes; a holder that could not be heard because of them may be heard after that.
+
+        Raises:
+            StoreBusy: somebody still writes.
+        """
         ...
 
-    def reclaim(self, lease: Lease, rule: RetryRule) -> Job | None:
-        """Count a crash of a job that is lost still, so that it can be leased again; ``None`` where it is not."""
+    def reclaim(self, lease: Lease, rule: RetryRule, end: Callable[[Job], object] = lambda job: None) -> Job | None:
+        """Count a crash of a job that is lost still, so that it can be leased again; ``None`` where it is not.
+
+        Args:
+            end: ends what still runs of a job that is lost for sure; no heartbeat can come in between.
+        """
         ...

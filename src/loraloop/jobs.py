@@ -160,6 +160,11 @@ def after_try(job: Job, end: End, rule: RetryRule, drawn: float) -> tuple[dict[s
     return {**changes, "status": "queued"}, delay_s
 
 
+def stages_before(job: Job, stage: str) -> dict[str, Mapping[str, Any]]:
+    """Return what the stages before one gave."""
+    return {name: job.stages[name] for name in STAGES[: STAGES.index(stage)] if name in job.stages}
+
+
 def after_wish(job: Job, wish: Wish) -> dict[str, Any]:
     """Return what changes in a job that is asked for something it can do; whoever holds it is only told.
 

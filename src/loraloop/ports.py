@@ -140,6 +140,10 @@ class DatasetStore(ValueStore[Dataset], Protocol):
         """Store a dataset, and in the same transaction its mark where ``seen_feedback`` is given."""
         ...
 
+    def check_consent(self, dataset: Dataset) -> None:
+        """Raise ``DataError`` where a row may not be learnt from as things stand now."""
+        ...
+
 
 class ArrivalStore(Protocol):
     """Counts what came since a dataset, without reading it."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .job_running import held
@@ -31,8 +33,8 @@ class _ScheduledJob:
     finished is not done again, nor anything of a run that a worker finished meanwhile.
     """
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, home: Home, stop: threading.Event | None) -> None:
+        self._home, self._stop = home, stop
         self._block = ExitStack()
         self._made: dict[str, Any] = {}
 
@@ -54,13 +56,14 @@ class _ScheduledJob:
         if known is not None and known.status == "succeeded":
             self._made["stages"] = Stages(home.loop, home.store, known, lambda stage, facts: facts)
         else:
-            job, lease, beat = self._block.enter_context(held(home, new))
+            job, lease, beat = self._block.enter_context(held(home, new, self._stop))
             self._block.enter_context(home.store.fenced(lease))
 
             def record(stage: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
                 return home.store.leases.record(lease, stage, facts)
 
-            self._made["stages"] = Stages(home.loop, home.store, job, record, beat.enter)
+            undo = partial(home.store.leases.undo, lease)
+            self._made["stages"] = Stages(home.loop, home.store, job, record, beat.enter, undo)
             self._made["progress"] = beat.heard(None)
         return self._within(lambda made: {"adapter_id": self._adapter(made).id})
 
@@ -99,11 +102,14 @@ class _ScheduledJob:
         return found
 
 
-def scheduled(home: Home) -> LoRAScheduler:
+def scheduled(home: Home, stop: threading.Event | None = None) -> LoRAScheduler:
     """Return the home's scheduler with the loop's steps as its callbacks; it holds the bot's turn over a whole run.
 
     Each run that trains is a durable job, to be seen and stopped with ``loraloop jobs``.
+
+    Args:
+        stop: set when this process is to end; see ``job_running.held``.
     """
-    scheduler, job = home.scheduler, _ScheduledJob(home)
+    scheduler, job = home.scheduler, _ScheduledJob(home, stop)
     scheduler.set_callbacks(job.collect, job.train, job.evaluate, job.deploy)
     return scheduler

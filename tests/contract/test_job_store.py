@@ -272,3 +272,17 @@ def _worked(
     except LeaseLost:
         pass
     return None
+
+
+def test_a_stage_that_does_not_hold_any_more_is_undone_with_all_after_it(store: SqlStore) -> None:
+    """What came before it stays, it can be recorded anew, and whoever lost the job undoes nothing."""
+    job = store.jobs.add(NewJob("b", stages={"collect": {"dataset_id": "ds-1"}}))
+    lease = taken(store)
+    for stage in ("train", "evaluate"):
+        store.leases.record(lease, stage, {"id": "old"})
+    assert store.leases.undo(lease, "train").stages == {"collect": {"dataset_id": "ds-1"}}
+    assert store.leases.record(lease, "train", {"id": "new"}) == {"id": "new"}
+    assert store.jobs.events(job.id)[1].kind == "JobStageUndone"
+    store.leases.end(lease, "succeeded", RULE)
+    with pytest.raises(LeaseLost):
+        store.leases.undo(lease, "collect")

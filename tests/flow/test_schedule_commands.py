@@ -1,12 +1,16 @@
 """The commands of the schedule."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loraloop.cli.main import main
+from loraloop.cli.messages import t
 from loraloop.wiring import init_home
 
 
@@ -60,3 +64,15 @@ def test_trigger_leaves_a_request_and_says_whether_somebody_looks_on(
     assert (code, found["name"], found["looked_after"]) == (0, "mine", False)
     assert len(list((bare / "triggers" / "default").glob("*.json"))) == 1
     assert told(capsys, bare, "schedule", "trigger", "../x")[0] == 2
+
+
+def test_a_scheduler_that_is_told_to_stop_ends_in_order(bare: Path) -> None:
+    """SIGTERM, as a service manager sends it, ends the command as a job well done."""
+    command = [sys.executable, "-m", "loraloop", "--home", str(bare), "run"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if t("run.started") in line:
+                break
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(30) == 0

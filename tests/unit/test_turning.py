@@ -1,5 +1,6 @@
 """One home's turns, by hand from Python and by its schedule, are one at a time and count together."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from loraloop.controller import Loop
-from loraloop.errors import EvaluationError, StoreBusy, TrainingCancelled
-from loraloop.job_running import BY_HAND, do_leased, held, turn_by_hand
+from loraloop.errors import EvaluationError, StoreBusy, TrainingCancelled, UsageError
+from loraloop.job_running import BY_HAND, do_leased, held, turn_by_hand, worker_of
 from loraloop.jobs import STAGES, NewJob
 from loraloop.testing.clock import MovedClock
 from loraloop.testing.parts import CannedParts
@@ -207,6 +208,24 @@ def test_a_run_of_the_schedule_is_a_job_and_its_next_try_goes_on(bare: Home) -> 
     assert job.status == "succeeded"
 
 
+def test_a_run_of_the_schedule_that_is_told_to_stop_goes_on_with_the_next_process(bare: Home) -> None:
+    """Nothing is counted as a crash or an error, however often; what was finished is not done again."""
+    add(bare, 0, 9)
+    stop = threading.Event()
+    canned = with_canned_loop(bare, before=lambda step: stop.set() if step == "train" else None)
+    for _ in range(5):
+        with pytest.raises(SystemExit):
+            scheduled(bare, stop).run_due()
+        (job,) = bare.store.jobs.list(bare.bot)
+        assert (job.status, job.errors, job.crashes, job.wish) == ("queued", 0, 0, "")
+        assert [one.attempt for one in bare.scheduler._memory.jobs] == [0]
+    outcome = scheduled(bare).run_due()
+    assert outcome is not None
+    assert outcome.status == "completed"
+    assert canned.done.count("train") == 1
+    assert [job.status for job in bare.store.jobs.list(bare.bot)] == ["succeeded"]
+
+
 def test_a_run_of_the_schedule_that_a_worker_finished_is_not_done_again(bare: Home) -> None:
     """The name of the run is the job's key: what is done under it is taken as it is."""
     add(bare, 0, 9)
@@ -221,3 +240,10 @@ def test_a_run_of_the_schedule_that_a_worker_finished_is_not_done_again(bare: Ho
     assert (outcome.name, outcome.status) == ("slot", "completed")
     assert canned.done.count("deploy") == canned.done.count("train") == 1
     assert len(bare.store.releases.history(bare.bot)) == 1
+
+
+def test_no_worker_is_begun_where_processes_cannot_be_told_apart(bare: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without /proc nothing could be ended for sure, so that is said before any job is taken."""
+    monkeypatch.setattr("loraloop.processes._place", lambda: "")
+    with pytest.raises(UsageError, match="/proc"):
+        worker_of(bare)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from datetime import datetime
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +10,7 @@ import typer
 from ..errors import UnknownThing
 from .messages import t
 from .options import Actor, AsJson, session_of
+from .stopping import told_to_stop
 
 if TYPE_CHECKING:
     from ..jobs import Job, Wish
@@ -33,16 +31,9 @@ def worker(
     from ..lm.child import die_with_parent
 
     session = session_of(context, as_json)
-    stop = threading.Event()
-
-    def asked(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, asked)
     if with_parent:
         die_with_parent()
-    with session.opened() as home:
+    with told_to_stop() as stop, session.opened() as home:
         session.note(t("worker.started", home=home.folder))
         tries = worker_of(home, every_bot=not only_bot).work(stop, until_idle=until_idle)
     session.say(t("worker.ended", tries=tries))

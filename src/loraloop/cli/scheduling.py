@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ import typer
 from ..errors import BadFile
 from .messages import korean, t
 from .options import AsJson, session_of
+from .stopping import told_to_stop
 
 if TYPE_CHECKING:
     from ..schedule.facts import Reading
@@ -26,12 +26,13 @@ def run(
     once: Annotated[bool, typer.Option("--once", help="Look once, turn if it is time, and end.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Turn the loop by itself whenever the schedule says so, until stopped."""
+    """Turn the loop by itself whenever the schedule says so, until SIGTERM; what is under way then goes on later."""
+    from ..lm.child import stop_children
     from ..turning import scheduled
 
     session = session_of(context, as_json)
-    with session.opened() as home, home.inbox.looked_after():
-        scheduler = scheduled(home)
+    with told_to_stop(stop_children) as stop, session.opened() as home, home.inbox.looked_after():
+        scheduler = scheduled(home, stop)
         for reading in scheduler.explain():
             session.note(f"{reading.trigger}: {_reason(reading)}")
         if once:
@@ -42,8 +43,7 @@ def run(
         session.note(t("run.started"))
         scheduler.start_auto_training()
         try:
-            while True:
-                time.sleep(1)
+            stop.wait()
         finally:
             scheduler.stop_auto_training()
 

@@ -217,6 +217,7 @@ class LoRADataManager:
 
         Raises:
             TamperedDataset: a row was changed or erased since the dataset was made, or the secret is another.
+            DataError: somebody whose rows would be trained on withdrew since.
         """
         found: list[tuple[Sample, bool]] = []
         too_long: dict[str, str] = {}
@@ -230,10 +231,10 @@ class LoRADataManager:
         if too_long:
             conversations = self._need_store().conversations
             conversations.save_drops(self._bot, {**conversations.drops(self._bot), **too_long})
-            log.warning(
-                "%d %s rows have answers over %d tokens; raise max_length to learn from them",
-                len(too_long), split, max_length,
-            )  # fmt: skip
+            log.warning("%d %s rows have answers over %d tokens; raise max_length to learn from them",
+                        len(too_long), split, max_length)  # fmt: skip
+        if split != "gate":
+            self._need_store().datasets.check_consent(dataset)
         corrected = sum(is_correction for _, is_correction in found)
         repeats = self._repeats(corrected, len(found) - corrected) if split == "train" else 1
         return [sample for sample, is_correction in found for _ in range(repeats if is_correction else 1)]

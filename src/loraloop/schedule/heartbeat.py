@@ -12,7 +12,7 @@ from ..errors import LeaseLost, StoreError, TrainingCancelled, in_words
 from ..job_store import LeaseStore
 from ..jobs import Lease
 from ..ports import Progress
-from .jobs_config import JobsConfig
+from .jobs_config import AGAIN_S, JobsConfig
 
 log = logging.getLogger(__name__)
 
@@ -23,16 +23,29 @@ class Heartbeat:
     Args:
         leases: where the job is held. config: settings.
         interrupt: ends what the job waits for, called from the thread: the child processes that do the heavy steps.
+        stop: set when this process is to end, and the job with it.
 
     Attributes:
         wish: what a person asked for meanwhile. lost: whether somebody else has the job.
     """
 
-    def __init__(self, leases: LeaseStore, lease: Lease, config: JobsConfig, interrupt: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        leases: LeaseStore,
+        lease: Lease,
+        config: JobsConfig,
+        interrupt: Callable[[], None],
+        stop: threading.Event | None = None,
+    ) -> None:
         self._leases, self._lease, self._config, self._interrupt = leases, lease, config, interrupt
-        self._over = threading.Event()
+        self._over, self._stop = threading.Event(), stop or threading.Event()
         self._told: dict[str, Any] = {}
         self.wish, self.lost = "", False
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether this process is to end."""
+        return self._stop.is_set()
 
     @contextmanager
     def beating(self) -> Iterator[None]:
@@ -49,11 +62,12 @@ class Heartbeat:
         """Say that a stage begins.
 
         Raises:
-            TrainingCancelled: a person wants the job to stop. LeaseLost: somebody else has it.
+            TrainingCancelled: a person wants the job to stop, or this process is to end.
+            LeaseLost: somebody else has it.
         """
         self._told = {"stage": stage, "steps": 0, "total": 0}
         self._look()
-        if self.wish:
+        if self.wish or self.is_stopping:
             raise TrainingCancelled(f"stopped on request before the stage {stage}")
 
     def heard(self, progress: Progress | None) -> Progress:
@@ -67,16 +81,20 @@ class Heartbeat:
         return hear
 
     def _beat_on(self) -> None:
-        while not self._over.wait(self._config.heartbeat_s):
+        wait_s = self._config.heartbeat_s
+        while not self._over.wait(wait_s):
+            wait_s = self._config.heartbeat_s
             try:
                 with suppress(LeaseLost):
-                    self._look()
-                if self.wish or self.lost:
+                    if not self._look():
+                        wait_s = min(wait_s, AGAIN_S)
+                if self.wish or self.lost or self.is_stopping:
                     self._interrupt()
             except Exception as error:  # whatever it was, the next beat may keep the lease
                 log.warning("job %s: no heartbeat: %s", self._lease.job_id, in_words(error))
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """Beat, and see what is wished; returns whether the store heard it."""
         try:
             self.wish = self._leases.beat(self._lease, self._config.lease_s, **self._told).wish
         except LeaseLost:
@@ -84,3 +102,5 @@ class Heartbeat:
             raise
         except StoreError as error:
             log.warning("job %s: no heartbeat: %s", self._lease.job_id, error)
+            return False
+        return True

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..jobs import RetryRule
 
+AGAIN_S = 1.0
+"""Seconds after which what the store could not write down, a heartbeat or an end, is tried again."""
+
 
 class JobsConfig(BaseModel):
     """How jobs are held, tried again and given up, and what does them."""

@@ -131,8 +131,7 @@ class LoRAScheduler:
 
     def stop_auto_training(self) -> None:
         """Stop, and wait for a run under way up to ``stop_timeout_s``; nothing follows it."""
-        was_running = self._lookout.stop(self._frozen().stop_timeout_s)
-        log.info("scheduler %s", "stopped" if was_running else "was not running")
+        log.info("scheduler %s", "stopped" if self._lookout.stop(self._frozen().stop_timeout_s) else "was not running")
 
     def should_trigger_training(self) -> bool:
         """Return whether an automatic run would start now; ``explain`` says why."""
@@ -199,8 +198,6 @@ class LoRAScheduler:
         """Return what every trigger says, used or not, each limit that is set, and when a run would start."""
         return explained(self._facts(everything=True), self._frozen())
 
-    # -- how it is done -----------------------------------------------------------------------------------------------
-
     def _look(self) -> float:
         """Do what is due; returns the seconds until the next look."""
         outcome = None
@@ -230,10 +227,13 @@ class LoRAScheduler:
 
     def _run(self, job: Job) -> Outcome:
         """Try a job once and write down how it ended, whatever that is."""
-        started, steady = self._now(), self._gather.steady()
-        job = self._begin(job)
+        started, steady, job = self._now(), self._gather.steady(), self._begin(job)
         try:
             end = tried(job, self._frozen(), self._callbacks, self._gather, turning=self._turning, now=self._now)
+        except SystemExit:  # this process is to end: the next one makes the same try
+            with self._lock:
+                self._keep(self._held().changed(replace(job, attempt=job.attempt - 1)))
+            raise
         finally:
             with self._lock:
                 self._running = None

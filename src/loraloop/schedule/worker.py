@@ -18,9 +18,9 @@ from typing import Any
 from ..errors import LeaseLost, StoreError
 from ..job_store import LeaseStore
 from ..jobs import End, Job, Lease
-from ..processes import end_tree, identity, is_stopped
+from ..processes import end_tree, identity, is_gone, is_stopped
 from .endings import end_of, said
-from .jobs_config import JobsConfig
+from .jobs_config import AGAIN_S, JobsConfig
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Worker:
             ending = self._watch(attempt, thread, stop)
             if thread.is_alive():
                 self._end_process(attempt, thread, 0.0 if ending == "hung" else self._config.cancel_grace_s)
-            self._let_go(attempt, ending)
+            self._let_go(attempt, ending, stop)
         except LeaseLost as lost:
             log.warning("%s; its process is ended here", lost)
             self._end_process(attempt, thread, 0.0)
@@ -123,7 +123,9 @@ class Worker:
                 beaten_at = time.monotonic()
                 if is_over:
                     return "done"
-                if job is not None and job.wish:
+                if job is None:
+                    beaten_at -= max(0.0, config.heartbeat_s - AGAIN_S)
+                elif job.wish:
                     return "asked"
             if stop.is_set():
                 return "stopping"
@@ -147,10 +149,31 @@ class Worker:
                 end_tree(attempt.process, grace_s)
             thread.join(_LOOK_S)
 
-    def _let_go(self, attempt: _Try, ending: str) -> None:
+    def _let_go(self, attempt: _Try, ending: str, stop: threading.Event) -> None:
+        """Write down how the try ended, again and again until that is heard: what is done must not be done anew.
+
+        Raises:
+            LeaseLost: somebody else has the job.
+            StoreError: this worker is to stop, and the store hears nothing for as long as a lease lasts.
+        """
         how, why = self._how(attempt, ending)
-        job = self._leases.end(attempt.lease, how, self._config.rule(), why)
-        log.info("job %s: %s, it is %s now %s", job.id, how, job.status, why)
+        last_s: float | None = None
+        while True:
+            try:
+                job = self._leases.end(attempt.lease, how, self._config.rule(), why)
+            except LeaseLost:
+                raise
+            except StoreError as error:
+                log.warning("job %s: %s, which cannot be written down yet: %s", attempt.lease.job_id, how, error)
+                if stop.is_set():
+                    last_s = last_s or time.monotonic() + self._config.lease_s
+                    if time.monotonic() > last_s:
+                        raise
+                time.sleep(AGAIN_S)
+                self._beat(attempt)
+            else:
+                log.info("job %s: %s, it is %s now %s", job.id, how, job.status, why)
+                return
 
     def _how(self, attempt: _Try, ending: str) -> tuple[End, str]:
         """How the try ended, and why; a job that got done although it was to be stopped is done."""
@@ -164,12 +187,33 @@ class Worker:
 
 
 def take_back_lost(leases: LeaseStore, config: JobsConfig) -> None:
-    """Make jobs free whose holder died or was not heard: what still runs of them on this machine is ended first."""
+    """Make jobs free whose holder died or was not heard: what still runs of them on this machine is ended first.
+
+    A holder that lives may only have found the store busy: it is let beat first, and ended when it still did not.
+
+    Raises:
+        StoreBusy: the store is busy still.
+    """
     for lease, job in leases.lost():
-        if job.process and job.process != identity(os.getpid()):
-            end_tree(job.process, 0.0)
-        if is_stopped(job.owner):  # it may hold the lock of the database, and nobody would get any further
-            end_tree(job.owner, 0.0)
-        found = leases.reclaim(lease, config.rule())
+        if _may_beat(job):
+            if lease not in (one for one, _ in leases.lost(settled=True)):
+                continue
+            time.sleep(AGAIN_S + _LOOK_S)
+            found = leases.reclaim(lease, config.rule(), _end_all_of)
+        else:
+            _end_all_of(job)  # it may hold the lock of the database, and nobody would get any further
+            found = leases.reclaim(lease, config.rule())
         if found is not None:
             log.warning("job %s was lost by its holder; it is %s now", job.id, found.status)
+
+
+def _may_beat(job: Job) -> bool:
+    """Whether the holder of a job, as far as this machine can see, may yet be heard."""
+    return bool(job.owner) and not (is_gone(job.owner) or is_stopped(job.owner) or is_stopped(job.process))
+
+
+def _end_all_of(job: Job) -> None:
+    if job.process and job.process != identity(os.getpid()):
+        end_tree(job.process, 0.0)
+    if is_stopped(job.owner):
+        end_tree(job.owner, 0.0)

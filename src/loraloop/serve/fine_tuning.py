@@ -21,6 +21,7 @@ _WORDS = {
     "JobQueued": "The job waits for a worker.",
     "JobBegun": "A worker has begun.",
     "JobStageDone": "A stage is done: {stage}.",
+    "JobStageUndone": "What was done from the stage {stage} on does not hold any more; it is done anew.",
     "JobSucceeded": "The job is done.",
     "JobErred": "The try ended in an error.",
     "JobCrashed": "The process of the job died or hung.",

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..errors import LeaseLost, StoreBusy
-from ..jobs import FINAL, End, Job, Lease, NewJob, RetryRule, after_try
+from ..jobs import FINAL, End, Job, Lease, NewJob, RetryRule, after_try, stages_before
 from ..processes import is_gone
 from ..steady import Steady
 from . import codec, tables
@@ -85,24 +85,31 @@ class Leases:
     def beat(self, lease: Lease, lease_s: float, **progress: Any) -> Job:
         """Hold on to a job for so many seconds more, and tell how far it is; returns it, with what people wish."""
         with self._database.write() as connection:
-            self.within(connection, lease)
+            held_job(connection, lease)
             clock, at = self._clock(connection)
             return _changed(connection, lease, {"clock": clock, "lease_until": at + lease_s, **progress})
 
     def record(self, lease: Lease, stage: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
         """Write down what a stage gave; of a stage that was recorded before, what it gave then."""
         with self._database.write() as connection:
-            job = self.within(connection, lease)
+            job = held_job(connection, lease)
             if stage in job.stages:
                 return job.stages[stage]
             _changed(connection, lease, {"stages": codec.json_text({**job.stages, stage: dict(facts)})})
             tell(connection, lease.job_id, self._now(), "JobStageDone", {"stage": stage, **facts})
         return facts
 
+    def undo(self, lease: Lease, stage: str) -> Job:
+        """Forget what a stage and all after it gave, so that they are done anew."""
+        with self._database.write() as connection:
+            left = stages_before(held_job(connection, lease), stage)
+            tell(connection, lease.job_id, self._now(), "JobStageUndone", {"stage": stage})
+            return _changed(connection, lease, {"stages": codec.json_text(left)})
+
     def end(self, lease: Lease, how: End, rule: RetryRule, error: str = "") -> Job:
         """End a try, and let go."""
         with self._database.write() as connection:
-            job = self.within(connection, lease)
+            job = held_job(connection, lease)
             clock, at = self._clock(connection)
             changes, delay_s = after_try(job, how, rule, random.random())
             changes |= {"clock": clock, "ready_at": at + delay_s, "owner": "", "process": "", "error": error}
@@ -112,33 +119,22 @@ class Leases:
             tell(connection, job.id, self._now(), _TOLD[how], facts | ({"error": error} if error else {}))
             return _changed(connection, lease, changes)
 
-    def lost(self) -> list[tuple[Lease, Job]]:
+    def lost(self, *, settled: bool = False) -> list[tuple[Lease, Job]]:
         """Return jobs whose holder is gone or has not been heard for too long."""
-        with self._database.read() as connection:
+        with self._database.write() if settled else self._database.read() as connection:
             clock = self._clock(connection)
             rows = connection.execute(sa.select(_J).where(_J.c.status == "running")).mappings().all()
         return [(Lease(row["id"], row["fence"]), job_of(row)) for row in rows if _is_lost(row, clock)]
 
-    def reclaim(self, lease: Lease, rule: RetryRule) -> Job | None:
+    def reclaim(self, lease: Lease, rule: RetryRule, end: Callable[[Job], object] = lambda job: None) -> Job | None:
         """Count a crash of a job that is lost still, so that it can be leased again; ``None`` where it is not."""
         with self._database.together(), self._database.write() as connection:
             held = sa.select(_J).where(_J.c.id == lease.job_id, _J.c.fence == lease.fence, _J.c.status == "running")
             row = connection.execute(held).mappings().first()
             if row is None or not _is_lost(row, self._clock(connection)):
                 return None
+            end(job_of(row))
             return self.end(lease, "crash", rule, "its worker died or was not heard any more")
-
-    def within(self, connection: sa.Connection, lease: Lease) -> Job:
-        """Return the job of a lease, in a transaction under way.
-
-        Raises:
-            LeaseLost: somebody else has it, or it is done with.
-        """
-        held = sa.select(_J).where(_J.c.id == lease.job_id, _J.c.fence == lease.fence, _J.c.status == "running")
-        row = connection.execute(held).mappings().first()
-        if row is None:
-            raise LeaseLost(f"job {lease.job_id} is not held by number {lease.fence} any more")
-        return job_of(row)
 
     def _clock(self, connection: sa.Connection) -> Steady:
         if not self._database.is_sqlite:
@@ -146,6 +142,19 @@ class Leases:
                 connection.exec_driver_sql("SELECT EXTRACT(EPOCH FROM clock_timestamp())").scalar_one()
             )
         return self._steady()
+
+
+def held_job(connection: sa.Connection, lease: Lease) -> Job:
+    """Return the job of a lease, in a transaction under way.
+
+    Raises:
+        LeaseLost: somebody else has it, or it is done with.
+    """
+    held = sa.select(_J).where(_J.c.id == lease.job_id, _J.c.fence == lease.fence, _J.c.status == "running")
+    row = connection.execute(held).mappings().first()
+    if row is None:
+        raise LeaseLost(f"job {lease.job_id} is not held by number {lease.fence} any more")
+    return job_of(row)
 
 
 def _is_lost(row: sa.RowMapping, now: Steady) -> bool:

@@ -30,7 +30,7 @@ from .events import Events
 from .experiments import Experiments
 from .jobs import Jobs
 from .keys import Keys
-from .leases import Leases
+from .leases import Leases, held_job
 from .people import People
 from .signatures import Signatures
 from .snapshot import take
@@ -144,7 +144,7 @@ class SqlStore:
         Raises:
             LeaseLost: at the first write after the lease was lost; nothing of that transaction is kept.
         """
-        before, self._database.guard = self._database.guard, lambda connection: self.leases.within(connection, lease)
+        before, self._database.guard = self._database.guard, lambda connection: held_job(connection, lease)
         try:
             yield
         finally:

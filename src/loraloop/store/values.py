@@ -119,6 +119,15 @@ class Datasets(Values[Dataset]):
             reached("dataset.marked")
         return stored
 
+    def check_consent(self, dataset: Dataset) -> None:
+        """Ask again what was asked when the dataset was stored: people may have withdrawn since.
+
+        Raises:
+            DataError: a conversation may not be learnt from any more, or is gone.
+        """
+        with self._database.read() as connection:
+            self._refuse_unconsented(connection, dataset)
+
     def _insert(self, connection: sa.Connection, value: Dataset, row: dict[str, Any]) -> None:
         self._refuse_unconsented(connection, value)
         connection.execute(sa.insert(_R), {**row, "body": codec.encode(replace(value, rows=()))})
@@ -151,7 +160,10 @@ class Datasets(Values[Dataset]):
             allowed.update(conversation_id for conversation_id, person in found if person not in people)
         without = [conversation_id for conversation_id in wanted if conversation_id not in allowed]
         if without:
-            raise DataError(f"{len(without)} conversations may not be learnt from, {without[0]} for one: no consent")
+            raise DataError(
+                f"{len(without)} conversations may not be learnt from, {without[0]} for one: no consent",
+                hint="run it again: the next dataset is without them",
+            )
 
 
 class Releases:

@@ -73,6 +73,7 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
         store,
         job,
         lambda stage, facts: store.leases.record(lease, stage, facts),
+        undo=lambda stage: store.leases.undo(lease, stage),
     )
     try:
         if plan.get("unfenced"):

@@ -53,7 +53,7 @@ class CannedParts:
         )  # fmt: skip
 
     def build_dataset(self) -> Dataset:
-        """A dataset of the second message of each conversation; another one whenever there are more conversations."""
+        """A dataset of the second message of each consented conversation; another one whenever their number changes."""
         self._step("collect")
         seen = self.store.arrivals.last_feedback()
         rows = tuple(
@@ -61,7 +61,8 @@ class CannedParts:
             for number, one in enumerate(self.store.conversations.iterate(self.bot))
             if one.consent in CONSENTS_TO_LEARN
         )
-        made = Dataset(f"ds-{self.store.conversations.count(self.bot):016x}", self.bot, rows, self.clock.now(), {})
+        count = self.store.conversations.count(self.bot)
+        made = Dataset(f"ds-{count - len(rows):04x}{count:012x}", self.bot, rows, self.clock.now(), {})
         return self.store.datasets.put(made, seen)
 
     def samples(self, dataset: Dataset, template: Any, split: str, max_length: int) -> list[Sample]:

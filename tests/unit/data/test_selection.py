@@ -10,9 +10,9 @@ from loraloop.data.quality import DataQualityConfig
 from loraloop.data.selection import select
 from loraloop.data.splits import split_key, split_of
 from loraloop.data.trust import TrustConfig
-from loraloop.errors import NotEnoughData, TamperedDataset
+from loraloop.errors import DataError, NotEnoughData, TamperedDataset
 from loraloop.store.sql import SqlStore
-from loraloop.types import Conversation, Feedback, message, utc
+from loraloop.types import Conversation, Feedback, Person, Split, message, utc
 
 CONFIG = DataQualityConfig()
 WHEN = utc("2026-01-01T00:00:00+00:00")
@@ -127,6 +127,26 @@ def test_a_dataset_whose_rows_changed_is_refused(store: SqlStore) -> None:
     dataset = LoRADataManager(None, store=store, secret=b"k").build_dataset()
     with pytest.raises(TamperedDataset):
         LoRADataManager(None, store=store, secret=b"other").samples(dataset, LetterTemplate(), "train", 400)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_whoever_withdrew_since_a_dataset_was_made_is_not_trained_on(store: SqlStore, split: Split) -> None:
+    """The dataset that still names their rows is refused, and the next one is without them."""
+    asked = [f"question {n} {'abc' * n} here" for n in range(20)]
+    rows = [conversation(n, asked[n], f"answer {n} is this", user=f"u-{n}") for n in range(20)]
+    store.conversations.add(rows)
+    manager = LoRADataManager(None, store=store, secret=b"k")
+    dataset = manager.build_dataset()
+    manager.samples(dataset, LetterTemplate(), split, 400)
+    left = dataset.split("train")[0].conversation_id
+    person = next(row.user for row in rows if row.id == left)
+    store.people.put(Person(str(person), "under_14"), bot="default", actor="kim")
+    with pytest.raises(DataError, match="no consent") as refused:
+        manager.samples(dataset, LetterTemplate(), split, 400)
+    assert "next dataset is without them" in refused.value.hint
+    again = manager.build_dataset()
+    assert left not in {row.conversation_id for row in again.rows}
+    assert manager.samples(again, LetterTemplate(), "train", 400)
 
 
 @pytest.mark.fault(46)

@@ -1,5 +1,9 @@
 """What a worker makes of the ways in which a job can end; the job itself is a function here."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +13,10 @@ import pytest
 
 from loraloop.errors import LeaseLost, StaleRelease, StoreBusy, TrainingError, UsageError
 from loraloop.jobs import Job, Lease, NewJob, RetryRule, after_try, after_wish, retry_delay_s
+from loraloop.processes import identity
 from loraloop.schedule.endings import end_of, said
 from loraloop.schedule.jobs_config import JobsConfig
-from loraloop.schedule.worker import Worker
+from loraloop.schedule.worker import Worker, take_back_lost
 from loraloop.store.sql import SqlStore, open_store
 from loraloop.testing.clock import START
 
@@ -120,6 +125,82 @@ def test_a_worker_that_lost_its_job_says_nothing_of_its_end(store: SqlStore) -> 
     job = store.jobs.get(id)
     assert job is not None
     assert (job.status, job.owner, job.fence, job.crashes) == ("running", "other", 2, 1)
+
+
+class Busy:
+    """Leases that cannot be written for a while: these calls find the store busy so many times."""
+
+    def __init__(self, store: SqlStore, **busy: int) -> None:
+        self._leases, self.left = store.leases, busy
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*given: Any, **named: Any) -> Any:
+            if self.left.get(name, 0):
+                self.left[name] -= 1
+                raise StoreBusy("written by another process")
+            return getattr(self._leases, name)(*given, **named)
+
+        return call
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the store did not hear is said again after a moment."""
+    monkeypatch.setattr("loraloop.schedule.worker.AGAIN_S", 0.05)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_job_that_is_done_is_so_though_that_could_not_be_written_down_at_once(store: SqlStore) -> None:
+    """The worker goes on, and says it again until it is heard."""
+    ids = [store.jobs.add(NewJob("b")).id for _ in range(2)]
+    busy = Busy(store, end=3, beat=1)
+    Worker(busy, raising(None, None), QUICK).work(threading.Event(), until_idle=True)
+    assert busy.left["end"] == 0
+    found = [store.jobs.get(id) for id in ids]
+    assert [(job.status, job.crashes, job.fence) for job in found if job] == [("succeeded", 0, 1)] * 2
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_worker_that_is_to_stop_does_not_wait_for_a_dead_store(store: SqlStore) -> None:
+    """After the time of a lease it says what is wrong; the job is somebody else's by then."""
+    store.jobs.add(NewJob("b"))
+    stop = threading.Event()
+    short = QUICK.model_copy(update={"lease_s": 0.1})
+    with pytest.raises(StoreBusy):
+        Worker(Busy(store, end=10**6), lambda lease, started, hear: stop.set(), short).work(stop)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("beats", [True, False])
+def test_a_holder_that_found_the_store_busy_is_let_beat_before_it_is_ended(store: SqlStore, beats: bool) -> None:
+    """Whoever takes lost jobs back ends no healthy process; one that stays silent is ended and counted."""
+    id = store.jobs.add(NewJob("b")).id
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        lease = store.leases.take(identity(os.getpid()), -1.0)
+        assert lease is not None
+        store.leases.beat(lease, -1.0, process=identity(child.pid))
+        writing, free = threading.Event(), threading.Event()
+
+        def write() -> None:
+            with store.together():
+                writing.set()
+                free.wait(10)
+
+        threads = [threading.Thread(target=write)]
+        threads[0].start()
+        writing.wait(10)
+        taking = threading.Thread(target=take_back_lost, args=(store.leases, QUICK))
+        beating = threading.Thread(target=store.leases.beat, args=(lease, 60.0))
+        threads += [taking, beating] if beats else [taking]
+        for one in threads[1:]:
+            one.start()
+        free.set()
+        for one in threads:
+            one.join(20)
+        job = store.jobs.get(id)
+        assert job is not None
+        assert (job.status, job.crashes) == (("running", 0) if beats else ("queued", 1))
+        assert child.poll() is None if beats else child.wait(10) == -signal.SIGKILL
 
 
 def test_delays_grow_are_capped_and_jittered() -> None:
