@@ -20,7 +20,7 @@ from .store.durable import fsync_path, replace_link
 from .store.ledger import Ledger
 from .store.location import checked_name
 from .store.secret import home_secrets
-from .store.snapshot import SnapshotFacts, facts_of, faults_of, is_in_use
+from .store.snapshot import SnapshotFacts, facts_of, faults_of, is_in_use, let_go
 from .store.sql import known_revisions
 
 
@@ -94,6 +94,7 @@ def _checked(staged: Path, manifest: Mapping[str, Any], key: Path | None) -> Sna
     faults = faults_of(staged / DATABASE)
     if faults:
         raise BadBackup(f"the backup's database is damaged: {faults[0]}")
+    let_go(staged / DATABASE)
     artifacts = LocalArtifacts(staged)
     for digest in artifacts.digests():
         artifacts.verified(digest)

@@ -16,6 +16,10 @@ import pytest
 from loraloop.cli.progress import silent
 from loraloop.data.exchanges import record_exchange
 from loraloop.errors import BadBackup
+from loraloop.jobs import NewJob
+from loraloop.processes import identity
+from loraloop.schedule.jobs_config import JobsConfig
+from loraloop.schedule.worker import take_back_lost
 from loraloop.store.backup_file import verify
 from loraloop.types import message
 from loraloop.wiring import open_home
@@ -161,6 +165,29 @@ def test_tombstones_kept_elsewhere_can_be_handed_in(a_home: Path, command: Comma
     assert bytes_of(far / "home", f"{TOKEN} mina") == []
     (far / "none").touch()
     assert command(far / "other", *words[:3], str(far / "none")).code == 2
+
+
+@pytest.mark.fault(17)
+def test_a_restored_home_ends_no_process_of_the_one_that_was_saved(
+    a_home: Path, command: Command, tmp_path: Path
+) -> None:
+    """A job that ran while it was saved waits in the copy; whoever does it in the first home is left alone."""
+    training = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        with open_home(a_home) as home:
+            job, lease = home.store.leases.begin(NewJob(home.bot), identity(training.pid), 0.0)
+        assert lease is not None
+        command(a_home, "backup", str(tmp_path / "one.tar"))
+        assert command(tmp_path / "again", "restore", str(tmp_path / "one.tar")).code == 0
+        with open_home(tmp_path / "again") as copy:
+            take_back_lost(copy.store.leases, JobsConfig())
+            found = copy.store.jobs.get(job.id)
+            assert copy.store.leases.take("a worker", 60.0) is not None
+        assert training.poll() is None, "the training of the first home was killed"
+        assert found is not None
+        assert (found.status, found.owner, found.process, found.crashes) == ("queued", "", "", 0)
+    finally:
+        training.communicate(b"\n")
 
 
 def test_without_the_key_a_backup_needs_the_very_same_key(a_home: Path, command: Command, tmp_path: Path) -> None:
