@@ -18,9 +18,10 @@ from loraloop.data.exchanges import record_exchange
 from loraloop.errors import BadBackup
 from loraloop.jobs import NewJob
 from loraloop.processes import identity
+from loraloop.restoring import restore
 from loraloop.schedule.jobs_config import JobsConfig
 from loraloop.schedule.worker import take_back_lost
-from loraloop.store.backup_file import verify
+from loraloop.store.backup_file import BackupWriter, verify
 from loraloop.types import message
 from loraloop.wiring import open_home
 
@@ -122,6 +123,18 @@ def test_a_backup_cannot_write_outside_its_folder(tmp_path: Path, name: str) -> 
         tar.addfile(member, io.BytesIO(b"evil"))
     with pytest.raises(BadBackup, match="which no backup holds"):
         verify(path, silent)
+
+
+@pytest.mark.parametrize("lacking", ["revision", "keys", "names", "left_out", "made_at"])
+def test_a_backup_whose_list_is_malformed_is_refused(tmp_path: Path, lacking: str) -> None:
+    """Every file is as listed, but the list does not say what a backup's does: told as such, and there is no home."""
+    facts: dict[str, Any] = {"revision": "0001", "keys": [], "names": {}, "left_out": {}, "made_at": "2026-01-01"}
+    writer = BackupWriter(tmp_path / "bad.tar", silent, 1)
+    writer.finish({**facts, lacking: None})
+    writer.close()
+    with pytest.raises(BadBackup, match=lacking):
+        restore(tmp_path / "bad.tar", tmp_path / "again", progress=silent)
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_link_in_a_backup_is_refused(tmp_path: Path) -> None:
