@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from .serve.candidate import CandidateWatch
 from .serve.embedded import EmbeddedEngine
 from .serve.engine import BASE, Engine
 from .serve.engine_config import EngineConfig
+from .serve.loops import Loop
 from .serve.metrics import Metrics
 from .serve.proof import PROBES, PROBES_ID, Expected
 from .serve.router import Router
@@ -62,6 +64,11 @@ class Serving:
     trials: Trials
     metrics: Metrics
 
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """What must go on for as long as it serves."""
+        return self.watch.loop, self.candidate.loop, self.trials.loop
+
     async def start(self) -> None:
         """Bring up the engine and what is live, then follow what becomes live and what is tried."""
         await self.engine.start()
@@ -71,10 +78,9 @@ class Serving:
 
     async def close(self) -> None:
         """Stop following, then let go of the engine."""
-        await self.trials.close()
-        await self.candidate.close()
-        await self.watch.close()
-        await self.engine.close()
+        async with AsyncExitStack() as rest:  # the last one pushed is closed first, and each whatever another raises
+            for part in (self.engine, self.watch, self.candidate, self.trials):
+                rest.push_async_callback(part.close)
 
 
 def serving_of(home: Home, *, engine: Engine | None = None) -> Serving:

@@ -52,6 +52,16 @@ class LoraloopError(Exception):
         return str(self.args[0]) if self.args else type(self).__name__
 
 
+def in_words(error: BaseException) -> str:
+    """Return what may be logged of an error: our own words, of anybody else's the type alone.
+
+    Example:
+        >>> in_words(LoraloopError("the disk is full")), in_words(OSError("what somebody said"))
+        ('the disk is full', 'OSError')
+    """
+    return str(error) if isinstance(error, LoraloopError) else type(error).__name__
+
+
 class UsageError(LoraloopError, ValueError):
     """A value a person gave cannot be used."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,11 @@ from .serve.config import ServeConfig
 from .serve.engine import Engine
 from .serve.job_board import Recipe
 from .serve.keys import new_key
+from .serve.loops import Loop
 from .serve.metrics import Metrics
 from .serve.routes import Routes
 from .serve.trials import Trials
-from .upkeep import looked_after
+from .upkeep import looked_after, upkeep_loop
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -35,7 +36,7 @@ class Answerers:
 
     Attributes:
         around: what is up while the gateway is. trials: the experiment's side; ``None`` where no release is served.
-        metrics: where they count; ``None`` where they do not.
+        metrics: where they count; ``None`` where they do not. loops: what must go on meanwhile.
     """
 
     engine: Engine
@@ -43,6 +44,7 @@ class Answerers:
     around: Around
     trials: Trials | None = None
     metrics: Metrics | None = None
+    loops: Sequence[Loop] = ()
 
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -67,7 +69,9 @@ def upstream(home: Home, config: ServeConfig) -> Answerers:
     base = home.settings.base
     routes = FixedRoutes(system_prompt=base.system_prompt, decoding=base.decoding())
     engine = UpstreamEngine(config.upstream, config.upstream_model, key)
-    return Answerers(engine, routes, lambda: _up(home, engine.start, engine.close, config.upkeep_s))
+    upkeep = upkeep_loop()
+    around = lambda: _up(home, engine.start, engine.close, config.upkeep_s, upkeep)  # noqa: E731
+    return Answerers(engine, routes, around, loops=(upkeep,))
 
 
 def own(home: Home, kind: str, config: ServeConfig) -> Answerers:
@@ -76,17 +80,22 @@ def own(home: Home, kind: str, config: ServeConfig) -> Answerers:
 
     chosen = home.settings.engine.model_copy(update={"kind": kind})
     parts = serving_of(home, engine=engine_of(home, chosen))
-    around = lambda: _up(home, parts.start, parts.close, config.upkeep_s)  # noqa: E731
-    return Answerers(parts.engine, parts.router, around, parts.trials, parts.metrics)
+    upkeep = upkeep_loop()
+    around = lambda: _up(home, parts.start, parts.close, config.upkeep_s, upkeep)  # noqa: E731
+    return Answerers(parts.engine, parts.router, around, parts.trials, parts.metrics, (*parts.loops, upkeep))
 
 
 @asynccontextmanager
 async def _up(
-    home: Home, start: Callable[[], Awaitable[None]], close: Callable[[], Awaitable[None]], upkeep_s: float
+    home: Home,
+    start: Callable[[], Awaitable[None]],
+    close: Callable[[], Awaitable[None]],
+    upkeep_s: float,
+    upkeep: Loop,
 ) -> AsyncIterator[None]:
-    await start()
     try:
-        async with looked_after(home, upkeep_s):
+        await start()
+        async with looked_after(home, upkeep_s, upkeep):
             yield
     finally:
         await close()
@@ -125,7 +134,7 @@ def open_gateway(home: Home, config: ServeConfig, engine: str | None = None) -> 
     board = HomeBoard(home.store, home.bot, recipe, home.settings.jobs.max_errors)
     return create_app(
         made.engine, made.routes, archive, config, secret=home.secret, around=made.around, trials=made.trials,
-        metrics=made.metrics, jobs=board, reviews=reviews,
+        metrics=made.metrics, jobs=board, reviews=reviews, loops=made.loops,
     )  # fmt: skip
 
 

@@ -25,12 +25,13 @@ def served(serve: Callable[..., Served]) -> Served:  # noqa: F811
     return made
 
 
-def finished(store: SqlStore, job_id: str) -> None:
-    """Let a job be done as a worker would."""
+def finished(store: SqlStore, job_id: str, release_id: str | None = "rl-1") -> None:
+    """Let a job be done as a worker would; without a release the gate held what it made."""
     lease = store.leases.take("", 100.0, job_id=job_id)
     assert lease is not None
     store.leases.record(lease, "train", {"adapter_id": "ad-1", "name": "mine"})
-    store.leases.record(lease, "gate", {"decision_id": "dc-1", "verdict": "promote"})
+    store.leases.record(lease, "gate", {"decision_id": "dc-1", "verdict": "promote" if release_id else "hold"})
+    store.leases.record(lease, "deploy", {"release_id": release_id})
     store.leases.end(lease, "succeeded", RULE)
 
 
@@ -49,17 +50,27 @@ def test_the_official_client_drives_a_job_to_its_end(served: Served) -> None:
     assert job.actor.startswith("key:")
     finished(store, made.id)
     done = client.fine_tuning.jobs.retrieve(made.id)
-    assert (done.status, done.fine_tuned_model, done.trained_tokens) == ("succeeded", "mine", 4321)
+    assert (done.status, done.fine_tuned_model, done.trained_tokens) == ("succeeded", "rl-1", 4321)
     assert done.finished_at is not None
     told = list(client.fine_tuning.jobs.list_events(made.id, limit=2))
     assert told[0].message == "The job is done."
     assert [one.message for one in told][-2:] == ["A worker has begun.", "The job waits for a worker."]
-    assert len(told) == 5
+    assert len(told) == 6
     (checkpoint,) = client.fine_tuning.jobs.checkpoints.list(made.id)
     assert (checkpoint.step_number, checkpoint.metrics.valid_loss) == (12, 1.5)
     other = client.fine_tuning.jobs.create(model="tiny", training_file="ds-1")
     assert other.training_file == "ds-1"
     assert [one.id for one in client.fine_tuning.jobs.list(limit=1)] == [other.id, made.id]
+
+
+def test_an_adapter_that_the_gate_held_is_no_model_to_ask(served: Served) -> None:
+    """The job succeeded and says the verdict; a model that could be named was not made."""
+    client, store = served.openai("operator"), served.client.store
+    made = client.fine_tuning.jobs.create(model="base", training_file="conversations")
+    finished(store, made.id, release_id=None)
+    done = client.fine_tuning.jobs.retrieve(made.id)
+    assert (done.status, done.fine_tuned_model) == ("succeeded", None)
+    assert (done.model_extra or {})["verdict"] == "hold"
 
 
 def test_the_official_client_stops_a_job_and_lets_it_go_on(served: Served) -> None:

@@ -7,7 +7,6 @@ A decision is feedback by an actor ``review:NAME``. Talk of distress comes first
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Final
 
 from ..errors import UnknownThing, UsageError
@@ -37,11 +36,27 @@ class ReviewQueue:
         self._store, self._bot, self._config, self._clock = store, bot, config, clock
 
     def waiting(self, limit: int = 50) -> list[Waiting]:
-        """Return the first answers that wait: those after talk of distress, then the oldest."""
-        return list(islice(self.all(), limit))
+        """Return the first answers that wait: those after talk of distress, then the oldest.
+
+        The stored talks are read once, no further than to as much talk of distress as is asked for; no more than the
+        limit of either kind is held meanwhile.
+        """
+        distress: list[Waiting] = []
+        others: list[Waiting] = []
+        for conversation in self._store.conversations.iterate(self._bot):
+            for one in self._of(conversation):
+                kind = distress if one.reason == DISTRESS else others
+                if len(kind) < limit:
+                    kind.append(one)
+            if len(distress) >= limit:
+                break
+        return (distress + others)[:limit]
 
     def all(self) -> Iterator[Waiting]:
-        """Yield everything that waits, found as it is asked for: everybody is looked through for distress first."""
+        """Yield everything that waits, found as it is asked for: everybody is looked through for distress first.
+
+        That reads everything twice and holds one talk at a time: it is for whoever goes through it all.
+        """
         for reason in (DISTRESS, UNAPPROVED):
             for conversation in self._store.conversations.iterate(self._bot):
                 yield from (one for one in self._of(conversation) if one.reason == reason)

@@ -22,11 +22,12 @@ class Floors:
     """What no statistics are needed for.
 
     Attributes:
-        errors_in_a_row: engine errors since the last answer. guard_hits: of the last 200 answers.
+        errors_in_a_row: engine errors since the last answer. guard_users: whose answers a guard stopped,
+            among the last 200 answers; everybody without a name counts as one.
     """
 
     errors_in_a_row: int = 0
-    guard_hits: int = 0
+    guard_users: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,9 @@ def floor_broken(floors: Floors, config: ExperimentConfig) -> str:
     """
     if floors.errors_in_a_row >= config.floor_errors:
         return f"{floors.errors_in_a_row} engine errors in a row, {config.floor_errors} are the floor"
-    if floors.guard_hits >= config.floor_guard_hits:
-        return f"{floors.guard_hits} guard hits in the last {WINDOW} answers, {config.floor_guard_hits} are the floor"
+    if floors.guard_users >= config.floor_guard_hits:
+        users, floor = floors.guard_users, config.floor_guard_hits
+        return f"guard hits of {users} users in the last {WINDOW} answers, {floor} are the floor"
     return ""
 
 

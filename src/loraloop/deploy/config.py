@@ -56,7 +56,7 @@ class ExperimentConfig(BaseModel):
     floor_errors: int = Field(default=5, ge=1)
     """Engine errors in a row that send a release back at once."""
     floor_guard_hits: int = Field(default=3, ge=1)
-    """Answers among the last 200 of a release that a guard stopped, that send it back at once."""
+    """Users with a guarded answer among a release's last 200 that send it back; all who say no name are one."""
     rollbacks_a_day: int = Field(default=2, ge=0)
     """Automatic rollbacks in 24 hours; one more freezes experiments and automatic deployment until a person acts."""
 

@@ -131,7 +131,9 @@ class Experiments:
         try:
             return self._deployer.take_live(candidate, actor=actor, confirmed=not force_reason)
         except LoraloopError as error:
-            self._store.experiments.change(ended, experiment, "PromotionFailed", {"reason": str(error)})
+            live = self._store.releases.live(self._bot)
+            if live is None or live.id != candidate.id:  # once it is live, only the folder that shows it is behind
+                self._store.experiments.change(ended, experiment, "PromotionFailed", {"reason": str(error)})
             raise
 
     def roll_back(self, experiment: Experiment, reason: str, verdict: ExperimentVerdict | None) -> Experiment:

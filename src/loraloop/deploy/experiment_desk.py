@@ -22,7 +22,7 @@ from dataclasses import replace
 from datetime import datetime
 from threading import Lock, RLock
 
-from ..errors import StaleRelease, StoreError
+from ..errors import ArtifactError, StaleRelease, StoreError, UnknownThing
 from ..experiments import Action, Arm, Assignment, Experiment, Observation
 from ..ports import Store
 from .assignment import arm_of
@@ -44,15 +44,15 @@ class _Recent:
 
     def __init__(self) -> None:
         self.errors_in_a_row = 0
-        self.hits: deque[bool] = deque(maxlen=WINDOW)
+        self.answers: deque[tuple[str | None, bool]] = deque(maxlen=WINDOW)
 
-    def add(self, failed: bool, guard_hit: bool) -> None:
+    def add(self, user: str | None, failed: bool, guard_hit: bool) -> None:
         self.errors_in_a_row = self.errors_in_a_row + 1 if failed else 0
         if not failed:
-            self.hits.append(guard_hit)
+            self.answers.append((user, guard_hit))
 
     def floors(self) -> Floors:
-        return Floors(self.errors_in_a_row, sum(self.hits))
+        return Floors(self.errors_in_a_row, len({user for user, hit in self.answers if hit}))
 
 
 class ExperimentDesk:
@@ -120,7 +120,7 @@ class ExperimentDesk:
         """
         release_id = assignment.mirror_id if mirrored else assignment.release_id
         with self._lock:
-            self._recent.setdefault(release_id, _Recent()).add(failed, guard_hit)
+            self._recent.setdefault(release_id, _Recent()).add(user, failed, guard_hit)
             if user is None or not assignment.arm or not self._is_running(assignment.experiment_id):
                 return
             values = {"errors": float(failed), "guard_hits": float(guard_hit), "regenerated": 0.0}
@@ -147,7 +147,7 @@ class ExperimentDesk:
 
         Raises:
             StoreError: the database is away; nothing is lost, the next check tries again.
-            ArtifactError, DeployError: a promoted candidate, or what was before, cannot serve.
+            DeployError: what was before cannot serve.
         """
         with self._checking:
             self._flush()
@@ -191,7 +191,11 @@ class ExperimentDesk:
             ended = rooms.roll_back(experiment, reason, verdict)
             return Action("freeze" if ended.status == "frozen" else "roll back", reason, ended, verdict=verdict)
         if verdict.verdict == "promote":
-            release = rooms.promote(experiment, verdict, actor="experiment")
+            try:
+                release = rooms.promote(experiment, verdict, actor="experiment")
+            except (ArtifactError, UnknownThing) as error:  # another try would only repeat it
+                reason = f"the candidate cannot go live: {error}"
+                return Action("end", reason, rooms.end(experiment, "stopped", reason), verdict=verdict)
             return Action("promote", verdict.reason, experiment, release, verdict)
         if verdict.verdict == "cannot decide":
             ended = rooms.end(experiment, "undecided", verdict.reason)
@@ -207,9 +211,9 @@ class ExperimentDesk:
         broken = self._broken(live.id if live else None)
         if live is None or live.status != "on_trial" or not broken:
             return NOTHING
-        with self._lock:
-            self._recent.pop(live.id, None)
         release = self._experiments.roll_back_live(broken)
+        with self._lock:  # only now: where it could not go back, the next check tries again
+            self._recent.pop(live.id, None)
         return Action("roll back" if release else "freeze", broken, release=release)
 
     def _look(self) -> None:

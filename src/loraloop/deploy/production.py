@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
 from ..store.durable import fsync_path, replace_link
+
+log = logging.getLogger(__name__)
 
 METADATA = "deployment.json"
 _KEPT_BESIDE_CURRENT = 1
@@ -54,12 +56,17 @@ class Production:
             raise StoreError(f"cannot write {self._folder}: {error.strerror}") from error
         if not self.leads_to(name):
             replace_link(self.current, final)
-        self._sweep(name)
+        try:
+            self._sweep(name)
+        except OSError as error:  # the release is shown; the next one sweeps again
+            log.warning("older folders are left in %s: %s", self._folder, error.strerror)
 
     def hide(self) -> None:
         """Show no adapter: the base alone serves."""
-        with suppress(FileNotFoundError):
-            self.current.unlink()
+        try:
+            self.current.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot write {self._folder}: {error.strerror}") from error
 
     def leads_to(self, name: str) -> bool:
         """Return whether ``current`` is a link to the release's folder."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ..errors import LeaseLost, StoreError, TrainingCancelled
+from ..errors import LeaseLost, StoreError, TrainingCancelled, in_words
 from ..job_store import LeaseStore
 from ..jobs import Lease
 from ..ports import Progress
@@ -68,10 +68,13 @@ class Heartbeat:
 
     def _beat_on(self) -> None:
         while not self._over.wait(self._config.heartbeat_s):
-            with suppress(LeaseLost):
-                self._look()
-            if self.wish or self.lost:
-                self._interrupt()
+            try:
+                with suppress(LeaseLost):
+                    self._look()
+                if self.wish or self.lost:
+                    self._interrupt()
+            except Exception as error:  # whatever it was, the next beat may keep the lease
+                log.warning("job %s: no heartbeat: %s", self._lease.job_id, in_words(error))
 
     def _look(self) -> None:
         try:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from ..errors import LoraloopError
+from ..errors import in_words
 from ..experiments import Experiment
 from ..ports import Store
 from .engine import Engine
+from .loops import Loop, ended
 from .swap import LASTING, Swap
 from .trials import Trials
 
@@ -49,26 +49,24 @@ class CandidateWatch:
         self._bot, self._store, self._swap, self._engine = bot, store, swap, engine
         self._trials, self._watch_s, self._now = trials, watch_s, now
         self._bringing: tuple[str, asyncio.Task[None]] | None = None
-        self._running: asyncio.Task[None] | None = None
+        self.loop = Loop("the watch over the candidate")
 
     async def start(self) -> None:
         """Follow until ``close``; an experiment that runs already is taken up off the way of the first requests."""
-        self._running = asyncio.create_task(self._follow())
+        self.loop.start(self._follow())
 
     async def close(self) -> None:
         """Stop following."""
-        if self._running is not None:
-            self._running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._running
-        await self._drop()
+        await self.loop.close()
+        await ended(self._bringing[1] if self._bringing is not None else None)
+        self._bringing = None
 
     async def _follow(self) -> None:
         while True:
             try:
                 await self._look()
-            except LoraloopError as error:
-                log.warning("the experiment cannot be followed: %s", error)
+            except Exception as error:  # whatever it was, an experiment that ends must reach its users
+                log.warning("the experiment cannot be followed: %s", in_words(error))
                 await asyncio.sleep(_RETRY_S)
             await asyncio.sleep(self._watch_s)
 
@@ -106,12 +104,12 @@ class CandidateWatch:
             except LASTING as error:
                 await self._refuse(experiment, str(error))
                 return
-            except LoraloopError as error:
+            except Exception as error:
                 refusals += (await self._engine.health()).ready
                 if refusals >= _REFUSALS:
-                    await self._refuse(experiment, str(error))
+                    await self._refuse(experiment, in_words(error))
                     return
-                log.warning("candidate %s waits for the engine: %s", release.id, error)
+                log.warning("candidate %s waits for the engine: %s", release.id, in_words(error))
                 await asyncio.sleep(_RETRY_S)
         if release is None or route is None:
             return
@@ -131,6 +129,6 @@ class CandidateWatch:
         if self._bringing is None:
             return
         task, self._bringing = self._bringing[1], None
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await ended(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error

@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import EngineError
+from ..errors import EngineError, in_words
 from ..lm.child import child_command, child_environment, rebuilt_error
 from .engine import BASE, Ask, Health, Piece, Probe
 from .engine_config import EngineConfig
+from .loops import ended
 
 log = logging.getLogger(__name__)
 
@@ -109,9 +110,7 @@ class EmbeddedEngine:
     async def close(self) -> None:
         """Stop the process."""
         if self._keeper is not None:
-            self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+            await ended(self._keeper)
             self._keeper = None
         await self._end("the engine was closed")
 
@@ -155,9 +154,9 @@ class EmbeddedEngine:
             try:
                 await self._again()
                 failures = 0
-            except (EngineError, OSError) as error:
+            except Exception as error:
                 failures += 1
-                await self._end(f"the engine process does not start again: {error}")
+                await self._end(f"the engine process does not start again: {in_words(error)}")
                 log.warning("%s", self._reason)
 
     async def _again(self) -> None:

@@ -90,7 +90,10 @@ def parse_job(raw: bytes, recipe: Recipe) -> JobBody:
 
 
 def job(one: Job, adapter: Adapter | None, recipe: Recipe) -> dict[str, Any]:
-    """Return a job; what is put aside counts as failed, and ``progress`` and ``verdict`` say what OpenAI's do not."""
+    """Return a job; what is put aside counts as failed, and ``progress`` and ``verdict`` say what OpenAI's do not.
+
+    ``fine_tuned_model`` is the release made of the adapter, which may be asked; ``None`` where the gate held it.
+    """
     done = one.status == "succeeded"
     numbers = {"n_epochs": recipe.epochs, "batch_size": recipe.batch_size, "learning_rate_multiplier": 1.0}
     failed = one.status in ("failed", "quarantined")
@@ -100,7 +103,7 @@ def job(one: Job, adapter: Adapter | None, recipe: Recipe) -> dict[str, Any]:
         "created_at": _seconds(one.created_at),
         "finished_at": _seconds(one.finished_at) if one.finished_at else None,
         "model": recipe.model,
-        "fine_tuned_model": adapter.name if done and adapter else None,
+        "fine_tuned_model": one.stages.get("deploy", {}).get("release_id") if done else None,
         "organization_id": "loraloop",
         "status": "failed" if failed else one.status,
         "hyperparameters": numbers,

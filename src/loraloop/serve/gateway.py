@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from .job_board import JobBoard
 from .job_paths import add_job_paths
 from .keys import KeyRing
 from .limits import Buckets
+from .loops import Loop
 from .metrics import Metrics
 from .paths import add_paths
 from .recorder import Recorder
@@ -47,6 +48,7 @@ class Gateway:
     Attributes:
         trials: the experiment's side; ``None`` where nobody deals users. shadow: mirrors requests to its candidate.
         jobs: the bot's durable jobs; ``None`` where nobody does them.
+        loops: what must go on meanwhile, such as automatic rollbacks.
         draining: no new request is taken. active: requests being answered now.
     """
 
@@ -65,8 +67,14 @@ class Gateway:
     shadow: Shadow | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     jobs: JobBoard | None = None
+    loops: Sequence[Loop] = ()
     draining: bool = False
     active: int = 0
+
+    @property
+    def stopped(self) -> str:
+        """What does not go on any more and should, in words; empty while all does."""
+        return "; ".join(f"{loop.name} has stopped" for loop in self.loops if loop.has_stopped)
 
     async def unready(self) -> str:
         """Why no request can be answered now, in words; empty where one can."""
@@ -90,6 +98,7 @@ def create_app(
     reviews: Reviews | None = None,
     trials: Trials | None = None,
     metrics: Metrics | None = None,
+    loops: Sequence[Loop] = (),
 ) -> FastAPI:
     """Return the gateway as an ASGI app; it does not close the archive.
 
@@ -105,6 +114,7 @@ def create_app(
         reviews: the queue of answers that wait for a person; ``None`` where there is none.
         trials: hears how answers went and what users said of them; whoever made it starts and closes it.
         metrics: where it is counted; ``None`` makes new ones.
+        loops: what must go on meanwhile; ``/readyz`` names what has stopped.
 
     Raises:
         SettingsError: a guard's list cannot be read.
@@ -124,18 +134,21 @@ def create_app(
         metrics=metrics or Metrics(),
         trials=trials,
         jobs=jobs,
+        loops=loops,
     )
     gateway.shadow = Shadow(gateway, trials) if trials is not None else None
     _watch(gateway)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with around() if around else _running(engine):
-            yield
-            if gateway.shadow is not None:
-                await gateway.shadow.close()
-        if not await asyncio.to_thread(gateway.recorder.close):
-            log.warning("%d exchanges were not stored before the end", gateway.recorder.waiting)
+        try:
+            async with around() if around else _running(engine):
+                yield
+                if gateway.shadow is not None:
+                    await gateway.shadow.close()
+        finally:
+            if not await asyncio.to_thread(gateway.recorder.close):
+                log.warning("%d exchanges were not stored before the end", gateway.recorder.waiting)
 
     app = FastAPI(title="loraloop gateway", docs_url=None, redoc_url=None, lifespan=lifespan, telemetry=NO_TELEMETRY)
     app.state.gateway = gateway
@@ -164,6 +177,10 @@ def _watch(gateway: Gateway) -> None:
         "capture_dropped": ("Exchanges that found the queue full.", lambda: recorder.dropped),
         "capture_failed": ("Exchanges lost because the store failed.", lambda: recorder.failed),
         "capture_waiting": ("Exchanges waiting to be stored.", lambda: recorder.waiting),
+        "loops_stopped": (
+            "Loops that have stopped and should go on; /readyz names them.",
+            lambda: sum(loop.has_stopped for loop in gateway.loops),
+        ),
         "active_requests": ("Requests being answered.", lambda: gateway.active),
     }
     for name, (meaning, read) in numbers.items():

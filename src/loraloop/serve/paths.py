@@ -147,8 +147,8 @@ def _add_health(app: FastAPI, gateway: Gateway) -> None:
     async def readyz() -> Response:
         reason = await gateway.unready()
         told = {"status": "not ready", "reason": reason} if reason else {"status": "ready"}
-        frozen = gateway.trials.frozen if gateway.trials is not None else ""
-        return JSONResponse(told | ({"frozen": frozen} if frozen else {}), 503 if reason else 200)
+        details = {"frozen": gateway.trials.frozen if gateway.trials is not None else "", "stopped": gateway.stopped}
+        return JSONResponse(told | {name: said for name, said in details.items() if said}, 503 if reason else 200)
 
     @app.get("/metrics", summary="Counters, for Prometheus")
     async def metrics() -> Response:

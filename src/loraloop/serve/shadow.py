@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from time import perf_counter
@@ -14,6 +13,7 @@ from ..traffic import MIRRORED
 from .answering import Answering
 from .chat_request import ask_of
 from .keeping import Request, record, served
+from .loops import ended
 from .routes import Route
 from .sieve import Sieve
 from .trials import Trials
@@ -53,9 +53,7 @@ class Shadow:
     async def close(self) -> None:
         """Drop what is under way."""
         for task in list(self._under_way):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await ended(task)
 
     async def _answer(self, request: Request, mirror_id: str, seen: str) -> None:
         try:

@@ -17,6 +17,7 @@ from ..errors import ArtifactError, DeployError, EngineError, LoraloopError
 from ..ports import ArtifactStore, Store
 from ..types import Adapter, Release
 from .engine import BASE, Engine
+from .loops import ended
 from .proof import PROBES, Calibration, Expected, calibrate, fault
 from .router import Router, route_of
 from .routes import Route
@@ -132,9 +133,7 @@ class Swap:
     async def close(self) -> None:
         """Stop what is still being prepared or drained; the engine is left as it is."""
         for task in (*self._preparing.values(), *self._leaving):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, LoraloopError):
-                await task
+            await ended(task)
 
     # -- the steps ----------------------------------------------------------------------------------------------------
 

@@ -12,12 +12,13 @@ import logging
 from datetime import datetime
 from typing import Protocol
 
-from ..errors import LoraloopError
+from ..errors import in_words
 from ..experiments import Action, Assignment
 from ..traffic import Completion, Opinion
 from .engine import Engine
+from .loops import Loop
 from .metrics import Metrics
-from .routes import Route
+from .routes import LIVE, Route
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Trials:
         self._desk, self._engine, self._check_s, self._metrics = desk, engine, check_s, metrics
         self._blamed: set[str | None] = set()  # releases that an engine's being away was counted against
         self._urgent = asyncio.Event()
-        self._checking: asyncio.Task[None] | None = None
+        self.loop = Loop("the look at the experiment")
         metrics.watch("rollbacks_frozen", "1 while nothing automatic happens any more.", lambda: bool(self.frozen))
 
     @property
@@ -88,18 +89,15 @@ class Trials:
 
     async def start(self) -> None:
         """Look every few seconds until ``close``."""
-        self._checking = asyncio.create_task(self._follow())
+        self.loop.start(self._follow())
 
     async def close(self) -> None:
         """Stop looking, and write down what was observed."""
-        if self._checking is not None:
-            self._checking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._checking
+        await self.loop.close()
         try:
             await asyncio.to_thread(self._desk.close)
-        except LoraloopError as error:
-            log.warning("what was seen of the experiment last is not written down: %s", error)
+        except Exception as error:
+            log.warning("what was seen of the experiment last is not written down: %s", in_words(error))
 
     async def assign(self, user: str) -> Assignment:
         """Which release a user gets; a database that dawdles holds up this user alone."""
@@ -112,8 +110,11 @@ class Trials:
         """Tell how an answer of a route went.
 
         Of an engine that is away only the first failure of each release counts: it says nothing of releases, but one
-        that brings the engine down each time is found all the same.
+        that brings the engine down each time is found all the same. What a client asked of a release by name says
+        nothing: else whoever wants to could send it back.
         """
+        if route.model != LIVE and not mirrored:
+            return
         if failed and not (await self._engine.health()).ready:
             if route.release_id in self._blamed:
                 return
@@ -140,8 +141,8 @@ class Trials:
         """Look now, and let the desk act; what it cannot do now it tries again at the next look."""
         try:
             action = await asyncio.to_thread(self._desk.check)
-        except LoraloopError as error:
-            log.warning("the experiment cannot be looked at: %s", error)
+        except Exception as error:  # whatever it was, automatic rollbacks must go on
+            log.warning("the experiment cannot be looked at: %s", in_words(error))
             return
         if action.kind != "none":
             self._metrics.experimented(action.kind)

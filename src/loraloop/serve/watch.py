@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from ..errors import LoraloopError
+from ..errors import in_words
 from ..ports import Store
 from ..types import Release
 from .engine import Engine
 from .engine_config import EngineConfig
+from .loops import Loop, ended
 from .router import Router
 from .swap import LASTING, Swap
 
@@ -75,7 +75,7 @@ class Watch:
         self._seen: str | None = ""  # of the release that is served or being brought; "" before the first look
         self._served_at, self._failed_then = 0.0, 0
         self._swapping: asyncio.Task[None] | None = None
-        self._running: asyncio.Task[None] | None = None
+        self.loop = Loop("the watch over the live release")
 
     async def start(self) -> None:
         """Bring what is live, then follow the pointer until ``close``."""
@@ -83,15 +83,12 @@ class Watch:
         await self._look()
         if self._swapping is not None:
             await asyncio.wait([self._swapping])
-        self._running = asyncio.create_task(self._follow())
+        self.loop.start(self._follow())
 
     async def close(self) -> None:
         """Stop following."""
-        for task in (self._running, self._swapping):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        await self.loop.close()
+        await ended(self._swapping)
         await self._swap.close()
 
     async def _follow(self) -> None:
@@ -103,13 +100,14 @@ class Watch:
                 if time.monotonic() - checked >= min(_CHECK_S, self._config.confirm_after_s or _CHECK_S):
                     checked = time.monotonic()
                     await self._check(live)
-            except LoraloopError as error:
-                log.warning("the live release cannot be followed: %s", error)
+            except Exception as error:  # whatever it was, a release that goes back must reach its users
+                log.warning("the live release cannot be followed: %s", in_words(error))
                 await asyncio.sleep(_RETRY_S)
 
     async def _look(self) -> Release | None:
         """Notice whether the pointer moved, and begin to follow it."""
         live = await asyncio.to_thread(self._store.releases.live, self._bot)
+        self._hear()
         if (live.id if live else None) != self._seen:
             if self._swapping is not None:
                 self._swapping.cancel()
@@ -117,6 +115,13 @@ class Watch:
             self._served_at = 0.0
             self._swapping = asyncio.create_task(self._bring(live))
         return live
+
+    def _hear(self) -> None:
+        """Raise what a swap died of, so that it is told and the next look brings the release again."""
+        task = self._swapping
+        if task is not None and task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            self._swapping, self._seen = None, ""
+            raise error
 
     async def _bring(self, release: Release | None) -> None:
         refusals, begun = 0, time.monotonic()
@@ -131,13 +136,13 @@ class Watch:
             except LASTING as error:
                 await self._refuse(release, str(error))
                 return
-            except LoraloopError as error:
+            except Exception as error:
                 # an engine that was away may be back before it is asked how it is
                 refusals += (await self._engine.health()).ready
                 if refusals >= _REFUSALS:
-                    await self._refuse(release, str(error))
+                    await self._refuse(release, in_words(error))
                     return
-                log.warning("release %s waits for the engine: %s", release.id if release else "base", error)
+                log.warning("release %s waits for the engine: %s", release.id if release else "base", in_words(error))
                 await asyncio.sleep(_RETRY_S)
 
     async def _refuse(self, release: Release | None, reason: str) -> None:

@@ -277,5 +277,8 @@ def _told(name: str) -> Iterator[None]:
         if "malformed" in said or "not a database" in said:
             raise StoreError(f"{name} is damaged ({said})", hint="restore it from a backup") from error
         raise StoreError(f"{name}: {said}") from error
+    except sa.exc.SQLAlchemyError as error:  # its text may repeat what was to be written
+        what, hint = type(error).__name__, "try again; where that goes on, too much asks the database at once"
+        raise StoreError(f"{name} cannot be asked now ({what})", hint=hint) from error
     except OSError as error:
         raise StoreError(f"{name}: {error.strerror or error}") from error

@@ -1,7 +1,7 @@
 """Answers that wait for a person: which, in what order, and what a decision makes of them."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -110,3 +110,29 @@ def test_a_reviewer_s_yes_is_no_vote_of_users(say: Say, store: SqlStore, queue: 
     arrived = store.arrivals.since("default", None)
     assert arrived.since == (False,)
     assert arrived.rows == 1
+
+
+def test_the_first_that_wait_are_found_in_one_reading_that_ends_with_enough_distress(
+    say: Say, store: SqlStore, queue: ReviewQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same answers in the same order as going through everything; a gateway's clients ask again and again."""
+    store.conversations.add([
+        one for n in range(4) for one in (
+            say(f"what is rain number {n}?", "water from clouds", approved=False),
+            say(f"죽고 싶어요 {n}", "1388에 전화해요", consent="unknown", approved=False),
+        )
+    ])  # fmt: skip
+    whole, read = list(queue.all()), []
+    iterate = store.conversations.iterate
+
+    def counted(bot: str) -> Iterator[Conversation]:
+        for one in iterate(bot):
+            read.append(one.id)
+            yield one
+
+    monkeypatch.setattr(store.conversations, "iterate", counted)
+    assert [one.reason for one in whole] == ["distress_disclosure"] * 4 + ["answer_not_approved"] * 4
+    assert (queue.waiting(6), len(read)) == (whole[:6], 8)
+    read.clear()
+    assert queue.waiting(1) == whole[:1]
+    assert len(read) < 8

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,6 +176,60 @@ def test_guard_hits_on_answers_end_a_canary(
         assert desk.check().kind == "none", hits
         desk.answered(given, f"u{hits}", guard_hit=True)
     assert "guard hits" in desk.check().reason
+
+
+def test_one_person_who_provokes_a_guard_ends_nothing(
+    desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided
+) -> None:
+    """Hits are counted by people, and all who say no name are one; the third person is the last."""
+    candidate = begin(experiments, adapter, decided, mode="ab")
+    desk.check()
+    for user in ["troll"] * 50 + [None] * 50:
+        desk.answered(Assignment(candidate), user, guard_hit=True)
+    assert desk.check().kind == "none"
+    desk.answered(Assignment(candidate), "somebody", guard_hit=True)
+    assert "guard hits of 3 users" in desk.check().reason
+
+
+def test_a_live_release_that_could_not_go_back_goes_back_at_the_next_check(
+    managed: Callable[..., LoRADeploymentManager], adapter: Made, decided: Decided, store: SqlStore,
+    clock: MovedClock, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """What was counted is kept until the release has gone."""
+    manager = managed(trial_hours=24)
+    experiments = Experiments(store, manager, bot="b", config=QUICK, clock=clock)
+    manager.confirm(manager.release(decided(adapter(1)), adapter(1)).id)
+    clock.move(seconds=1)
+    trial = manager.release(decided(adapter(2)), adapter(2))
+    desk = ExperimentDesk(experiments, store, "b")
+    for _ in range(QUICK.floor_errors):
+        desk.answered(Assignment(trial.id), "u", failed=True)
+
+    def busy(*_: object, **__: object) -> None:
+        raise StoreBusy("the database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manager, "rollback_adapter", busy)
+        with pytest.raises(StoreBusy):
+            desk.check()
+    assert desk.check().kind == "roll back"
+    assert (store.releases.get(trial.id) or trial).status == "reverted"
+
+
+def test_a_candidate_that_never_can_go_live_ends_its_experiment(
+    desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore, live: Release,
+    clock: MovedClock,
+) -> None:  # fmt: skip
+    """Its files are damaged: it is stopped and says so, and no try is repeated."""
+    candidate = begin(experiments, adapter, decided, mode="ab")
+    desk.check()
+    (Path(adapter(2).path) / "adapter_model.safetensors").write_bytes(b"damaged")
+    action = Town(desk, clock, {live.id: 0.5, candidate: 1.0}).days(3000)[-1]
+    assert (action.kind, "cannot go live" in action.reason) == ("end", True)
+    assert store.experiments.list("b")[0].status == "stopped"
+    assert store.releases.live("b") == live
+    assert desk.check().kind == "none"
+    assert [event["kind"] for event in store.events.tail("b")].count("PromotionFailed") == 1
 
 
 @pytest.mark.fault(64)

@@ -65,3 +65,17 @@ def test_hiding_twice_is_the_same_as_once(production: Production, tmp_path: Path
     assert not production.leads_to("v1")
     assert production.metadata() == {}
     assert production.drop_backups(datetime(2026, 3, 1, tzinfo=UTC), 30) == 0
+
+
+def test_a_sweep_that_fails_does_not_undo_a_release(
+    production: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is shown is shown; the folders left over go with the next release."""
+
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(production, "_sweep", denied)
+        production.show("v1", plain_adapter(tmp_path / "a"), {})
+    assert production.leads_to("v1")

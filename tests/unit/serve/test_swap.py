@@ -462,3 +462,30 @@ def test_what_cannot_be_served_is_a_deploy_error(tmp_path: Path) -> None:
             await gateway.swap.serve(orphan)
 
     run(scenario())
+
+
+def test_a_swap_that_died_is_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release that is refused while the database is away is not forgotten: the next look brings it again."""
+
+    async def scenario() -> None:
+        gateway = Gateway(tmp_path)
+        async with gateway.running():
+            errors: list[Exception] = [DeployError("not now")]
+            serve, append = gateway.swap.serve, gateway.store.events.append
+
+            async def refusing(release: Release | None) -> Route:
+                if errors:
+                    raise errors[0]
+                return await serve(release)
+
+            def away(*told: Any) -> None:
+                if errors and told[1] == "ReleaseFailed":
+                    errors.clear()
+                    raise sqlite3.OperationalError("away")
+                append(*told)
+
+            monkeypatch.setattr(gateway.swap, "serve", refusing)
+            monkeypatch.setattr(gateway.store.events, "append", away)
+            await gateway.serves(name_of(gateway.deploy(1)))
+
+    run(scenario())

@@ -15,6 +15,7 @@ from loraloop.deploy.config import DeploymentConfig, ExperimentConfig
 from loraloop.deploy.experiment import Experiments
 from loraloop.deploy.experiment_desk import ExperimentDesk
 from loraloop.deploy.manager import LoRADeploymentManager
+from loraloop.engines import Serving
 from loraloop.errors import DeployError, EngineError, LoraloopError
 from loraloop.experiments import Experiment
 from loraloop.lm.adapters import adapter_digest
@@ -101,6 +102,7 @@ class Town:
         self.app = create_app(
             self.engine, self.router, HomeArchive(self.store, "b", SECRET), settings, secret=SECRET,
             trials=self.trials, metrics=self.metrics,
+            loops=[part.loop for part in (self.watch, self.candidate, self.trials)],
         )  # fmt: skip
         self.gateway = self.app.state.gateway
 
@@ -586,5 +588,89 @@ def test_a_canary_that_nobody_judges_is_held_and_ends_with_its_days(tmp_path: Pa
             await town.trials.check()
             await town.until(lambda: town.swap.candidate is None)
             assert (town.store.experiments.list("b")[0].status, town.live()) == ("undecided", old.id)
+
+    run(scenario())
+
+
+def test_no_error_whatever_ends_what_follows_releases_and_experiments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nobody foresaw is logged by its type alone, and once it is over all goes on."""
+
+    async def scenario() -> None:
+        town, broken = Town(tmp_path), True
+        town.deploy(1)
+
+        def failing(call: Callable[..., Any]) -> Callable[..., Any]:
+            def maybe(*values: Any) -> Any:
+                if broken:
+                    raise RuntimeError("what a child said")
+                return call(*values)
+
+            return maybe
+
+        async with town.running():
+            for kept, name in ((town.store.experiments, "running"), (town.store.releases, "live")):
+                monkeypatch.setattr(kept, name, failing(getattr(kept, name)))
+            for part in ("experiment cannot be looked at", "experiment cannot be followed", "live release cannot be"):
+                await town.until(lambda part=part: part in caplog.text)
+            broken = False
+            await town.stands(town.begin(2, mode="ab"))
+            assert (await town.send("/readyz")).json == {"status": "ready"}
+        assert "RuntimeError" in caplog.text
+        assert "what a child said" not in caplog.text
+
+    run(scenario())
+
+
+def test_a_loop_that_has_stopped_is_named_and_keeps_nothing_from_closing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/readyz and a counter tell it; at the end the engine is closed, although two parts before it fail."""
+
+    async def scenario() -> None:
+        town = Town(tmp_path)
+        town.deploy(1)
+        serving = Serving(town.engine, town.router, town.swap, town.watch, town.candidate, town.trials, town.metrics)
+        closed = []
+
+        async def fail() -> None:
+            raise RuntimeError("nobody foresaw it")
+
+        async def close() -> None:
+            closed.append("engine")
+
+        monkeypatch.setattr(town.engine, "close", close)
+        await serving.start()
+        assert not any(loop.has_stopped for loop in serving.loops)
+        monkeypatch.setattr(town.trials, "check", fail)
+        await town.until(lambda: town.counted("loops_stopped") == 1)
+        ready = await town.send("/readyz")
+        assert (ready.status, ready.json["stopped"]) == (200, "the look at the experiment has stopped")
+        await town.trials.close()
+        assert not town.trials.loop.has_stopped
+        monkeypatch.setattr(town.candidate, "close", fail)
+        with pytest.raises(RuntimeError):
+            await serving.close()
+        assert closed == ["engine"]
+
+    run(scenario())
+
+
+def test_what_is_asked_of_the_candidate_by_name_does_not_send_it_back(tmp_path: Path) -> None:
+    """Neither by its alias nor by its id: who asks for it by name chose it, and may provoke it."""
+
+    async def scenario() -> None:
+        town = Town(tmp_path)
+        town.deploy(1)
+        async with town.running():
+            begun = town.begin(2, mode="ab")
+            await town.stands(begun)
+            town.engine.saying[town.candidate_version] = "fuck off"
+            for name in ("candidate", begun.candidate_id):
+                for n in range(5):
+                    assert (await town.ask(f"user {n}", model=name)).headers["x-guard"] == "unfit_words"
+            await town.trials.check()
+            assert town.store.experiments.running("b") == begun
 
     run(scenario())

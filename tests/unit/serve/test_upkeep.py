@@ -45,8 +45,11 @@ def test_what_is_due_is_done_while_a_gateway_runs(tmp_path: Path) -> None:
         asyncio.run(scenario(home))
 
 
+@pytest.mark.parametrize(("error", "told"), [
+    (StoreError("the database is away"), "the database is away"), (RuntimeError("what a child said"), "RuntimeError"),
+])  # fmt: skip
 def test_upkeep_that_fails_is_told_and_tried_again(
-    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, told: str
 ) -> None:
     """A database that is away for a moment ends neither the gateway nor the upkeep."""
     tries = []
@@ -54,17 +57,17 @@ def test_upkeep_that_fails_is_told_and_tried_again(
     def look_after() -> list[str]:
         tries.append(1)
         if len(tries) == 1:
-            raise StoreError("the database is away")
+            raise error
         return ["done what was due"]
 
     monkeypatch.setattr(home.forgetting, "look_after", look_after)
 
     async def scenario() -> None:
-        async with looked_after(home, 0.01):
+        async with looked_after(home, 0.01), asyncio.timeout(10):
             while len(tries) < 3:
                 await asyncio.sleep(0.01)
 
     with caplog.at_level(logging.INFO, logger="loraloop.upkeep"):
         asyncio.run(scenario())
-    assert "cannot be settled now: the database is away" in caplog.text
+    assert f"cannot be settled now: {told}\n" in caplog.text
     assert "done what was due" in caplog.text

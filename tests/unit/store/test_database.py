@@ -48,3 +48,14 @@ def test_a_write_that_fails_leaves_no_lock_behind(tmp_path: Path) -> None:
         assert "half" not in sa.inspect(connection).get_table_names()
     first.close()
     other.close()
+
+
+def test_a_pool_without_a_free_connection_is_an_error_of_the_store(tmp_path: Path) -> None:
+    """The library's own errors, which are none of the driver's, are ours to whoever asks."""
+    path = tmp_path / "loraloop.db"
+    open_store(path).close()
+    database = Database(f"sqlite:///{path}")
+    database.engine = sa.create_engine(f"sqlite:///{path}", pool_size=1, max_overflow=0, pool_timeout=0.01)
+    with database.engine.connect(), pytest.raises(StoreError, match="TimeoutError"), database.read():
+        pass
+    database.close()
