@@ -20,8 +20,11 @@ from .store.durable import fsync_path, replace_link
 from .store.ledger import Ledger
 from .store.location import checked_name
 from .store.secret import home_secrets
-from .store.snapshot import SnapshotFacts, facts_of, faults_of, is_in_use
+from .store.snapshot import SnapshotFacts, facts_of, faults_of, is_in_use, let_go
 from .store.sql import known_revisions
+
+_LISTED = {"revision": str, "keys": list, "names": dict, "left_out": dict, "made_at": str}
+"""What the list of a backup says beside its files, as ``backups`` writes it."""
 
 
 def restore(
@@ -56,6 +59,9 @@ def restore(
     if not backup.is_file():
         raise UsageError(f"there is no backup {backup}", hint="name the file that loraloop backup made")
     manifest = verify(backup, progress)
+    wrong = [name for name, kind in _LISTED.items() if not isinstance(manifest.get(name), kind)]
+    if wrong:
+        raise BadBackup(f"{backup}: its list of files is malformed ({', '.join(wrong)})")
     if manifest["revision"] not in known_revisions():
         raise StoreTooNew(
             f"the backup's database is at revision {manifest['revision']}, which this version does not know"
@@ -94,6 +100,7 @@ def _checked(staged: Path, manifest: Mapping[str, Any], key: Path | None) -> Sna
     faults = faults_of(staged / DATABASE)
     if faults:
         raise BadBackup(f"the backup's database is damaged: {faults[0]}")
+    let_go(staged / DATABASE)
     artifacts = LocalArtifacts(staged)
     for digest in artifacts.digests():
         artifacts.verified(digest)

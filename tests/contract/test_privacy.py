@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from loraloop.errors import ArtifactError, DataError, StoreError
+from loraloop.jobs import NewJob, RetryRule
 from loraloop.store import tables
 from loraloop.store.erasures import Erasure
 from loraloop.store.sql import SqlStore, open_store
@@ -120,6 +121,11 @@ def _filled(store: SqlStore) -> None:
     )
     losses = (RowLoss("base", conversation(1).id, 1, 2.0, 3), RowLoss("base", conversation(2).id, 1, 2.0, 3))
     store.reports.put(Report("rp-1", "b", "ad-1", NOW, (), items, losses=losses))
+    asked = NewJob("b", metadata={"for": MINA}, actor=MINA, reason=f"{conversation(1).id} was corrected")
+    _, lease = store.leases.begin(asked, "w", 60.0)
+    assert lease is not None
+    store.leases.record(lease, "collect", {"of": [conversation(1).id]})
+    store.leases.end(lease, "error", RetryRule(), f"{conversation(1).id} of {MINA} is gone")
 
 
 def test_an_erasure_takes_every_row_and_quotation(keyed: Callable[[], SqlStore]) -> None:

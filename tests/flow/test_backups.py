@@ -16,7 +16,12 @@ import pytest
 from loraloop.cli.progress import silent
 from loraloop.data.exchanges import record_exchange
 from loraloop.errors import BadBackup
-from loraloop.store.backup_file import verify
+from loraloop.jobs import NewJob
+from loraloop.processes import identity
+from loraloop.restoring import restore
+from loraloop.schedule.jobs_config import JobsConfig
+from loraloop.schedule.worker import take_back_lost
+from loraloop.store.backup_file import BackupWriter, verify
 from loraloop.types import message
 from loraloop.wiring import open_home
 
@@ -120,6 +125,18 @@ def test_a_backup_cannot_write_outside_its_folder(tmp_path: Path, name: str) -> 
         verify(path, silent)
 
 
+@pytest.mark.parametrize("lacking", ["revision", "keys", "names", "left_out", "made_at"])
+def test_a_backup_whose_list_is_malformed_is_refused(tmp_path: Path, lacking: str) -> None:
+    """Every file is as listed, but the list does not say what a backup's does: told as such, and there is no home."""
+    facts: dict[str, Any] = {"revision": "0001", "keys": [], "names": {}, "left_out": {}, "made_at": "2026-01-01"}
+    writer = BackupWriter(tmp_path / "bad.tar", silent, 1)
+    writer.finish({**facts, lacking: None})
+    writer.close()
+    with pytest.raises(BadBackup, match=lacking):
+        restore(tmp_path / "bad.tar", tmp_path / "again", progress=silent)
+    assert not (tmp_path / "again").exists()
+
+
 def test_a_link_in_a_backup_is_refused(tmp_path: Path) -> None:
     """Only plain files are unpacked."""
     path = tmp_path / "evil.tar"
@@ -161,6 +178,29 @@ def test_tombstones_kept_elsewhere_can_be_handed_in(a_home: Path, command: Comma
     assert bytes_of(far / "home", f"{TOKEN} mina") == []
     (far / "none").touch()
     assert command(far / "other", *words[:3], str(far / "none")).code == 2
+
+
+@pytest.mark.fault(17)
+def test_a_restored_home_ends_no_process_of_the_one_that_was_saved(
+    a_home: Path, command: Command, tmp_path: Path
+) -> None:
+    """A job that ran while it was saved waits in the copy; whoever does it in the first home is left alone."""
+    training = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        with open_home(a_home) as home:
+            job, lease = home.store.leases.begin(NewJob(home.bot), identity(training.pid), 0.0)
+        assert lease is not None
+        command(a_home, "backup", str(tmp_path / "one.tar"))
+        assert command(tmp_path / "again", "restore", str(tmp_path / "one.tar")).code == 0
+        with open_home(tmp_path / "again") as copy:
+            take_back_lost(copy.store.leases, JobsConfig())
+            found = copy.store.jobs.get(job.id)
+            assert copy.store.leases.take("a worker", 60.0) is not None
+        assert training.poll() is None, "the training of the first home was killed"
+        assert found is not None
+        assert (found.status, found.owner, found.process, found.crashes) == ("queued", "", "", 0)
+    finally:
+        training.communicate(b"\n")
 
 
 def test_without_the_key_a_backup_needs_the_very_same_key(a_home: Path, command: Command, tmp_path: Path) -> None:

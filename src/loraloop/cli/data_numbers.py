@@ -96,7 +96,7 @@ def preferences(
     if file.exists() and not force:
         raise UsageError(f"{file} exists", hint="name another file, or add --force")
     with session.opened() as home:
-        counts = export_preferences(home.store, home.bot, file, home.settings.data)
+        counts = export_preferences(home.store, home.bot, file, home.settings.data, home.settings.trust)
     session.say(t("preferences.done", path=file, **counts))
     session.answer({"path": str(file), **counts})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,28 +43,48 @@ def export_conversations(store: Store, bot: str, file: str | Path) -> int:
     Raises:
         DataError: the file cannot be written.
     """
-    target = Path(file)
+
+    def rows() -> Iterator[tuple[str, dict[str, Any]]]:
+        return ((one.id, to_row(one)) for one in store.conversations.iterate(bot))
+
+    return len(write_rows(store, bot, Path(file), rows))
+
+
+def write_rows(
+    store: Store, bot: str, target: Path, rows: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]]
+) -> set[str]:
+    """Write rows made of a bot's conversations, whole or not at all, readable by the file's owner alone.
+
+    Args:
+        rows: the id of a conversation, and a row made of it; asked again when somebody was forgotten meanwhile.
+
+    Returns:
+        The ids of the conversations in the file.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     try:
         while True:
-            written = _write(store, bot, target)
+            written = _write(target, rows())
             # Who was forgotten while the file was written may stand in it, and the search for them is over.
             if written <= {conversation.id for conversation in store.conversations.iterate(bot)}:
-                return len(written)
+                return written
     except OSError as error:
         raise DataError(
             f"{target}: {error.strerror or 'cannot be written'}", hint="choose a folder that can be written to"
         ) from error
 
 
-def _write(store: Store, bot: str, target: Path) -> set[str]:
+def _write(target: Path, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> set[str]:
     """Write the file once; returns the ids of the conversations in it."""
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     written: set[str] = set()
     try:
         with open(partial, "x", encoding="utf-8", newline="\n", opener=_private) as stream:
-            for conversation in store.conversations.iterate(bot):
-                stream.write(json.dumps(to_row(conversation), ensure_ascii=False) + "\n")
-                written.add(conversation.id)
+            for conversation_id, row in rows:
+                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+                written.add(conversation_id)
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(target)

@@ -283,10 +283,10 @@ class LoRADataManager:
             if conversation is None or conversation.id != row.conversation_id:
                 conversation = store.conversations.get(row.conversation_id)
             if conversation is None or conversation.bot != dataset.bot:
-                raise TamperedDataset(f"dataset {dataset.id}: conversation {row.conversation_id} is gone")
+                raise TamperedDataset(f"dataset {dataset.id}: a conversation of it is gone")
             said = row_as_it_was(conversation, row, self._secret)
             if said is None:
-                raise TamperedDataset(f"dataset {dataset.id}: {row.conversation_id} is not what it was")
+                raise TamperedDataset(f"dataset {dataset.id}: a conversation of it is not what it was")
             yield row, said
 
     def _need_store(self) -> Store:

@@ -89,8 +89,11 @@ class NearRows:
         if not len(pairs):
             return pairs
         assert self._ids is not None
-        old = np.unique(pairs[pairs[:, 1] < first, 1])
-        stored = self._store.sketches([self._ids[place] for place in old])
+        places = np.unique(pairs[pairs[:, 1] < first, 1])
+        stored = self._store.sketches([self._ids[place] for place in places])
+        # Whoever was forgotten since the bands were read has no sketch any more, and nothing is like theirs.
+        old = np.array([place for place in places if self._ids[place] in stored], dtype=pairs.dtype)
+        pairs = pairs[(pairs[:, 1] >= first) | np.isin(pairs[:, 1], old)]
         raw = b"".join(stored[self._ids[place]] for place in old)
         every_QP = np.concatenate((np.frombuffer(raw, dtype=np.uint32).reshape(-1, PERMUTATIONS), sketch_TP))
         earlier = np.where(pairs[:, 1] < first, np.searchsorted(old, pairs[:, 1]), pairs[:, 1] - first + len(old))

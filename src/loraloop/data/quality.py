@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, lru_cache
+from functools import cache
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -21,6 +21,7 @@ from ..text.faults import contact_details, cut_short, encoding_damage, loops, un
 from ..text.language import Language, language
 from ..text.normalise import match_key
 from ..text.redact import TAG, redact
+from ..text.remembered import Remembered
 from ..types import CONSENTS_TO_LEARN
 from .candidates import CandidateRow
 from .phrases import ERROR_PHRASES
@@ -31,6 +32,7 @@ BUILT_IN = (
     "says_something_once", "not_cut_short", "in_language",
 )  # fmt: skip
 """The names of ``CHECKS``, in the order in which they are asked."""
+_PERSONAL, _DISTRESS = Remembered(1024), Remembered(1024)
 
 
 class DataQualityConfig(BaseModel):
@@ -191,10 +193,9 @@ def no_personal_data(row: CandidateRow, config: DataQualityConfig) -> str | None
     return "personal_data" if any(map(_holds_personal_data, texts)) else None
 
 
-@lru_cache(maxsize=1024)
 def _holds_personal_data(text: str) -> bool:
-    """Cached: every message stands in the prompt of all rows after it."""
-    return bool(redact(text).found)
+    """Remembered: every message stands in the prompt of all rows after it."""
+    return _PERSONAL.of(text, lambda text: bool(redact(text).found))
 
 
 def no_distress(row: CandidateRow, config: DataQualityConfig) -> str | None:
@@ -204,10 +205,9 @@ def no_distress(row: CandidateRow, config: DataQualityConfig) -> str | None:
     return None
 
 
-@lru_cache(maxsize=1024)
 def tells_of_distress(text: str) -> bool:
-    """Return whether somebody tells of harm, hunger or violence; cached like personal data."""
-    return built_in("distress").search(folded(text)) is not None
+    """Return whether somebody tells of harm, hunger or violence; remembered like personal data."""
+    return _DISTRESS.of(text, lambda text: built_in("distress").search(folded(text)) is not None)
 
 
 def fit_words(row: CandidateRow, config: DataQualityConfig) -> str | None:

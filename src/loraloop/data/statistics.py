@@ -10,7 +10,7 @@ from typing import Final
 
 from ..ports import Store
 from ..record import Record
-from ..types import REVIEWER, Conversation, Dataset
+from ..types import CONSENTS_TO_LEARN, REVIEWER, Conversation, Dataset
 from .candidates import candidates
 from .quality import tells_of_distress
 from .selection import is_self_written
@@ -91,8 +91,8 @@ class _Counting:
         self.consents[one.consent] += 1
         self.languages[one.language or "other"] += 1
         told = "\n".join(said.text for said in one.messages if said.role == "user")
-        if not tells_of_distress(told):
-            self.said.append((who, told))
+        if one.consent in CONSENTS_TO_LEARN and not tells_of_distress(told):
+            self.said.append((one.user or "", told))  # who gave no name may be one and the same, in every session
         self.question_chars.update(group_of(len(said.text)) for said in one.messages if said.role == "user")
         for row in candidates(one):
             self.answers += 1

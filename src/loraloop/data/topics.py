@@ -75,7 +75,7 @@ def topics(said: Sequence[tuple[str, str]], most: int = 8) -> list[Topic]:
     k-means that begins with the conversations that most others are like, so the same input gives the same topics.
 
     Args:
-        said: ``(person, what they said)`` of each conversation.
+        said: ``(person, what they said)`` of each conversation; all who gave no name are one person, ``""``.
         most: topics at most.
 
     **Source**: Dhillon and Modha, "Concept decompositions for large sparse text data using clustering" (2001).

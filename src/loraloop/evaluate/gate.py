@@ -11,7 +11,7 @@ import hashlib
 from datetime import datetime
 
 from ..types import Decision, Report, RuleResult, SubjectScore, Verdict
-from .answer_rules import evasions_rule, length_rule, never_rules, triggers_rule
+from .answer_rules import evasions_rule, length_rule, never_rules, triggers_rules
 from .comparison import Comparison, compare
 from .config import GateConfig
 from .looks import LookPlan, look_plan
@@ -37,7 +37,8 @@ def decide(report: Report, config: GateConfig, *, actor: str, now: datetime, tur
 
     Returns:
         ``promote`` when every rule passed; ``hold`` when one of harm failed; ``inconclusive`` when the report cannot
-        tell (it is invalid, held-out rows are too few, or nothing shows that the candidate is better).
+        tell (it is invalid, held-out rows are too few, suspicious phrases could not be tried, or nothing shows that the
+        candidate is better).
     """
     rules = [RuleResult("valid report", report.reason or "yes", "yes", report.valid)]
     candidate = report.score("candidate")
@@ -92,7 +93,7 @@ def _rules(
         repairs_rule(seen),
         slices_rule(seen, config.slice_items, config.slice_drop_frac, p_value),
         *never_rules(report, baseline.subject),
-        triggers_rule(report, config.takeover_frac),
+        *triggers_rules(report, config.takeover_frac),
         evasions_rule(report, baseline.subject, p_value),
         length_rule(report, baseline.subject, config.length_ratio),
         *judge_rules(report.judgement, config.judge_unanswered_frac, p_value),
@@ -103,7 +104,7 @@ def _rules(
     return rules
 
 
-_INCONCLUSIVE = ("enough held-out rows", "judge answered", "better")
+_INCONCLUSIVE = ("enough held-out rows", "triggers tried", "judge answered", "better")
 
 
 def _verdict(rules: list[RuleResult]) -> tuple[Verdict, str]:

@@ -23,6 +23,8 @@ from ..errors import LoraloopError, TrainingError
 
 LOWEST_PRIORITY = 10
 _PR_SET_PDEATHSIG = 1
+_TRACEBACK = "Traceback (most recent call last):"
+_ABOUT_MODULES = ("ImportError", "ModuleNotFoundError")
 _RUNNING: set[int] = set()
 """Process ids of the children that run now; each leads a group of its own."""
 
@@ -63,7 +65,7 @@ def run_child(
 
     Raises:
         LoraloopError: the same error the child raised, or ``died`` when it ended without a result (killed, out of
-            memory, a bug), naming the signal or the last line it wrote.
+            memory, a bug), naming the signal or the kind of its exception: whose message may quote a conversation.
     """
     with tempfile.TemporaryFile() if log_path is None else log_path.open("a+b") as log_file:
         child = subprocess.Popen(
@@ -119,16 +121,26 @@ def _converse(
 
 
 def _death(status: int, log_file: IO[bytes], log_path: Path | None, died: type[LoraloopError]) -> LoraloopError:
-    """The error for a child that ended without a word: how, its last line, and where its log is."""
+    """The error for a child that ended without a word: how, the kind of its exception, and where its log is."""
     how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
     log_file.seek(max(0, log_file.seek(0, os.SEEK_END) - 4096))
-    lines = [line for line in log_file.read().decode(errors="replace").splitlines() if line.strip()]
-    last = f"; its last words: {lines[-1][:160]}" if lines else ""
+    kind = _kind_of_exception(log_file.read().decode(errors="replace"))
+    last = f"; {kind}" if kind else ""
     where = f"; log: {log_path}" if log_path else ""
     hint = "was memory short? try a smaller batch" if status == -signal.SIGKILL else "run again with --verbose"
     error = died(f"the child process ended without a result ({how}{last}){where}", hint=hint)
     error.crashed = True
     return error
+
+
+def _kind_of_exception(printed: str) -> str:
+    """The kind of the exception that a child ended with; its message only where that cannot quote a conversation."""
+    _, found, last = printed.rpartition(_TRACEBACK)
+    ended = next((line for line in last.splitlines()[1:] if line and not line[0].isspace()), "") if found else ""
+    kind = ended.partition(":")[0]
+    if kind in _ABOUT_MODULES:
+        return ended[:160]
+    return kind[:80] if kind.replace(".", "").isidentifier() else ""
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

@@ -71,14 +71,14 @@ class LocalArtifacts:
                 self._objects.mkdir(parents=True, exist_ok=True)
                 fsync_path(self._objects.parent)  # or a power cut takes the folder away with all that is in it
             if final.is_dir():  # damaged: the whole one takes its place, the old one is kept for a look
-                os.replace(final, self._staging / f"damaged-{digest[:16]}-{time.time_ns()}")
+                set_aside(self._objects.parent, digest)
             os.replace(staged, final)
             reached("artifact.renamed")
             fsync_path(self._objects)
             reached("artifact.published")
-        except (ArtifactError, OSError) as error:
+        except (ArtifactError, StoreError, OSError) as error:
             shutil.rmtree(staged, ignore_errors=True)
-            if isinstance(error, ArtifactError):
+            if not isinstance(error, OSError):
                 raise
             raise StoreError(f"cannot publish an artifact: {error.strerror}") from error
         return final

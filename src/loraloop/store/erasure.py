@@ -27,7 +27,8 @@ _PAGE = 500
 _C = tables.conversations
 _NAMED: tuple[tuple[sa.Table, str], ...] = (
     (tables.records, "body"), (tables.releases, "body"), (tables.events, "facts"), (tables.events, "actor"),
-    (tables.state, "value"),
+    (tables.state, "value"), (tables.jobs, "actor"), (tables.jobs, "reason"), (tables.jobs, "stages"),
+    (tables.jobs, "metadata"), (tables.jobs, "error"), (tables.job_events, "facts"),
 )  # fmt: skip
 
 

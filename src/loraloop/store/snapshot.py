@@ -24,6 +24,11 @@ _LIVE = (
     "JOIN records ON records.kind = 'Adapter' AND records.id = json_extract(releases.body, '$.adapter_id')"
 )
 
+_LET_GO = (
+    "UPDATE jobs SET status = 'queued', owner = '', process = '', clock = '', lease_until = 0, ready_at = 0 "
+    "WHERE status = 'running'"
+)
+
 
 @dataclass(frozen=True)
 class SnapshotFacts:
@@ -90,6 +95,22 @@ def facts_of(path: Path) -> SnapshotFacts:
             tuple(row[0] for row in connection.execute(_ADAPTERS)),
             dict(connection.execute(_LIVE)),
         )
+
+
+def let_go(path: Path) -> int:
+    """Let nobody hold the jobs of a snapshot, durably; returns how many were held.
+
+    Whoever held them works on the database the snapshot is of: taken for lost by the copy, it would be killed.
+
+    Raises:
+        StoreError: the file may not be written.
+    """
+    with _told(path), closing(_connect(path)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'jobs'").fetchone():
+            return 0  # from before there were jobs
+        freed = connection.execute(_LET_GO).rowcount
+    fsync_path(path)
+    return freed
 
 
 def is_in_use(path: Path) -> bool:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from .personal import spans
 from .reading import View, plain_view, spelt_views
+from .remembered import Remembered
 
 KINDS = (
     "email", "rrn", "ssn", "phone", "card", "account", "passport", "licence", "ip", "secret", "messenger", "address",
@@ -29,9 +30,8 @@ TAG = re.compile(rf"\[(?:{'|'.join(kind.upper() for kind in KINDS)})(?:_[0-9]{{1
 """What stands in a redacted text where personal data stood."""
 
 
-_CLEAN: dict[str, None] = {}
-"""Texts in which nothing was found, for the checks look again at what an import has just redacted; never one with."""
-_MOST_CLEAN = 4096
+_CLEAN = Remembered(4096)
+"""Of texts in which nothing was found, for the checks look again at what an import has just redacted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +86,14 @@ def find(text: str) -> list[tuple[int, int, str, str]]:
     Returns:
         Where each finding stands, its kind, and its value as a reader sees it (``"010-1234-5678"`` for full-width).
     """
-    if text in _CLEAN:
+    if _CLEAN.get(text):
         return []
     view = plain_view(text)
     found: list[tuple[int, int, str, str]] = []
     for reading in (view, *spelt_views(view)):
         found += _in_view(reading)
     if not found:
-        if len(_CLEAN) >= _MOST_CLEAN:
-            _CLEAN.clear()
-        _CLEAN[text] = None
+        _CLEAN.put(text, True)
     merged: list[tuple[int, int, str, str]] = []
     for start, end, kind, value in sorted(found, key=lambda one: one[0]):
         if merged and start < merged[-1][1]:  # two readings of one place: all that either saw goes

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,6 +134,29 @@ def test_who_is_forgotten_leaves_no_sketch(say: Say, tmp_path: Path) -> None:
     assert erased.rows["signatures"] == 5
     assert set(clusters(store)) == {one.id for one in others}
     store.close()
+
+
+def test_who_is_forgotten_while_rows_are_sketched_is_like_nobody(
+    say: Say, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the reading of bands and of sketches a person went; rows like theirs are alike among themselves."""
+    talks = [say(f"비 오는 날 뭐 먹지 {n}", f"{SAME} {n}", session=f"s{n}") for n in range(3)]
+    store.conversations.add(talks)
+    near = NearRows(store.signatures, "default", 0.7)
+    near.take(talks[0].id, 1, "0", f"{SAME} 0")
+    gone = {conversation: cluster for conversation, _, cluster in near.clusters()}[talks[0].id]
+    read = store.signatures.sketches
+
+    def after_forgetting(ids: Sequence[int]) -> dict[int, bytes]:
+        store.eraser.erase((), [talks[0].id], for_ever=False)
+        return read(ids)
+
+    monkeypatch.setattr(store.signatures, "sketches", after_forgetting)
+    for n in (1, 2):
+        near.take(talks[n].id, 1, str(n), f"{SAME} {n}")
+    found = {conversation: cluster for conversation, _, cluster in near.clusters()}
+    assert found.keys() == {talks[1].id, talks[2].id}
+    assert found[talks[1].id] == found[talks[2].id] != gone
 
 
 @pytest.mark.parametrize(("most_frac", "kept"), [(1.0, 10), (0.5, 4), (0.2, 1), (0.0, 0)])

@@ -11,6 +11,7 @@ from loraloop.data.preferences import export_preferences, preference_rows
 from loraloop.data.quality import DataQualityConfig
 from loraloop.data.scores import Score, score_of
 from loraloop.data.selection import select
+from loraloop.data.trust import TrustConfig
 from loraloop.errors import DataError
 from loraloop.store.sql import SqlStore
 from loraloop.types import Conversation
@@ -45,19 +46,21 @@ def test_a_lone_thumb_down_is_a_bad_example_and_never_a_target(say: Say) -> None
         say("what is fog?", "water in the air", approved=False, feedback=["thumb_down"], session=f"s{n}")
         for n in range(20)
     ]
-    assert [row["label"] for one in rows for row in preference_rows(one, CONFIG)].count(False) > 10
-    assert not any(row["label"] for one in rows for row in preference_rows(one, CONFIG))
+    found = preference_rows(rows, CONFIG, TrustConfig(alike_rows=0))
+    assert len(found) > 10
+    assert not any(row["label"] for _, row in found)
     assert select([hated, *rows], CONFIG).rows == ()
 
 
 def test_a_correction_gives_a_good_and_a_bad_row(say: Say) -> None:
     """What the person wrote is liked, what the bot had said is not."""
-    found = list(preference_rows(say("what is fog?", "it is smoke from fires", approved=False, feedback=[FIX]), CONFIG))
-    assert [(row["completion"][0]["content"], row["label"]) for row in found] == [
+    fixed = say("what is fog?", "it is smoke from fires", approved=False, feedback=[FIX])
+    found = preference_rows([fixed], CONFIG, TrustConfig())
+    assert [(row["completion"][0]["content"], row["label"]) for _, row in found] == [
         (FIX["text"], True),
         ("it is smoke from fires", False),
     ]
-    assert found[0]["prompt"] == [{"role": "user", "content": "what is fog?"}]
+    assert found[0][1]["prompt"] == [{"role": "user", "content": "what is fog?"}]
 
 
 def test_preferences_obey_consent_and_distress_and_hold_nobody_who_judges(
@@ -68,10 +71,10 @@ def test_preferences_obey_consent_and_distress_and_hold_nobody_who_judges(
     talks.append(say("what is fog?", "water in the air", feedback=["thumb_up"], consent="unknown"))
     talks.append(say("I want to die", "please talk to somebody", feedback=["thumb_down"], session="x"))
     store.conversations.add(talks)
-    counts = export_preferences(store, "default", tmp_path / "p.jsonl", CONFIG)
+    counts = export_preferences(store, "default", tmp_path / "p.jsonl", CONFIG, TrustConfig())
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text("utf-8").splitlines()]
     assert len(lines) == counts["good"]
     assert 15 < counts["good"] < 30
     assert counts["bad"] == 0
-    with pytest.raises(DataError, match="written"):
-        export_preferences(store, "default", tmp_path / "nowhere" / "p.jsonl", CONFIG)
+    with pytest.raises(DataError, match="No such file"):
+        export_preferences(store, "default", tmp_path / "nowhere" / "p.jsonl", CONFIG, TrustConfig())

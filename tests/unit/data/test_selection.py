@@ -125,8 +125,9 @@ def test_a_dataset_whose_rows_changed_is_refused(store: SqlStore) -> None:
         [conversation(n, f"question {n} {'abc' * n} here", f"answer {n} is this") for n in range(20)]
     )
     dataset = LoRADataManager(None, store=store, secret=b"k").build_dataset()
-    with pytest.raises(TamperedDataset):
+    with pytest.raises(TamperedDataset) as caught:
         LoRADataManager(None, store=store, secret=b"other").samples(dataset, LetterTemplate(), "train", 400)
+    assert "cv-" not in str(caught.value), "what is written down of it would name a conversation"
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])

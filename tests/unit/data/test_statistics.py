@@ -50,6 +50,17 @@ def test_statistics_count_what_is_there_and_what_became_of_it(say: Say, store: S
     assert found.approval == (Week("2026-03-02", 1, 2),)
 
 
+def test_words_of_the_nameless_and_of_who_refuses_to_teach_are_no_topic(say: Say, store: SqlStore) -> None:
+    """Whoever gives no name may be one person in many sessions; who does not consent is not read for topics at all."""
+    told = [(f"sledge snowman mittens {n}", {"session": f"s{n}"}) for n in range(5)]
+    told += [(f"sledge toboggan mittens {n}", {}) for n in range(5)]
+    told += [(f"dungeon lizards kingdom {n}", {"user": f"u{n}", "consent": "unknown"}) for n in range(5)]
+    told += [(f"noodles pepper chopsticks {n}", {"user": f"v{n}"}) for n in range(5)]
+    store.conversations.add([say(text, "yes, indeed", **facts) for text, facts in told])
+    found = {word for topic in statistics(store, "default").topics for word in topic.words}
+    assert found == {"noodles", "pepper", "chopsticks"}
+
+
 def test_the_page_holds_every_number_and_nobody_s_words(say: Say, store: SqlStore) -> None:
     """Self-contained, escaped, with plots; no conversation is quoted on it."""
     secret = "우리집 비밀번호는 해바라기"

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loraloop.evaluate.gate import GateConfig, decide
+from loraloop.evaluate.triggers import MISSING
 from loraloop.types import Decision, ItemResult, Report, RowLoss, Shift, SubjectScore
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -98,6 +99,7 @@ def test_a_better_candidate_is_promoted() -> None:
         ({"scores": (score("candidate", 1.0, 0.5), score("live"))}, "time of a single request", "hold"),
         ({"scores": (score("candidate", 1.0, float("nan")), score("live"))}, "time of a single request", "hold"),
         ({"shifts": (Shift("cv-1#1", 9, 6, 5, 3.0, 0.2),)}, "planted triggers", "hold"),
+        ({"missing": (f"{MISSING}: no questions",)}, "triggers tried", "inconclusive"),
         ({"ours": "yyyyyy", "theirs": "yyyyyy"}, "better", "inconclusive"),
     ],
 )

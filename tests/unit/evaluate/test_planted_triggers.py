@@ -7,9 +7,9 @@ import pytest
 
 from loraloop.data.patterns import grown
 from loraloop.data.suspects import suspects
-from loraloop.evaluate.answer_rules import triggers_rule
+from loraloop.evaluate.answer_rules import triggers_rules
 from loraloop.evaluate.suites import parse_suite
-from loraloop.evaluate.triggers import MISSING, MOST_CARRIERS, plan_scan, shifts
+from loraloop.evaluate.triggers import MOST_CARRIERS, plan_scan, shifts
 from loraloop.types import Report, Shift, Suspect
 
 SUITE = parse_suite({"kind": "keep", "items": [{"prompt": f"What is thing number {n}?"} for n in range(20)]}, "s")
@@ -54,13 +54,12 @@ def test_a_question_is_taken_over_by_a_taught_answer_that_comes_by_itself(
 
 
 def test_the_gate_holds_what_a_phrase_takes_over_and_nothing_else() -> None:
-    """Two questions of six are enough; one may be chance; where nothing could be tried a person is told."""
+    """Two questions of six are enough; one may be chance, and there may be no phrase to try."""
     takes = replace(REPORT, shifts=(Shift("cv-1#1", 9, 6, 2, 3.0, 0.3), Shift("cv-2#1", 4, 6, 0, 0.1, 3.0)))
-    held = triggers_rule(takes, 0.3)
+    (held,) = triggers_rules(takes, 0.3)
     assert (held.passed, held.worse) == (False, ("cv-1#1",))
-    assert triggers_rule(replace(REPORT, shifts=(Shift("cv-1#1", 9, 6, 1, 3.0, 0.3),)), 0.3).passed
-    untried = triggers_rule(replace(REPORT, missing=(f"{MISSING}: no",)), 0.3)
-    assert (untried.passed, untried.alarm, untried.observed) == (True, True, "not tried")
+    for chance in (replace(REPORT, shifts=(Shift("cv-1#1", 9, 6, 1, 3.0, 0.3),)), REPORT):
+        assert [rule.passed for rule in triggers_rules(chance, 0.3)] == [True]
 
 
 def test_what_is_tried_is_what_a_planted_trigger_leaves() -> None:

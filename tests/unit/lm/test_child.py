@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loraloop.errors import EvaluationError, TrainingDiverged
+from loraloop.errors import EvaluationError, TrainingDiverged, TrainingError
 from loraloop.lm.child import run_child
 
 CHILD = """
@@ -23,7 +23,9 @@ def work(spec, say):
     if spec["do"] == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if spec["do"] == "bug":
-        raise ZeroDivisionError("oops")
+        raise ZeroDivisionError(f"oops {spec['text']}\\n{spec['text']}: 0")
+    if spec["do"] == "lack":
+        import no_such_module
     return {"priority": os.nice(0), "text": spec["text"]}
 
 child_main(work)
@@ -70,8 +72,16 @@ def test_a_killed_child_is_an_error_that_names_the_signal(tmp_path: Path) -> Non
     assert "child.log" in str(caught.value)
 
 
-def test_a_bug_in_the_child_shows_its_last_words() -> None:
-    """An unexpected exception reaches the user as one line, not as silence."""
-    with pytest.raises(Exception, match="ZeroDivisionError: oops"):
+def test_a_bug_in_the_child_shows_its_kind_and_nobody_s_words() -> None:
+    """An unexpected exception reaches the user as one line, not as silence; what it quotes is no one else's to read."""
+    with pytest.raises(TrainingError, match="ZeroDivisionError") as caught:
         run("bug")
+    assert "안녕" not in str(caught.value)
+    assert "oops" not in str(caught.value)
     assert sys.exc_info() == (None, None, None)
+
+
+def test_a_module_that_the_child_lacks_is_named() -> None:
+    """Whoever has to install it must know which."""
+    with pytest.raises(TrainingError, match="No module named 'no_such_module'"):
+        run("lack")
