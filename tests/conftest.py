@@ -141,3 +141,11 @@ def home(tmp_path: Path, tiny_base: Path, empty_database: Path) -> Iterator["Hom
     shutil.copyfile(empty_database, tmp_path / "home" / "loraloop.db")
     with open_home(tmp_path / "home") as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def _speak_english() -> None:
+    """The command line's language is one for the process: no test hears what another one chose."""
+    from loraloop.cli.messages import choose_language
+
+    choose_language("en")
