@@ -129,5 +129,5 @@ def test_users_thumbs_promote_one_canary_and_take_another_back_and_a_shadow_is_n
         ended = home.store.experiments.list(home.bot, 1)[0]
         assert (ended.status, live()) == ("rolled back", good)
         assert town.until(lambda: not town.stands(bad), 10) <= 2.0
-        with pytest.raises(AssertionError, match=r"rolled back automatically|nothing was decided"):
+        with pytest.raises(AssertionError, match="rolled back automatically"):
             loraloop(folder, "deploy", "first")

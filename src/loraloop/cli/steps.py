@@ -121,11 +121,15 @@ def deploy(
     as_json: AsJson = False,
 ) -> None:
     """Make an adapter live that the gate promoted."""
+    from ..deploy.autorollback import refuse_without_a_person
+
     session = session_of(context, as_json)
     if force and not reason.strip():
         raise UsageError("forcing a release needs a reason", hint='--force --reason "why"')
     with session.opened() as home:
         found = home.loop.find_adapter(adapter)
+        if not force:  # told first: no further judgement would help
+            refuse_without_a_person(home.store.state, home.bot, found.digest, found.name)
         decision = forced_decision(home, found, reason, actor) if force else judged_decision(home, found)
         release = home.deployer.release(
             decision, found, serving=home.serving(), actor=actor, method="force" if force else "auto"
