@@ -6,6 +6,7 @@ Everything here is synchronous and speaks in the values of ``types.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -248,6 +249,10 @@ class Store(Protocol):
 
     def bots(self) -> list[str]:
         """Every bot that has an adapter or a release, sorted."""
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """Let every write of this thread in the block be one transaction: all are kept, or none."""
         ...
 
     def close(self) -> None: ...

@@ -44,8 +44,6 @@ WAVE = 32
 """Users who come at once."""
 MOST_USERS = 640
 """Of one canary; it ends long before, unless it cannot be decided."""
-LONGEST_MOVE_S = 60.0
-"""From a promotion to the live pointer."""
 ANSWER_TOKENS = 6
 USUAL, LIKED, DISLIKED = 0.5, 0.97, 0.03
 """Shares of thumbs up that the simulated users give to what is live, to the good candidate and to the bad one."""
@@ -104,8 +102,6 @@ class ServedDemo:
             from ..experimenting import experiments_of
 
             ended = experiments_of(self._home).end(ended, "stopped", "the demo ends", actor="demo")
-        if ended.status == "promoted":
-            self._until_live(adapter)
         steps = [f"{share:.0%}" for share in ended.steps[: ended.step + 1]]
         told: dict[str, Any] = {
             "adapter": adapter.name, "experiment": ended.id, "release": ended.candidate_id, "users": users,
@@ -134,14 +130,6 @@ class ServedDemo:
             if any(one.id == "candidate" for one in client.models.list()):
                 time.sleep(0.7)  # the look after that deals users to it
                 return
-            time.sleep(0.1)
-
-    def _until_live(self, adapter: Adapter) -> None:
-        """An experiment ends a moment before the live pointer moves; wait for that moment."""
-        end = time.monotonic() + LONGEST_MOVE_S
-        while not self._is_live(adapter):
-            if time.monotonic() > end:
-                raise EngineError(f"{adapter.name} was promoted and is not live", hint="see gateway.log of the demo")
             time.sleep(0.1)
 
     def _is_live(self, adapter: Adapter) -> bool:

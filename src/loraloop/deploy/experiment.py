@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-from ..errors import DeployError, LoraloopError, UnknownThing, UsageError
+from ..errors import DeployError, UnknownThing, UsageError
 from ..experiments import Experiment, ExperimentStatus, ExperimentVerdict, Mode, Tally
 from ..ports import Clock, Store
 from ..types import Adapter, Decision, Release
@@ -116,25 +116,23 @@ class Experiments:
     def promote(
         self, experiment: Experiment, verdict: ExperimentVerdict, *, actor: str, force_reason: str = ""
     ) -> Release:
-        """Make the candidate live for everyone, and end the experiment.
+        """Make the candidate live for everyone, and end the experiment: both or neither.
 
         Raises:
             DeployError: the verdict is not promote and nobody forces it; or another release went live since the start.
+            StaleRelease: the experiment is over. TamperedArtifact, UnknownThing: the files are not what they were.
         """
         if verdict.verdict != "promote" and not force_reason:
             said = f"experiment {experiment.id} says {verdict.verdict}: {verdict.reason}"
             raise DeployError(said, hint="wait, or force it: loraloop promote --force --reason WHY")
         self._refuse_other_control(experiment)
         candidate = self._candidate(experiment)
-        # The experiment ends first: of a promotion and a stop at the same moment only one gets through.
-        ended = self._end(experiment, "promoted", force_reason or verdict.reason, verdict, actor=actor)
-        try:
-            return self._deployer.take_live(candidate, actor=actor, confirmed=not force_reason)
-        except LoraloopError as error:
-            live = self._store.releases.live(self._bot)
-            if live is None or live.id != candidate.id:  # once it is live, only the folder that shows it is behind
-                self._store.experiments.change(ended, experiment, "PromotionFailed", {"reason": str(error)})
-            raise
+        said = force_reason or verdict.reason
+
+        def end() -> None:  # of a promotion and a stop at the same moment only one gets through
+            self._end(experiment, "promoted", said, verdict, actor=actor)
+
+        return self._deployer.take_live(candidate, actor=actor, confirmed=not force_reason, ending=end)
 
     def roll_back(self, experiment: Experiment, reason: str, verdict: ExperimentVerdict | None) -> Experiment:
         """Take the candidate from its users; it may return only by a person. One time too many freezes all."""

@@ -7,7 +7,7 @@ covered here: whether an adapter is good enough (the gate decides), how a proces
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -129,14 +129,18 @@ class LoRADeploymentManager:
             refuse_without_a_person(self._store.state, self._bot, adapter.digest, adapter.name)
         return self._artifacts.verified(adapter.digest)
 
-    def take_live(self, candidate: Release, *, actor: str, confirmed: bool) -> Release:
-        """Make a candidate of an experiment live, under the id its answers carry; on trial unless users confirmed it.
+    def take_live(
+        self, candidate: Release, *, actor: str, confirmed: bool, ending: Callable[[], None] = lambda: None
+    ) -> Release:
+        """Make a candidate live, under the id its answers carry; on trial unless users confirmed it.
+
+        ``ending`` ends its experiment, in the transaction that moves the pointer.
 
         Raises:
             TamperedArtifact: its files changed. StaleRelease: another release went live meanwhile.
         """
-        hours = 0.0 if confirmed else self.config.trial_hours
-        return self._switch.take_live(candidate, self._store.releases.live(self._bot), actor, timedelta(hours=hours))
+        trial = timedelta(hours=0.0 if confirmed else self.config.trial_hours)
+        return self._switch.take_live(candidate, self._store.releases.live(self._bot), actor, trial, ending)
 
     def confirm(self, release_id: str | None = None, actor: str = "operator") -> Release:
         """End the trial of a release (the live one unless named): it stays.
@@ -196,9 +200,8 @@ class LoRADeploymentManager:
         except LoraloopError as error:
             log.warning("adapter %s could not be deployed: %s", adapter_name, error)
             return {"success": False, **told, "error": str(error), "hint": error.hint}
-        path = str(self._production.current)
-        deployed_at = release.created_at.isoformat()
-        return {"success": True, **told, "deployed_at": deployed_at, "production_path": path, "release_id": release.id}
+        at, path = release.created_at.isoformat(), str(self._production.current)
+        return {"success": True, **told, "deployed_at": at, "production_path": path, "release_id": release.id}
 
     def rollback_adapter(self, target_adapter: str | None = None, *, actor: str = "operator") -> dict[str, Any]:
         """Go back to an earlier release: the same bytes, verified.

@@ -33,12 +33,15 @@ class Switch:
     ) -> None:
         self._store, self._artifacts, self.production, self.now = store, artifacts, production, now
 
-    def go_live(self, release: Release, live: Release | None, files: Path | None) -> Release:
+    def go_live(
+        self, release: Release, live: Release | None, files: Path | None, also: Callable[[], None] = lambda: None
+    ) -> Release:
         """Back up what serves, move the pointer, then let ``current`` follow; a crash leaves the old or the new.
 
         Args:
             live: what serves until now.
             files: the adapter's, verified; ``None`` where the base alone is to serve.
+            also: what must be written in the same transaction.
 
         Raises:
             StaleRelease: another release went live meanwhile.
@@ -46,7 +49,9 @@ class Switch:
         if live is not None and live.adapter_id is not None and self.production.current.is_dir():
             self.production.back_up(folder_name(live), self.production.current.resolve(), metadata_of(live))
         reached("release.backed_up")
-        published = self._store.releases.publish(release, live.version if live is not None else 0)
+        with self._store.together():
+            also()
+            published = self._store.releases.publish(release, live.version if live is not None else 0)
         reached("release.published")
         log.info("release %s (%s) is live, %s by %s", published.id, release.adapter_name, release.method, release.actor)
         if files is None:
@@ -70,8 +75,13 @@ class Switch:
         log.info("rolled back from release %s to %s as %s", live.id, release.adapter_name, release.id)
         return release
 
-    def take_live(self, candidate: Release, live: Release | None, actor: str, trial: timedelta) -> Release:
+    def take_live(
+        self, candidate: Release, live: Release | None, actor: str, trial: timedelta, ending: Callable[[], None]
+    ) -> Release:
         """Let a candidate that some users have be live for all; an empty ``trial`` confirms it at once.
+
+        Args:
+            ending: ends its experiment, in the transaction that moves the pointer.
 
         Raises:
             TamperedArtifact, UnknownThing: its files are not what they were; the live one still serves.
@@ -82,7 +92,7 @@ class Switch:
             candidate, actor=actor, previous_id=live.id if live else None, status="on_trial" if trial else "confirmed",
             trial_ends_at=self.now() + trial if trial else None,
         )  # fmt: skip
-        return self.go_live(release, live, files)
+        return self.go_live(release, live, files, ending)
 
     def show(self, live: Release) -> None:
         """Let ``current`` lead to the files of what is live.

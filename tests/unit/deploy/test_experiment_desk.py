@@ -241,7 +241,7 @@ def test_a_candidate_that_never_can_go_live_ends_its_experiment(
     assert store.experiments.list("b")[0].status == "stopped"
     assert store.releases.live("b") == live
     assert desk.check().kind == "none"
-    assert [event["kind"] for event in store.events.tail("b")].count("PromotionFailed") == 1
+    assert [event["kind"] for event in store.events.tail("b")].count("ExperimentEnded") == 1
 
 
 @pytest.mark.fault(64)
@@ -444,6 +444,27 @@ def test_of_a_promotion_and_a_stop_at_once_one_gets_through(
     with pytest.raises(StaleRelease):
         experiments.end(seen, "stopped", "too late", actor="op")
     assert (store.releases.live("b") or live).id == again
+
+
+def test_a_promotion_is_whole_or_not_at_all(
+    experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore, live: Release,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Where the pointer cannot be moved any more, the experiment that had ended with it runs on: one transaction."""
+    begin(experiments, adapter, decided)
+    seen = store.experiments.running("b")
+    assert seen is not None
+
+    def late(*_: object) -> None:
+        raise StaleRelease("another release went live")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.releases, "publish", late)
+        with pytest.raises(StaleRelease):
+            experiments.promote(seen, experiments.verdict(seen), actor="op", force_reason="sure")
+    assert store.experiments.running("b") == seen
+    assert store.releases.live("b") == live
+    assert "ExperimentEnded" not in [event["kind"] for event in store.events.tail("b")]
 
 
 def test_a_promotion_whose_files_changed_leaves_everything_as_it_was(
