@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import time
@@ -101,6 +102,11 @@ def _start_of(pid: int) -> str:
 
 def _parent_of(pid: int) -> int:
     return int(next(iter(_stat_of(pid)[1:]), "0"))
+
+
+def place_code() -> str:
+    """Return 8 hex digits that name this machine, its boot and its space of process numbers."""
+    return hashlib.sha256(_place().encode()).hexdigest()[:8]
 
 
 @cache

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import ArtifactError, StoreError, TamperedArtifact, UnknownThing
 from ..failpoints import reached
+from ..processes import place_code
 from .durable import file_digest, fsync_path, replace_link
 from .leftovers import alive
 from .location import checked_name, inside
@@ -44,7 +45,7 @@ class LocalArtifacts:
         """Return a new empty folder on the same file system, to be filled and published."""
         try:
             self._staging.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self._staging))
+            return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-{place_code()}-", dir=self._staging))
         except OSError as error:
             raise StoreError(f"cannot write to {self._staging}: {error.strerror}") from error
 
@@ -119,13 +120,17 @@ class LocalArtifacts:
             shutil.rmtree(gone, ignore_errors=True)
 
     def sweep_staging(self) -> int:
-        """Remove what processes that are gone left in staging; returns how many folders."""
+        """Remove what processes that are gone left in staging; returns how many folders.
+
+        Of a process of another machine or container nobody knows here: what it staged goes by its age alone.
+        """
         swept = 0
         for path in self._staging.iterdir() if self._staging.is_dir() else ():
-            owner = path.name.split("-", 1)[0]
+            owner, _, rest = path.name.partition("-")
+            ours = owner.isdigit() and rest.startswith(f"{place_code()}-")
             with suppress(FileNotFoundError):  # another process sweeps too
                 old = time.time() - path.stat().st_mtime > _STALE_S
-                if (owner.isdigit() and not alive(int(owner))) or old:
+                if (ours and not alive(int(owner))) or old:
                     shutil.rmtree(path, ignore_errors=True)
                     swept += 1
         return swept

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from loraloop.errors import ArtifactError, LoraloopError, StoreError, TamperedArtifact, UnknownThing
 from loraloop.ports import ArtifactStore
+from loraloop.processes import place_code
 from loraloop.store.artifacts import LocalArtifacts
 
 DIGEST = "ab" * 32
@@ -191,16 +192,17 @@ def test_what_was_removed_is_gone_and_nothing_else(artifacts: LocalArtifacts, tm
 
 
 def test_only_what_dead_processes_left_is_swept(artifacts: LocalArtifacts) -> None:
-    """Folders of living processes stay for a day; those of dead ones, and older ones, go."""
+    """Folders of living processes, and of other machines', stay for a day; those of dead ones, and older ones, go."""
     mine = staged(artifacts)
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
-    dead, old, damaged = (mine.parent / name for name in (f"{ended.pid}-x", f"{os.getpid()}-old", "damaged-x"))
-    for folder in (dead, old, damaged):
+    names = (f"{ended.pid}-{place_code()}-x", f"{os.getpid()}-old", f"{ended.pid}-elsewher-x", "damaged-x")
+    dead, old, elsewhere, damaged = (mine.parent / name for name in names)
+    for folder in (dead, old, elsewhere, damaged):
         folder.mkdir()
     os.utime(old, (time.time() - 25 * 3600,) * 2)
     assert artifacts.sweep_staging() == 2
-    assert sorted(path.name for path in mine.parent.iterdir()) == sorted([mine.name, "damaged-x"])
+    assert sorted(path.name for path in mine.parent.iterdir()) == sorted([mine.name, elsewhere.name, "damaged-x"])
 
 
 def test_two_processes_may_sweep_at_once(artifacts: LocalArtifacts, monkeypatch: pytest.MonkeyPatch) -> None:
