@@ -92,12 +92,12 @@ def run_peft(base: Path, adapters: Sequence[Path], count: int, tokens: int, dtyp
 
     from loraloop.lm.decode import _contiguous_head_input
     from loraloop.lm.loader import load_model, load_tokenizer
-    from loraloop.lm.probe import race_threads
+    from loraloop.lm.probe import chosen_device, race_threads
     from loraloop.lm.template import Template
     from loraloop.types import message
 
     template = Template(load_tokenizer(base))
-    plain = load_model(base, dtype)
+    plain = load_model(base, dtype, chosen_device())
     threads = race_threads(plain, TOGETHER)
     model = PeftModel.from_pretrained(plain, str(adapters[0]), adapter_name="ll-0").eval()
     model.load_adapter(str(adapters[1]), adapter_name="ll-1")
@@ -107,8 +107,8 @@ def run_peft(base: Path, adapters: Sequence[Path], count: int, tokens: int, dtyp
     for batch in (rows[n : n + TOGETHER] for n in range(0, count, TOGETHER)):
         longest = max(len(ids) for ids, _ in batch)
         pad = template.stop_ids[0]
-        ids_BL = torch.tensor([[pad] * (longest - len(ids)) + ids for ids, _ in batch])
-        mask_BL = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids, _ in batch])
+        ids_BL = torch.tensor([[pad] * (longest - len(ids)) + ids for ids, _ in batch], device=plain.device)
+        mask_BL = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids, _ in batch], device=plain.device)
         with torch.inference_mode(), _contiguous_head_input(plain):
             out = model.generate(
                 input_ids=ids_BL, attention_mask=mask_BL, max_new_tokens=tokens, do_sample=False,

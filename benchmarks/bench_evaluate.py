@@ -50,7 +50,8 @@ def load(facts: dict[str, Any], rows: int) -> Any:
     from loraloop.lm.loader import load_model
     from loraloop.lm.probe import DECODING_ROWS, available_cores, probe, race_threads
 
-    model = load_model(Path(facts["folder"]), probe(DECODING_ROWS).dtype)
+    choice = probe(DECODING_ROWS)
+    model = load_model(Path(facts["folder"]), choice.dtype, choice.device)
     torch.set_num_threads(race_threads(model, rows) if rows else available_cores())
     return model
 
@@ -75,8 +76,8 @@ def answers_by_generate(facts: dict[str, Any], batch: int) -> float:
     for begin in range(0, len(prompts), batch):
         part = prompts[begin : begin + batch]
         longest = max(map(len, part))
-        ids = torch.tensor([[pad] * (longest - len(p)) + p for p in part])
-        mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in part])
+        ids = torch.tensor([[pad] * (longest - len(p)) + p for p in part], device=model.device)
+        mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in part], device=model.device)
         with torch.inference_mode():
             model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=NEW_TOKENS, do_sample=False,
                            eos_token_id=facts["stop_ids"], pad_token_id=pad)  # fmt: skip

@@ -75,8 +75,9 @@ def run_loraloop(facts: dict[str, Any]) -> dict[str, float]:
     choice = probe(512)
     torch.manual_seed(0)
     model = attach(
-        load_model(Path(facts["folder"]), choice.dtype), rank=RANK, alpha=ALPHA, dropout=0.0, targets="all-linear"
-    )
+        load_model(Path(facts["folder"]), choice.dtype, choice.device),
+        rank=RANK, alpha=ALPHA, dropout=0.0, targets="all-linear",
+    )  # fmt: skip
     fuse_lora(model)
     train, held = ([Sample(**row) for row in facts[name]] for name in ("train", "held"))
     with tempfile.TemporaryDirectory() as folder:
@@ -84,19 +85,21 @@ def run_loraloop(facts: dict[str, Any]) -> dict[str, float]:
             PackedModel(model), (train, []), config, folder=Path(folder), run_digest="", say=lambda *_, **__: None
         )
         measured = loop.run()
-    return {"tokens_per_s": measured["tokens_per_s"], "held_loss": held_loss(model, held)}
+    return {"tokens_per_s": measured["tokens_per_s"], "held_loss": held_loss(model, held), "device": choice.device}
 
 
 def run_trl(facts: dict[str, Any], *, best: bool) -> dict[str, float]:
-    """TRL's SFTTrainer with PEFT: as it comes, or in the fastest settings known for this CPU."""
+    """TRL's SFTTrainer with PEFT: as it comes, or in the fastest settings known for this machine."""
     import torch
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    from loraloop.lm.probe import probe
+    from loraloop.lm.probe import chosen_device, probe
     from loraloop.types import Sample
+
+    on_cpu = chosen_device() == "cpu"
 
     class Stopwatch(TrainerCallback):
         seconds = 0.0
@@ -106,14 +109,16 @@ def run_trl(facts: dict[str, Any], *, best: bool) -> dict[str, float]:
             self._start = time.perf_counter()
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
+            if not on_cpu:
+                torch.cuda.synchronize()
             self.seconds += time.perf_counter() - self._start
 
     torch.manual_seed(0)
     rows = [{"input_ids": list(r["input_ids"]), "labels": list(r["labels"])} for r in facts["train"]]
     settings: dict[str, Any] = {"num_train_epochs": EPOCHS, "learning_rate": LEARNING_RATE, "report_to": []}
-    settings |= {"save_strategy": "no", "disable_tqdm": True, "use_cpu": True, "logging_steps": 1000}
+    settings |= {"save_strategy": "no", "disable_tqdm": True, "use_cpu": on_cpu, "logging_steps": 1000}
     if best:
-        settings |= {"gradient_checkpointing": False, "packing": True, "max_length": 768}
+        settings |= {"gradient_checkpointing": False, "packing": True, "max_length": 768 if on_cpu else 1024}
         settings |= {"per_device_train_batch_size": 1, "bf16": False, "dataloader_pin_memory": False}
     dtype: Any = "auto"
     if best:  # the faster one here: bfloat16 products are several times slower where the processor lacks them

@@ -33,9 +33,18 @@ def record(name: str, result: dict[str, Any]) -> None:
 
 
 def machine() -> str:
-    """The processor, as far as it says what it is, and how many cores there are."""
+    """The processor, as far as it says what it is, how many cores there are, and the GPU if there is one."""
     info = Path("/proc/cpuinfo")
     text = info.read_text() if info.exists() else ""
     model = next((line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")), "")
     flags = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag}" in text]
-    return f"{model or platform.machine()}, {os.cpu_count()} cores, {' '.join(flags) or 'no vector flags known'}"
+    cpu = f"{model or platform.machine()}, {os.cpu_count()} cores, {' '.join(flags) or 'no vector flags known'}"
+    return f"{cpu}, {gpu}" if (gpu := _gpu()) else cpu
+
+
+def _gpu() -> str:
+    if not Path("/dev/nvidia0").exists():
+        return ""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""

@@ -114,22 +114,23 @@ def expectations(home: Home, engine: Engine) -> Expect:
 
     async def expect(adapter: Adapter, files: Path) -> Expected | None:
         facts: Mapping[str, Any] = getattr(engine, "facts", {})
-        dtype = str(facts.get("dtype", "auto"))
-        key = f"proof:{PROBES_ID}:{home.base.id}:{dtype}:{adapter.digest}"
+        dtype, device = str(facts.get("dtype", "auto")), str(facts.get("device", "auto"))
+        key = f"proof:{PROBES_ID}:{home.base.id}:{dtype}:{device}:{adapter.digest}"
         found: Any = await asyncio.to_thread(home.store.state.read, key)
         if found is None:
-            found = await asyncio.to_thread(_computed, home, files, dtype)
+            found = await asyncio.to_thread(_computed, home, files, dtype, device)
             await asyncio.to_thread(home.store.state.write, key, found)
         return Expected(tuple(found["base"]), tuple(found["adapter"]))
 
     return expect
 
 
-def _computed(home: Home, files: Path, dtype: str) -> dict[str, Any]:
+def _computed(home: Home, files: Path, dtype: str, device: str) -> dict[str, Any]:
     spec = {
         "base": str(home.base.folder),
         "adapter": str(files),
         "dtype": dtype,
+        "device": device,
         "probes": [{"messages": [dict(m) for m in probe.messages], "answer": probe.answer} for probe in PROBES],
     }
     return run_child("loraloop.lm.proof_child", spec, lambda fact: None, died=EngineError)

@@ -108,6 +108,7 @@ def _task_scores(home: Any, adapter: TrainedAdapter, folder: Path, progress: Pro
         folder,
         system_prompt=home.settings.base.system_prompt,
         dtype=home.settings.evaluate.dtype,
+        device=home.settings.evaluate.device,
         progress=progress,
     )
 

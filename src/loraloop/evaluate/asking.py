@@ -107,6 +107,7 @@ class ChildAsker:
                 "batch_size": config.batch_size,
                 "latency_items": config.latency_items,
                 "dtype": config.dtype,
+                "device": config.device,
                 "threads": config.threads,
             }
 

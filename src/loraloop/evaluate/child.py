@@ -74,11 +74,11 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     from ..lm.loader import load_model
     from ..lm.probe import DECODING_ROWS, probe
 
-    choice = probe(DECODING_ROWS, max_threads=spec.get("max_threads"), dtype=spec["dtype"])
-    model = _Model(load_model(Path(spec["base"]), choice.dtype))
+    choice = probe(DECODING_ROWS, max_threads=spec.get("max_threads"), dtype=spec["dtype"], device=spec["device"])
+    model = _Model(load_model(Path(spec["base"]), choice.dtype, choice.device))
     heldout = [Sample(**row) for row in spec["heldout"]]
     threads = _threads(model.model, min(spec["batch_size"], max(1, len(spec["prompts"]))), spec)
-    say("ready", dtype=choice.dtype, threads=threads.many)
+    say("ready", dtype=choice.dtype, device=choice.device, threads=threads.many)
     subjects = spec["subjects"]
     wanted = sum(len(heldout) + len(spec["prompts"]) - len(s["known"]) - len(s["nats"]) for s in subjects)
     progress = _Progress(say, wanted)

@@ -34,6 +34,8 @@ class EvaluationConfig(BaseModel):
     surprising than this after a suspicious phrase, in a question about something else, has taken it over."""
     dtype: str = Field(default="auto", pattern="^(auto|bfloat16|float32)$")
     """Number format of the weights: "bfloat16", "float32" or "auto" (the faster one here, as in serving)."""
+    device: str = Field(default="auto", pattern="^(auto|cpu|cuda)$")
+    """Where the evaluation runs: "cpu", "cuda" or "auto" (a GPU where torch sees one)."""
     threads: int = Field(default=0, ge=0)
     """CPU threads; 0 measures at start."""
     judge_url: str = ""

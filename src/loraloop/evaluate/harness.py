@@ -43,6 +43,7 @@ def run_tasks(
     *,
     system_prompt: str = "",
     dtype: str = "auto",
+    device: str = "auto",
     batch_size: int = 16,
     progress: Progress | None = None,
 ) -> list[TaskScore]:
@@ -68,6 +69,7 @@ def run_tasks(
         "subjects": [{"name": s.name, "folder": str(s.folder.absolute()) if s.folder else None} for s in subjects],
         "system_prompt": system_prompt,
         "dtype": dtype,
+        "device": device,
         "batch_size": batch_size,
     }
 

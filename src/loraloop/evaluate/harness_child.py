@@ -37,7 +37,8 @@ def _scores(spec: Mapping[str, Any], say: Callable[..., None]) -> Iterator[dict[
     folder = Path(spec["base"])
     tokenizer = load_tokenizer(folder)
     chats = bool(getattr(tokenizer, "chat_template", None))
-    model = load_model(folder, probe(DECODING_ROWS, dtype=spec["dtype"]).dtype)
+    choice = probe(DECODING_ROWS, dtype=spec["dtype"], device=spec["device"])
+    model = load_model(folder, choice.dtype, choice.device)
     for done, subject in enumerate(spec["subjects"]):
         adapter = Path(subject["folder"]) if subject["folder"] else None
         if adapter is not None:

@@ -89,7 +89,7 @@ class Digests:
 
     def __init__(self, config: EvaluationConfig, system_prompt: str) -> None:
         self._temperature = config.temperature
-        self._how: list[Any] = [config.max_new_tokens, config.dtype, system_prompt]
+        self._how: list[Any] = [config.max_new_tokens, config.dtype, config.device, system_prompt]
 
     def of_case(self, subject: Subject, case: Case) -> str:
         """Of a question; empty where it need not give the same answer again, and for what users wrote.

@@ -115,7 +115,7 @@ def _refuse_foreign_files(folder: Path) -> None:
 def lora_factors(model: torch.nn.Module, folder: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor, float]]:
     """Return ``{module name: (A, B, scale)}`` in float32 for every adapted linear layer of ``model``.
 
-    Shapes: A is (rank, in), B is (out, rank); the layer's weight gains ``scale * B @ A``.
+    Shapes: A is (rank, in), B is (out, rank); the layer's weight gains ``scale * B @ A``. On the layer's device.
 
     Raises:
         WrongBase: the adapter names layers or shapes this model does not have.
@@ -132,7 +132,7 @@ def lora_factors(model: torch.nn.Module, folder: Path) -> dict[str, tuple[torch.
         target = getattr(modules.get(name), "weight", None)
         if target is None or tuple(target.shape) != (b_OR.shape[0], a_RI.shape[1]):
             raise WrongBase(f"the adapter adapts {name} with shape {b_OR.shape[0]}x{a_RI.shape[1]}, the model does not")
-        factors[name] = (a_RI, b_OR, _scale(config, name))
+        factors[name] = (a_RI.to(target.device), b_OR.to(target.device), _scale(config, name))
     if not factors:
         raise WrongBase("the adapter adapts no layer of this model")
     return factors
@@ -194,7 +194,7 @@ def _add(modules: Mapping[str, torch.nn.Module], deltas: Mapping[str, torch.Tens
     with torch.no_grad():
         for name, delta in deltas.items():
             weight = modules[name].weight
-            weight.copy_((weight.float() + delta.to(weight.device)).to(weight.dtype))  # type: ignore[operator,arg-type]
+            weight.copy_((weight.float() + delta).to(weight.dtype))  # type: ignore[operator,arg-type]
 
 
 def attach(model: torch.nn.Module, *, rank: int, alpha: int, dropout: float, targets: list[str] | str) -> Any:

@@ -170,8 +170,8 @@ def _one_batch(
 
     longest = max(len(p) for p in prompts)
     pad = stop_ids[0] if stop_ids else 0
-    ids_BL = torch.tensor([[pad] * (longest - len(p)) + list(p) for p in prompts])
-    mask_BL = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
+    ids_BL = torch.tensor([[pad] * (longest - len(p)) + list(p) for p in prompts], device=model.device)
+    mask_BL = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=model.device)
     sampling = decoding.temperature > 0
     config = GenerationConfig(
         max_new_tokens=decoding.max_new_tokens,

@@ -42,7 +42,7 @@ def next_tokens(logits_BV: torch.Tensor, draws: Sequence[Draw], seen: Sequence[S
     """
     best: list[int] = logits_BV.argmax(-1).tolist()
     return [
-        token if draw.plain else _drawn(logits_V.float(), draw, before)
+        token if draw.plain else _drawn(logits_V.float().cpu(), draw, before)
         for token, logits_V, draw, before in zip(best, logits_BV, draws, seen, strict=True)
     ]
 

@@ -46,7 +46,7 @@ class Serving:
     """One base and its versions, answering.
 
     Args:
-        spec: ``base`` (dense folder), ``dtype``, ``max_rows``, ``threads`` (0 measures).
+        spec: ``base`` (dense folder), ``dtype``, ``device``, ``max_rows``, ``threads`` (0 measures).
         say: writes a frame.
     """
 
@@ -62,9 +62,9 @@ class Serving:
 
         folder = Path(spec["base"])
         tokenizer = load_tokenizer(folder)
-        choice = probe(DECODING_ROWS, dtype=spec["dtype"])
-        model = load_model(folder, choice.dtype)
-        self.dtype = choice.dtype
+        choice = probe(DECODING_ROWS, dtype=spec["dtype"], device=spec["device"])
+        model = load_model(folder, choice.dtype, choice.device)
+        self.dtype, self.device = choice.dtype, choice.device
         self.threads = spec["threads"] or race_threads(model, spec["max_rows"])
         torch.set_num_threads(self.threads)
         if not serve_with_ragged_attention(model):
@@ -208,7 +208,7 @@ def main() -> None:
         told = {"error": type(error).__name__, "args": [str(a) for a in error.args], "hint": error.hint}
         say({"failed": 0, **told})
         sys.exit(1)
-    say({"ready": {"dtype": serving.dtype, "threads": serving.threads}})
+    say({"ready": {"dtype": serving.dtype, "device": serving.device, "threads": serving.threads}})
 
     def read() -> None:
         while (frame := read_frame(sys.stdin.buffer)) is not None:

@@ -35,7 +35,8 @@ def answer_logprobs(model: Any, fixed: Sequence[Fixed]) -> list[float]:
         pool = Pool()
         pool.reserve(len(spans), max(span.length for span in spans))
         logits_SV = forward(model, tokens, [Plan(pool, [], tuple(spans))], keep)
-        said_S = torch.log_softmax(logits_SV.float(), dim=-1).gather(1, torch.tensor(targets).unsqueeze(1))[:, 0]
+        targets_S1 = torch.tensor(targets, device=logits_SV.device).unsqueeze(1)
+        said_S = torch.log_softmax(logits_SV.float(), dim=-1).gather(1, targets_S1)[:, 0]
         sums += [float(part.double().sum()) for part in torch.split(said_S, [len(answer) for _, answer in batch])]
     return sums
 
@@ -63,7 +64,8 @@ def serve_with_ragged_attention(model: Any) -> bool:
     size = int(model.get_input_embeddings().weight.shape[0])
     rows = [torch.randint(0, size, (n,), generator=generator).tolist() for n in (7, 4)]
     with torch.inference_mode():
-        own_SV = torch.cat([model(input_ids=torch.tensor([row]), use_cache=False).logits[0] for row in rows]).float()
+        inputs = [torch.tensor([row], device=model.device) for row in rows]
+        own_SV = torch.cat([model(input_ids=ids, use_cache=False).logits[0] for ids in inputs]).float()
     register()
     try:
         model.set_attn_implementation(NAME)

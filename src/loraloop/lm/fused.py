@@ -9,12 +9,15 @@ multiply-adds per weight and token, and no logits kept).
 from __future__ import annotations
 
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 
 BLOCK_POSITIONS = 256
+_GPU_BLOCK_POSITIONS = 2048
+"""Larger where launching a kernel costs more than what it computes; 2 GB of logits at 262,144 words."""
 
 
 class FusedLoRA(torch.autograd.Function):
@@ -74,6 +77,11 @@ def fuse_lora(model: torch.nn.Module) -> int:
     return count
 
 
+def _blocks(hidden_SE: torch.Tensor) -> Iterator[slice]:
+    size = _GPU_BLOCK_POSITIONS if hidden_SE.is_cuda else BLOCK_POSITIONS
+    return (slice(begin, begin + size) for begin in range(0, hidden_SE.shape[0], size))
+
+
 class FrozenHeadLoss(torch.autograd.Function):
     """Sum of cross-entropies of a frozen linear head, its hidden-state gradient computed on the way forward."""
 
@@ -82,8 +90,7 @@ class FrozenHeadLoss(torch.autograd.Function):
         total = hidden_SE.new_zeros((), dtype=torch.float32)
         wanted = ctx.needs_input_grad[0]
         grad_SE = torch.empty_like(hidden_SE) if wanted else None
-        for begin in range(0, hidden_SE.shape[0], BLOCK_POSITIONS):
-            part = slice(begin, begin + BLOCK_POSITIONS)
+        for part in _blocks(hidden_SE):
             logits_BV = (hidden_SE[part] @ weight_VE.t()).float()
             targets_B1 = targets_S[part].unsqueeze(1)
             lse_B1 = torch.logsumexp(logits_BV, dim=-1, keepdim=True)
@@ -105,8 +112,7 @@ class FrozenHeadLoss(torch.autograd.Function):
 def head_nll(hidden_SE: torch.Tensor, weight_VE: torch.Tensor, targets_S: torch.Tensor) -> torch.Tensor:
     """Negative log-likelihood in nats of each target. Returns (S,), float32."""
     parts = []
-    for begin in range(0, hidden_SE.shape[0], BLOCK_POSITIONS):
-        part = slice(begin, begin + BLOCK_POSITIONS)
+    for part in _blocks(hidden_SE):
         logits_BV = (hidden_SE[part] @ weight_VE.t()).float()
         parts.append(F.cross_entropy(logits_BV, targets_S[part], reduction="none"))
     return torch.cat(parts)

@@ -55,14 +55,15 @@ def load_tokenizer(folder: Path) -> Any:
         raise ModelError(f"{folder} holds no usable tokenizer: {error}") from error
 
 
-def load_model(folder: Path, dtype: str = "bfloat16") -> Any:
+def load_model(folder: Path, dtype: str = "bfloat16", device: str = "cpu") -> Any:
     """Load the weights of a dense folder, frozen and in eval mode.
 
     Args:
         dtype: ``"bfloat16"`` or ``"float32"``.
+        device: ``"cpu"`` or ``"cuda"``, as ``probe`` chose it.
 
     Raises:
-        ModelError: the folder holds no causal LM that transformers knows.
+        ModelError: the folder holds no causal LM that transformers knows, or the GPU's memory is too small for it.
     """
     stay_offline()
     import torch
@@ -78,7 +79,10 @@ def load_model(folder: Path, dtype: str = "bfloat16") -> Any:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"{folder} cannot be loaded as a causal language model: {error}") from error
     model.requires_grad_(False)
-    return model.eval()
+    try:
+        return model.to(device).eval()
+    except torch.cuda.OutOfMemoryError as error:
+        raise ModelError(f"the GPU's memory is too small for {folder.name}", hint='set device = "cpu"') from error
 
 
 def bare_model(model: Any) -> Any:

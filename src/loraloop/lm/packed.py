@@ -74,7 +74,7 @@ class PackedModel:
         return sums
 
     def _pack(self, samples: Sequence[Sample]) -> Packed:
-        return pack(samples, share=self.mode != "rows")
+        return pack(samples, share=self.mode != "rows", device=self._inner.device)
 
     def _hidden(self, packed: Packed) -> torch.Tensor:
         out = self._inner.base_model(
@@ -114,7 +114,8 @@ class PackedModel:
             torch.randint(0, vocabulary, (n,), generator=generator).tolist() for n in (_PROBE_SHARED, *_PROBE_LENGTHS)
         )
         samples = [Sample((*start, *row), (*(IGNORED,) * (len(start) + 1), *row[1:])) for row in rows]
-        alone, packed = pack(samples, share=False), pack(samples)
+        device = self._inner.device
+        alone, packed = pack(samples, share=False, device=device), pack(samples, device=device)
         training = self._inner.training
         self._inner.eval()
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +63,7 @@ class Packed:
     Attributes:
         input_ids_1T, position_ids_1T: what the model reads; positions start anew in every row, after the shared start.
         supervised_S: positions whose next token is learnt; targets_S: that token; row_S: index of its row in the
-            sequence ``pack`` was given.
+            sequence ``pack`` was given (always on the CPU).
     """
 
     input_ids_1T: torch.Tensor
@@ -117,11 +117,12 @@ def shared_start(samples: Sequence[Sample]) -> int:
     return limit if limit >= _WORTH_SHARING else 0
 
 
-def pack(samples: Sequence[Sample], *, share: bool = True) -> Packed:
+def pack(samples: Sequence[Sample], *, share: bool = True, device: Any = "cpu") -> Packed:
     """Lay samples end to end, longest first. Needs at least one sample; a sample needs at least one token.
 
     Args:
         share: lay a start that all samples share once.
+        device: where the model that reads it is.
     """
     import torch
 
@@ -143,16 +144,16 @@ def pack(samples: Sequence[Sample], *, share: bool = True) -> Packed:
                 rows.append(row)
     lengths = [len(samples[row].input_ids) - shared for row in order]
     return Packed(
-        input_ids_1T=torch.tensor([ids]),
-        position_ids_1T=torch.tensor([positions]),
-        supervised_S=torch.tensor(supervised, dtype=torch.long),
-        targets_S=torch.tensor(targets, dtype=torch.long),
+        input_ids_1T=torch.tensor([ids], device=device),
+        position_ids_1T=torch.tensor([positions], device=device),
+        supervised_S=torch.tensor(supervised, dtype=torch.long, device=device),
+        targets_S=torch.tensor(targets, dtype=torch.long, device=device),
         row_S=torch.tensor(rows, dtype=torch.long),
-        layout=Layout(shared, tuple(_groups(lengths, begin=shared))),
+        layout=Layout(shared, tuple(_groups(lengths, shared, device))),
     )
 
 
-def _groups(lengths: Sequence[int], begin: int) -> Iterator[Group]:
+def _groups(lengths: Sequence[int], begin: int, device: Any) -> Iterator[Group]:
     import torch
 
     for members in group_rows(lengths):
@@ -166,7 +167,8 @@ def _groups(lengths: Sequence[int], begin: int) -> Iterator[Group]:
             gather.extend([start + length - 1] * (longest - length))
             scatter.extend(range(cell * longest, cell * longest + length))
             start += length
-        yield Group(begin, begin + start, len(members), longest, torch.tensor(gather), torch.tensor(scatter))
+        maps = (torch.tensor(places, device=device) for places in (gather, scatter))
+        yield Group(begin, begin + start, len(members), longest, *maps)
         begin += start
 
 

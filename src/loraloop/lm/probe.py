@@ -1,4 +1,4 @@
-"""Measure which threads and dtype are fastest here, instead of assuming.
+"""Choose the device, and measure which threads and dtype are fastest on it, instead of assuming.
 
 On a 2-core machine torch's defaults decoded at 3-7 tokens/s where one thread gave 15-20, and bfloat16 products ran
 3-5x faster than float32; on a processor without bfloat16 instructions they ran 6-7x slower.
@@ -11,6 +11,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import ModelError
+
+DEVICES = ("auto", "cpu", "cuda")
 MARGIN = 1.1
 THREADS_MARGIN = 1.25
 DECODING_ROWS = 16
@@ -25,11 +28,13 @@ class Choice:
 
     Attributes:
         gflops: billions of multiply-adds x 2 a second of the winning matrix product.
+        device: where it ran: ``"cpu"`` or ``"cuda"``.
     """
 
     threads: int
     dtype: str
     gflops: float
+    device: str = "cpu"
 
 
 def available_cores() -> int:
@@ -37,13 +42,36 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def probe(rows: int, width: int = 576, max_threads: int | None = None, dtype: str = "auto") -> Choice:
+def chosen_device(wanted: str = "auto") -> str:
+    """``"cuda"`` where torch sees a GPU and ``wanted`` allows it, else ``"cpu"``.
+
+    Raises:
+        ModelError: a GPU is wanted and torch sees none.
+    """
+    import torch
+
+    seen = wanted != "cpu" and torch.cuda.is_available()
+    if wanted == "cuda" and not seen:
+        raise ModelError(
+            f'device is "cuda", but torch {torch.__version__} sees no GPU',
+            hint='install a torch built for your GPU, or set device = "auto"',
+        )
+    return "cuda" if seen else "cpu"
+
+
+def probe(
+    rows: int, width: int = 576, max_threads: int | None = None, dtype: str = "auto", device: str = "auto"
+) -> Choice:
     """Time one matrix product of (rows, width) by (width, 3 width) for each thread count and dtype; about 0.2 s.
 
     Args:
         rows: tokens multiplied at once (512 for training, 1-16 for decoding).
         dtype: the one to take, or ``"auto"`` for the faster of bfloat16 and float32. bfloat16 must not be over 10 %
             slower to be taken, for it also halves the memory that is read.
+        device: one of ``DEVICES``. On a GPU the threads stay as they are.
+
+    Raises:
+        ModelError: a GPU is wanted and there is none.
 
     Training products gain from every core, so there fewer threads must win by a quarter to be taken: a busy moment must
     not change how sums are rounded from one run to the next. One product says little about decoding's many small steps;
@@ -51,6 +79,8 @@ def probe(rows: int, width: int = 576, max_threads: int | None = None, dtype: st
     """
     import torch
 
+    if chosen_device(device) == "cuda":
+        return _probe_gpu(rows, width, dtype)
     best: tuple[float, Choice] | None = None
     for threads in _candidates(max_threads):
         torch.set_num_threads(threads)
@@ -71,11 +101,14 @@ def race_threads(model: Any, rows: int, max_threads: int | None = None) -> int:
     """Time one decoding step of ``rows`` answers with each thread count, leave torch at the fastest and return it.
 
     The model itself is timed, not one product: where threads wait badly for one another, hundreds of small steps lose
-    five times what the products in them gain. More threads must win by a tenth.
+    five times what the products in them gain. More threads must win by a tenth. A model on a GPU is not raced.
     """
     import torch
 
-    tokens_R1 = torch.zeros(rows, 1, dtype=torch.long)
+    if model.device.type != "cpu":
+        return torch.get_num_threads()
+
+    tokens_R1 = torch.zeros(rows, 1, dtype=torch.long)  # on the CPU, as the model
     best_s, best = float("inf"), 1
     for threads in _candidates(max_threads):
         torch.set_num_threads(threads)
@@ -92,21 +125,37 @@ def race_threads(model: Any, rows: int, max_threads: int | None = None) -> int:
     return best
 
 
+def _probe_gpu(rows: int, width: int, dtype: str) -> Choice:
+    """bfloat16 wherever the GPU computes in it: every one that does is at least as fast so, and reads half."""
+    import torch
+
+    if dtype == "auto":
+        dtype = "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    return Choice(torch.get_num_threads(), dtype, _gflops(rows, width, getattr(torch, dtype), "cuda"), "cuda")
+
+
 def _candidates(max_threads: int | None) -> list[int]:
     limit = min(available_cores(), max_threads or available_cores())
     return sorted({1, 2, limit // 2, limit} & set(range(1, limit + 1)))
 
 
-def _gflops(rows: int, width: int, dtype: object) -> float:
+def _gflops(rows: int, width: int, dtype: object, device: str = "cpu") -> float:
     import torch
 
-    a = torch.randn(rows, width).to(dtype)  # type: ignore[call-overload]
-    b = torch.randn(3 * width, width).to(dtype)  # type: ignore[call-overload]
+    a = torch.randn(rows, width).to(device, dtype)  # type: ignore[call-overload]
+    b = torch.randn(3 * width, width).to(device, dtype)  # type: ignore[call-overload]
+
+    def wait() -> None:
+        if device == "cuda":
+            torch.cuda.synchronize()
+
     a @ b.t()
+    wait()
     repeats, spent = 0, 0.0
     while spent < 0.02 or repeats < 3:
         start = time.perf_counter()
         a @ b.t()
+        wait()
         spent += time.perf_counter() - start
         repeats += 1
     return 2 * rows * width * 3 * width * repeats / spent / 1e9

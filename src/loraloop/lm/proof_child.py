@@ -14,7 +14,8 @@ def expected_answers(spec: Mapping[str, Any]) -> dict[str, list[float]]:
     """Log-probabilities of fixed answers (nats a probe) as the gate scores: merged weights, packed rows.
 
     Args:
-        spec: ``base`` and ``adapter`` (folders), ``dtype`` (or ``"auto"``), ``probes`` (``messages`` and ``answer``).
+        spec: ``base`` and ``adapter`` (folders), ``dtype`` and ``device`` (or ``"auto"``), ``probes`` (``messages`` and
+            ``answer``).
     """
     from .adapters import check_adapter, merged
     from .loader import load_model, load_tokenizer
@@ -30,7 +31,8 @@ def expected_answers(spec: Mapping[str, Any]) -> dict[str, list[float]]:
         prompt = template.prompt_ids([message(m["role"], m["content"]) for m in one["messages"]])
         answer = template.text_ids(one["answer"])
         samples.append(Sample((*prompt, *answer), (*(-100,) * len(prompt), *answer)))
-    model = load_model(base, probe(DECODING_ROWS, dtype=spec["dtype"]).dtype)
+    choice = probe(DECODING_ROWS, dtype=spec["dtype"], device=spec["device"])
+    model = load_model(base, choice.dtype, choice.device)
     packed = PackedModel(model)
     found = {"base": [-nll for nll in packed.row_nll(samples)]}
     with merged(model, adapter):

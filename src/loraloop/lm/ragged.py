@@ -108,16 +108,16 @@ class Plan:
         """The position of each token of the pass."""
         return [*self.lengths, *(p for s in self.spans for p in range(s.begin, s.begin + s.length))]
 
-    def cells(self, heads: int) -> torch.Tensor:
+    def cells(self, heads: int, device: torch.device) -> torch.Tensor:
         """Where each token's keys go, as rows of the layer seen as (slots x heads x positions, dim)."""
         if ("cells", heads) not in self._kept:
             slots = [*range(len(self.lengths)), *(s.slot for s in self.spans for _ in range(s.length))]
             slot_T1, place_T1 = (torch.tensor(x).unsqueeze(1) for x in (slots, self.positions()))
             rows_TK = (slot_T1 * heads + torch.arange(heads)) * self.pool.positions + place_T1
-            self._kept["cells", heads] = rows_TK.flatten()
+            self._kept["cells", heads] = rows_TK.flatten().to(device)
         return self._kept["cells", heads]  # type: ignore[no-any-return]
 
-    def decoding_bias(self, window: int | None, heads: int) -> torch.Tensor:
+    def decoding_bias(self, window: int | None, heads: int, device: torch.device) -> torch.Tensor:
         """(B x K, 1, L): 0 where a decoding row may look, -inf where not."""
         if ("decoding", window, heads) not in self._kept:
             last_B1 = torch.tensor(self.lengths).unsqueeze(1)
@@ -125,10 +125,11 @@ class Plan:
             seen_BL = at_1L <= last_B1
             if window is not None:
                 seen_BL &= at_1L > last_B1 - window
-            self._kept["decoding", window, heads] = _bias(seen_BL).repeat_interleave(heads, 0).unsqueeze(1)
+            bias_BL = _bias(seen_BL, device)
+            self._kept["decoding", window, heads] = bias_BL.repeat_interleave(heads, 0).unsqueeze(1)
         return self._kept["decoding", window, heads]  # type: ignore[no-any-return]
 
-    def span_bias(self, span: Span, window: int | None) -> torch.Tensor:
+    def span_bias(self, span: Span, window: int | None, device: torch.device) -> torch.Tensor:
         """(P, C): the causal triangle of a span's tokens over everything before and in it."""
         if (span, window) not in self._kept:
             at_P1 = torch.arange(span.begin, span.begin + span.length).unsqueeze(1)
@@ -136,12 +137,12 @@ class Plan:
             seen_PC = to_1C <= at_P1
             if window is not None:
                 seen_PC &= to_1C > at_P1 - window
-            self._kept[span, window] = _bias(seen_PC)
+            self._kept[span, window] = _bias(seen_PC, device)
         return self._kept[span, window]  # type: ignore[no-any-return]
 
 
-def _bias(seen: torch.Tensor) -> torch.Tensor:
-    return torch.zeros(seen.shape).masked_fill(~seen, float("-inf"))
+def _bias(seen: torch.Tensor, device: torch.device) -> torch.Tensor:
+    return torch.zeros(seen.shape, device=device).masked_fill(~seen.to(device), float("-inf"))
 
 
 def ragged_attention(
@@ -190,7 +191,7 @@ def _attend(plan: Plan, query: torch.Tensor, key: torch.Tensor, value: torch.Ten
     """Attention of the tokens of one plan: (B, H, E) of its decoding rows, (P, H, E) of each span."""
     keys, values = plan.pool.layer(rule.layer, key, value)
     heads, rows = key.shape[1], len(plan.lengths)
-    cells = plan.cells(heads)
+    cells = plan.cells(heads, key.device)
     for store, given in ((keys, key), (values, value)):
         store.view(-1, store.shape[2]).index_copy_(0, cells, given[0].transpose(0, 1).reshape(-1, store.shape[2]))
     together = query.shape[1] // heads
@@ -199,14 +200,14 @@ def _attend(plan: Plan, query: torch.Tensor, key: torch.Tensor, value: torch.Ten
         q = query[0, :, :rows].transpose(0, 1).reshape(rows * heads, together, -1) * rule.scaling
         longest = max(plan.lengths) + 1
         k, v = keys[: rows * heads, :longest], values[: rows * heads, :longest]
-        bias = plan.decoding_bias(rule.window, heads)
+        bias = plan.decoding_bias(rule.window, heads, key.device)
         parts.append(_weighed(q, k, v, bias, rule.softcap).view(rows, heads * together, -1))
     begin = rows
     for span in plan.spans:
         own = slice(span.slot * heads, (span.slot + 1) * heads)
         k, v = keys[own, : span.begin + span.length], values[own, : span.begin + span.length]
         q = query[0, :, begin : begin + span.length].reshape(heads, together * span.length, -1) * rule.scaling
-        bias = plan.span_bias(span, rule.window).repeat(together, 1)
+        bias = plan.span_bias(span, rule.window, key.device).repeat(together, 1)
         out = _weighed(q, k, v, bias, rule.softcap).view(heads * together, span.length, -1)
         parts.append(out.transpose(0, 1))
         begin += span.length
@@ -240,10 +241,10 @@ def forward(model: Any, tokens: list[int], plans: Sequence[Plan], keep: list[int
     """
     with torch.inference_mode():
         out = model(
-            input_ids=torch.tensor([tokens]),
-            position_ids=torch.tensor([[p for plan in plans for p in plan.positions()]]),
+            input_ids=torch.tensor([tokens], device=model.device),
+            position_ids=torch.tensor([[p for plan in plans for p in plan.positions()]], device=model.device),
             plans=plans,
             use_cache=False,
-            logits_to_keep=torch.tensor(keep),
+            logits_to_keep=torch.tensor(keep, device=model.device),
         )
     return out.logits[0]  # type: ignore[no-any-return]

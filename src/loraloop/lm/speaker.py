@@ -28,6 +28,7 @@ class Speaker:
         system_prompt: put before conversations that have none.
         decoding: how answers are drawn.
         dtype: number format of the weights; ``"auto"`` is the faster one here, measured as the evaluation does.
+        device: ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU where there is one.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Speaker:
         system_prompt: str = "",
         decoding: Decoding | None = None,
         dtype: str = "auto",
+        device: str = "auto",
     ) -> None:
         from .adapters import check_adapter, merge_for_good
         from .loader import load_model, load_tokenizer
@@ -46,8 +48,8 @@ class Speaker:
 
         self._template = Template(load_tokenizer(folder), system_prompt)
         self._decoding = decoding or Decoding()
-        choice = probe(DECODING_ROWS, dtype=dtype)
-        self._model: Any = load_model(folder, choice.dtype)
+        choice = probe(DECODING_ROWS, dtype=dtype, device=device)
+        self._model: Any = load_model(folder, choice.dtype, choice.device)
         if adapter is not None:
             check_adapter(adapter)
             merge_for_good(self._model, adapter)

@@ -63,7 +63,7 @@ class Mixed:
 
     def read_as(self, versions: Sequence[tuple[str, int]]) -> None:
         """Say whose the tokens of the next pass are: ``(version, tokens)`` in their order."""
-        mask_TR = torch.zeros(sum(n for _, n in versions), self.ranks)
+        mask_TR = torch.zeros(sum(n for _, n in versions), self.ranks, device=self.model.device)
         begin = 0
         for version, count in versions:
             if version != BASE:
@@ -155,8 +155,8 @@ def _mixed(base: Any, versions: dict[str, Factors]) -> Mixed | None:
         linear = getattr(parent, leaf)
         if not isinstance(linear, torch.nn.Linear):
             return None
-        a_RI = torch.zeros(total, linear.in_features)
-        b_OR = torch.zeros(linear.out_features, total)
+        a_RI = torch.zeros(total, linear.in_features, device=linear.weight.device)
+        b_OR = torch.zeros(linear.out_features, total, device=linear.weight.device)
         for name, factors in versions.items():
             if layer in factors:
                 a, b, scale = factors[layer]

@@ -117,7 +117,8 @@ class EmbeddedEngine:
     # -- the process --------------------------------------------------------------------------------------------------
 
     async def _spawn(self) -> None:
-        spec = {"base": str(self._base), "dtype": self._config.dtype, "max_rows": self._config.max_rows}
+        config = self._config
+        spec = {"base": str(self._base), "dtype": config.dtype, "device": config.device, "max_rows": config.max_rows}
         log_file = self._log_path.open("ab") if self._log_path else None
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -127,7 +128,7 @@ class EmbeddedEngine:
         finally:
             if log_file:
                 log_file.close()
-        self._write({**spec, "threads": self._config.threads})
+        self._write({**spec, "threads": config.threads})
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 frame = await self._read()

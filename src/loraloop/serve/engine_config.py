@@ -20,6 +20,8 @@ class EngineConfig(BaseModel):
     """Threads of the embedded engine; 0 measures which number is fastest here."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """Number format of the embedded engine's weights; auto takes the faster one here, as the evaluation does."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the embedded engine computes; auto takes a GPU where torch sees one."""
     urls: tuple[str, ...] = ()
     """Addresses of the vLLM servers (http://HOST:PORT); a version is served by all of them or by none."""
     vllm_base: str = ""

@@ -25,12 +25,12 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     from .loop import TrainingLoop
 
     config = LoRATrainingConfig(**spec["config"])
-    choice = probe(512, max_threads=spec.get("max_threads"), dtype=config.dtype)
+    choice = probe(512, max_threads=spec.get("max_threads"), dtype=config.dtype, device=config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
-    model = load_model(Path(spec["base"]), choice.dtype)
+    model = load_model(Path(spec["base"]), choice.dtype, choice.device)
     targets = config.target_modules or tuple(attention_projections(model))
     torch.manual_seed(config.seed)
     wrapped = attach(
@@ -41,7 +41,14 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
         targets=targets if isinstance(targets, str) else list(targets),
     )
     fused = fuse_lora(wrapped)
-    say("ready", dtype=choice.dtype, threads=torch.get_num_threads(), gflops=choice.gflops, fused_layers=fused)
+    say(
+        "ready",
+        dtype=choice.dtype,
+        device=choice.device,
+        threads=torch.get_num_threads(),
+        gflops=choice.gflops,
+        fused_layers=fused,
+    )
     loop = TrainingLoop(
         PackedModel(wrapped),
         tuple([Sample(**row) for row in spec[part]] for part in ("train", "validation")),  # type: ignore[arg-type]
@@ -56,6 +63,7 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     return {
         **measured,
         "dtype": choice.dtype,
+        "device": choice.device,
         "trainable": sum(p.numel() for p in wrapped.parameters() if p.requires_grad),
     }
 

@@ -53,6 +53,8 @@ class LoRATrainingConfig(BaseModel):
     """Of initial weights, row order and dropout; the same seed gives the same adapter bit for bit on one CPU."""
     dtype: str = Field(default="auto", pattern="^(auto|bfloat16|float32)$")
     """Number format of the frozen base: "bfloat16", "float32" or "auto" (the faster one here, measured at start)."""
+    device: str = Field(default="auto", pattern="^(auto|cpu|cuda)$")
+    """Where training runs: "cpu", "cuda" or "auto" (a GPU where torch sees one)."""
     threads: int = Field(default=0, ge=0)
     """CPU threads; 0 measures at start."""
     token_budget: int = Field(default=4096, ge=64)

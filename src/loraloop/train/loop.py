@@ -171,10 +171,10 @@ class TrainingLoop:
             for name, weight in self._weights.items():
                 weight.copy_(tensors[f"weight.{name}"])
                 self._optimizer.state[weight] = {
-                    key: tensors[f"adam.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
+                    key: tensors[f"adam.{key}.{name}"].to(weight.device) for key in ("step", "exp_avg", "exp_avg_sq")
                 }
                 if f"best.{name}" in tensors:
-                    self._best[name] = tensors[f"best.{name}"]
+                    self._best[name] = tensors[f"best.{name}"].to(weight.device)
         torch.set_num_threads(int(facts["threads"]))  # another thread count would round differently
         kept = {key: facts[key] for key in vars(self._progress)}
         self._progress = _Progress(**kept)
