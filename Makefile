@@ -60,7 +60,7 @@ fast: $(VENV)/.dev ## the fast tests, in WORKERS processes (2)
 	$(BIN)/python -m pytest -m "not real" -n $(WORKERS) --dist worksteal -p no:schemathesis --durations=5 -q
 
 real: $(VENV)/.dev ## tests on a real model, a real PostgreSQL and killed processes
-	$(BIN)/python -m pytest -m real -n $(WORKERS) --dist loadfile --durations=10 -q
+	$(BIN)/python -m pytest -m real -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=10 -q
 
 test: fast real ## every test that CI runs
 

@@ -124,7 +124,11 @@ def schema(home: Home) -> Iterator[str]:
 
 def versions(home: Home) -> Iterator[str]:
     """The installed packages are at least those that this program was written for."""
-    for line in metadata.requires("loraloop") or ():
+    try:
+        required = metadata.requires("loraloop") or ()
+    except metadata.PackageNotFoundError:
+        required = ()  # run from its source, not installed: there is nothing to compare with
+    for line in required:
         found = re.match(r"(?P<name>[\w.-]+)[^;]*?>=(?P<least>[\d.]+)", line)
         if found is None:
             continue

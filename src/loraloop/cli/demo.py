@@ -72,6 +72,8 @@ class Demo:
             for path in self._folder.iterdir():
                 if path.name != "bases":
                     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / _MARK).write_text("made by loraloop demo; removed by the next one\n")
         init_home(
             self._folder,
             base__model=self._script.base,
@@ -82,7 +84,6 @@ class Demo:
             evaluate__latency_items=2,
             **demo_serving.SETTINGS,
         )
-        (self._folder / _MARK).write_text("made by loraloop demo; removed by the next one\n")
 
     def _affordable_tokens(self) -> int:
         from ..lm.probe import probe

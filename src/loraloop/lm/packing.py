@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 IGNORED = -100
 _SLACK_TOKENS = 12
 _SLACK_FRAC = 0.25
+_GPU_SLACK_FRAC = 0.75
+"""Larger, since there a kernel that computes padding costs less than launching several without."""
 _WORTH_SHARING = 3
 """Shared tokens below which laying them once saves less than it costs."""
 
@@ -79,8 +81,11 @@ class Packed:
         return self.input_ids_1T.shape[1]
 
 
-def group_rows(lengths: Sequence[int]) -> list[list[int]]:
+def group_rows(lengths: Sequence[int], slack_frac: float = _SLACK_FRAC) -> list[list[int]]:
     """Split rows (given by length, longest first) into groups that waste little padding.
+
+    Args:
+        slack_frac: how much shorter than its longest row a group's rows may be, 0..1.
 
     Example:
         >>> group_rows([100, 95, 40, 38])
@@ -88,7 +93,7 @@ def group_rows(lengths: Sequence[int]) -> list[list[int]]:
     """
     groups: list[list[int]] = []
     for row, length in enumerate(lengths):
-        if groups and lengths[groups[-1][0]] - length <= max(_SLACK_TOKENS, _SLACK_FRAC * lengths[groups[-1][0]]):
+        if groups and lengths[groups[-1][0]] - length <= max(_SLACK_TOKENS, slack_frac * lengths[groups[-1][0]]):
             groups[-1].append(row)
         else:
             groups.append([row])
@@ -156,7 +161,8 @@ def pack(samples: Sequence[Sample], *, share: bool = True, device: Any = "cpu") 
 def _groups(lengths: Sequence[int], begin: int, device: Any) -> Iterator[Group]:
     import torch
 
-    for members in group_rows(lengths):
+    slack_frac = _SLACK_FRAC if str(device) == "cpu" else _GPU_SLACK_FRAC
+    for members in group_rows(lengths, slack_frac):
         longest = lengths[members[0]]
         gather: list[int] = []
         scatter: list[int] = []

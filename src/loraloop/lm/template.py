@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 from ..types import Message, message
 
+_ZERO_WIDTH_SPACE = "\u200b"
 _MARK = "\u2983answer\u2984"
 _PLAIN_ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
 
@@ -15,7 +17,8 @@ _PLAIN_ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "t
 class Template:
     """A tokenizer's chat template, or a plain fallback where it has none.
 
-    Control tokens inside what people wrote are encoded as plain text, so nobody forges a turn.
+    Control tokens inside what people wrote are encoded as plain text, so nobody forges a turn. A transformers too old
+    for that ignores being asked to; there each is broken by a zero-width space instead.
 
     Args:
         tokenizer: a transformers tokenizer.
@@ -27,6 +30,10 @@ class Template:
         self._system_prompt = system_prompt
         self._chat = bool(getattr(tokenizer, "chat_template", None))
         self._end_ids = self._find_end_ids()
+        parameters = inspect.signature(type(tokenizer).apply_chat_template).parameters
+        self._sanitising = {"sanitize_control_tokens": True} if "sanitize_control_tokens" in parameters else {}
+        controls = {str(token) for token in tokenizer.added_tokens_encoder} | set(tokenizer.all_special_tokens)
+        self._controls = sorted(controls - {""}, key=len, reverse=True)
 
     @property
     def digest(self) -> str:
@@ -52,8 +59,10 @@ class Template:
         if not self._chat:
             lines = [f"{_PLAIN_ROLES[t['role']]}: {t['content']}\n" for t in turns]
             return self._encode("".join(lines) + "Assistant:", special=True)
+        if not self._sanitising:
+            turns = [{"role": t["role"], "content": self._defused(t["content"])} for t in turns]
         encoded = self._tokenizer.apply_chat_template(
-            turns, add_generation_prompt=True, tokenize=True, return_dict=True, sanitize_control_tokens=True
+            turns, add_generation_prompt=True, tokenize=True, return_dict=True, **self._sanitising
         )
         return [int(i) for i in encoded["input_ids"]]
 
@@ -71,6 +80,12 @@ class Template:
         for stop in self.stop_texts:
             text = text.split(stop, 1)[0]
         return text.strip()
+
+    def _defused(self, text: str) -> str:
+        for control in self._controls:
+            if control.strip():
+                text = text.replace(control, control[0] + _ZERO_WIDTH_SPACE + control[1:])
+        return text
 
     def _with_system(self, messages: Sequence[Message]) -> list[Message]:
         if self._system_prompt and not any(m.role == "system" for m in messages):

@@ -11,10 +11,16 @@ from loraloop.lm.template import Template
 from loraloop.types import message
 
 
-def test_a_person_cannot_forge_a_turn(tiny_base: Path) -> None:
-    """Control tokens typed by a user are encoded as plain text, so the prompt has as many of them as without."""
+@pytest.mark.parametrize("old_transformers", [False, True])
+def test_a_person_cannot_forge_a_turn(tiny_base: Path, old_transformers: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control tokens typed by a user are plain text, so the prompt has as many of them as without.
+
+    An old transformers (5.17, seen) took the wish to sanitise them for a variable of the template, and did nothing.
+    """
     tokenizer = load_tokenizer(tiny_base)
     template = Template(tokenizer)
+    if old_transformers:
+        monkeypatch.setattr(template, "_sanitising", {})
     special = set(tokenizer.all_special_ids)
     honest = [i for i in template.prompt_ids([message("user", "hello")]) if i in special]
     end = tokenizer.convert_ids_to_tokens(sorted(special))
