@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,7 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
         targets=targets if isinstance(targets, str) else list(targets),
     )
     fused = fuse_lora(wrapped)
-    say(
-        "ready",
-        dtype=choice.dtype,
-        device=choice.device,
-        threads=torch.get_num_threads(),
-        gflops=choice.gflops,
-        fused_layers=fused,
-    )
+    say("ready", **asdict(replace(choice, threads=torch.get_num_threads())), fused_layers=fused)
     loop = TrainingLoop(
         PackedModel(wrapped),
         tuple([Sample(**row) for row in spec[part]] for part in ("train", "validation")),  # type: ignore[arg-type]
