@@ -20,6 +20,7 @@ from .serve.loops import Loop
 from .serve.metrics import Metrics
 from .serve.routes import Routes
 from .serve.trials import Trials
+from .serving_sign import ServingSign
 from .upkeep import looked_after, upkeep_loop
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ LEVELS = [
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
     {"experiment_store", "job_store", "ports", "signature_store", "text", "thresholds"},
-    {"types", "errors", "events", "experiments", "failpoints", "jobs", "processes", "steady", "traffic"},
+    {"types", "errors", "events", "experiments", "failpoints", "jobs", "processes", "serving_sign", "steady", "traffic"},
     {"judgements", "talk"},
     {"record"},
 ]
