@@ -19,7 +19,10 @@ from loraloop.processes import descendants, identity, is_gone, is_stopped
 from loraloop.serving_sign import ServingSign
 from loraloop.wiring import Home, init_home, open_home
 
-pytestmark = [pytest.mark.real, pytest.mark.skipif(sys.platform != "linux", reason="children stand still on Linux only")]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(sys.platform != "linux", reason="children stand still on Linux only"),
+]
 
 LEASE_S = 2.0
 

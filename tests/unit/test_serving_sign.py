@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from loraloop.serve.config import ServeConfig
+from loraloop.serving import computes_here
 from loraloop.serving_sign import ServingSign, SignSeen
 
 SHOW = """
@@ -94,3 +96,20 @@ def test_a_look_costs_next_to_nothing(tmp_path: Path) -> None:
         for _ in range(1000):
             look.is_answering()
         assert time.process_time() - begin < 0.1
+
+
+@pytest.mark.parametrize(
+    ("kind", "upstream", "urls", "here"),
+    [
+        ("embedded", "", (), True),
+        ("vllm", "", ("http://gpu-1:8000", "http://127.0.0.1:8000"), True),
+        ("vllm", "", ("http://gpu-1:8000",), False),
+        ("upstream", "http://localhost:11434/v1", (), True),
+        ("upstream", "https://api.example/v1", ("http://127.0.0.1:8000",), False),
+    ],
+)
+def test_a_gateway_whose_model_runs_elsewhere_shows_no_sign(
+    kind: str, upstream: str, urls: tuple[str, ...], here: bool
+) -> None:
+    """Standing still for it would help nobody; what the settings name as this machine counts as here."""
+    assert computes_here(kind, ServeConfig(upstream=upstream), urls) is here
