@@ -229,14 +229,11 @@ class LoRATrainerCore:
         base_name = base.id if Path(base.source).is_absolute() else base.source
         spec = {
             "config": config.model_dump(mode="json"),
-            "base": str(base.folder),
-            "base_name": base_name,
-            "out": str(staged),
-            "checkpoints": str(work),
-            "run_digest": digest_of_run,
+            "base": str(base.folder), "base_name": base_name, "out": str(staged),
+            "checkpoints": str(work), "run_digest": digest_of_run,
             "train": [dict(sample) for sample in samples[0]],
             "validation": [dict(sample) for sample in samples[1]],
-        }
+        }  # fmt: skip
         try:
             metrics = run_child(
                 "loraloop.train.child", spec, _forward(progress), log_path=work / "train.log", yielding=self._yielding
