@@ -38,7 +38,7 @@ def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
             process.terminate()
 
 
-def wait(until: Any, seconds: float = 300) -> Any:
+def wait(until: Any, seconds: float = 900) -> Any:
     """What something returns once that is true."""
     end = time.monotonic() + seconds
     while not (found := until()):
