@@ -23,7 +23,7 @@ from recording import record
 
 HOWS = ("off", "ours", "leftovers", "plain")
 """No trainer; ours; ours without standing still, at the lowest priority alone; one that knows nothing of users."""
-ROWS_A_STEP, SETTLE_S = 4, 1.0
+ROWS_A_STEP, SETTLE_S, LONGEST_S = 2, 1.0, 120.0
 
 
 @dataclass
@@ -65,12 +65,20 @@ class Trainer:
                 raise SystemExit("the trainer did not begin")
             time.sleep(0.02)
 
-    def tokens_per_s(self, begin: float, end: float) -> float:
-        """Its speed between two moments, by whole steps."""
-        within = [one for one in self.steps if begin <= one[0] <= end]
-        if len(within) < 2:
-            return 0.0
-        return (within[-1][1] - within[0][1]) / (within[-1][0] - within[0][0])
+    def tokens_since(self, begin: float) -> float:
+        """What it read since then, in whole steps."""
+        within = [tokens for at, tokens in self.steps if at >= begin]
+        return max(within, default=0.0) - min(within, default=0.0)
+
+    async def speed(self, steps: int) -> float:
+        """Its tokens a second over so many steps from now on."""
+        first, end = len(self.steps), time.monotonic() + LONGEST_S
+        while len(self.steps) <= first + steps:
+            if time.monotonic() > end:
+                raise SystemExit(f"the trainer did not make {steps} steps in {LONGEST_S:g} s, though nobody asked")
+            await asyncio.sleep(0.02)
+        (begun, before), (ended, after) = self.steps[first], self.steps[first + steps]
+        return (after - before) / (ended - begun)
 
     def end(self) -> None:
         """Kill it; its child dies with it."""
@@ -200,10 +208,10 @@ async def phase(how: str, number: int, places: tuple[Path, Path, Path], tools: t
         heard = await asked(engine, sign, chosen.seconds, chosen.rate, chosen.tokens, number)
         found: dict[str, Any] = shown(heard)
         if beside is not None:
-            end = time.monotonic()
-            found |= {"stood_s": beside.stood_s, "tokens_per_s_with_users": beside.tokens_per_s(begin, end)}
-            await asyncio.sleep(SETTLE_S + chosen.idle)
-            found["tokens_per_s_alone"] = beside.tokens_per_s(end + SETTLE_S, time.monotonic())
+            asked_s, read = time.monotonic() - begin, beside.tokens_since(begin)
+            found |= {"stood_s": beside.stood_s, "asked_s": asked_s, "tokens_per_s_with_users": read / asked_s}
+            await asyncio.sleep(SETTLE_S)
+            found["tokens_per_s_alone"] = await beside.speed(chosen.steps)
     return heard, found
 
 
@@ -248,7 +256,7 @@ def main() -> None:
     options.add_argument("--base", default="smollm2")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--seconds", type=float, default=25.0, help="of asking, each way")
-    options.add_argument("--idle", type=float, default=10.0, help="seconds without a request, each way")
+    options.add_argument("--steps", type=int, default=12, help="of training without a request, each way")
     options.add_argument("--rate", type=float, default=0.7, help="requests a second")
     options.add_argument("--tokens", type=int, default=24, help="longest answer")
     options.add_argument("--quick", action="store_true", help="one round on a tiny model: that it runs, not how well")
@@ -265,7 +273,7 @@ def main() -> None:
             from loraloop.testing.tiny import tiny_base
 
             base = tiny_base(folder / "tiny")
-            chosen.rounds, chosen.seconds, chosen.idle, chosen.rate = 1, 3.0, 2.0, 2.0
+            chosen.rounds, chosen.seconds, chosen.rate = 1, 3.0, 2.0
         else:
             base = find_base(chosen.base, folder / "bases").folder
         found = asyncio.run(contest(base, home, folder, chosen))
