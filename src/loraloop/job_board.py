@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .errors import UnknownThing
+from .errors import StoreError, UnknownThing
 from .jobs import Job, JobEvent, NewJob, Wish
 from .ports import Store
 from .serve.job_board import Recipe
@@ -52,6 +52,13 @@ class HomeBoard:
     def events(self, job_id: str, after: int | None, limit: int) -> list[JobEvent]:
         """What happened to a job, the newest first."""
         return self._store.jobs.events(self.find(job_id).id, after=after, limit=limit)
+
+    def yielded_s(self) -> float:
+        """For how long jobs of this bot stood aside for users, in seconds; not a number while the store is away."""
+        try:
+            return self._store.jobs.yielded_s(self._bot)
+        except StoreError:
+            return float("nan")
 
     def ask(self, job_id: str, wish: Wish, actor: str) -> Job:
         """Ask a job of this bot for something."""

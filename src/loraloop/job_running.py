@@ -99,6 +99,7 @@ def held(home: Home, new: NewJob, stop: threading.Event | None = None) -> Iterat
         raise UsageError(f"job {job.id} is {job.status}", hint=f"loraloop jobs {wish} {job.id}")
     job = home.store.jobs.get(job.id) or job  # as its holder sees it
     beat = Heartbeat(leases, lease, config, stop_children, stop)
+    home.yielding.hear = beat.aside.hear
     try:
         with beat.beating():
             yield job, lease, beat

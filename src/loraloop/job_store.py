@@ -39,6 +39,10 @@ class JobStore(Protocol):
         """
         ...
 
+    def yielded_s(self, bot: str) -> float:
+        """How long the jobs of a bot stood aside for users, in seconds."""
+        ...
+
 
 class LeaseStore(Protocol):
     """What those who work ask: a job to do, and to be heard while they hold it. Every call checks the fence."""
@@ -62,7 +66,8 @@ class LeaseStore(Protocol):
         """Hold on to a job for so many seconds more, and tell how far it is; returns it, with what people wish.
 
         Args:
-            progress: ``process, stage, steps, total``, those that changed.
+            progress: ``process, stage, steps, total, yielding``, those that changed, and ``yielded_s``: for how long
+                it stood aside for users since the last heartbeat that was heard.
 
         Raises:
             LeaseLost: somebody else has it, or it is done with.

@@ -63,6 +63,7 @@ class Job(Record):
         owner: identity of the process that holds the lease. process: of the one that does the work.
         stage, steps, total: how far it is.
         error: why the last try ended badly.
+        yielding: whether it stands aside for users. yielded_s: for how long it did in all, in seconds.
     """
 
     id: str
@@ -90,6 +91,8 @@ class Job(Record):
     steps: int = 0
     total: int = 0
     error: str = ""
+    yielding: bool = False
+    yielded_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

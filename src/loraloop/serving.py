@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from .archive import HomeArchive
 from .data.review import ReviewQueue
@@ -20,6 +21,7 @@ from .serve.loops import Loop
 from .serve.metrics import Metrics
 from .serve.routes import Routes
 from .serve.trials import Trials
+from .serving_sign import ServingSign
 from .upkeep import looked_after, upkeep_loop
 
 if TYPE_CHECKING:
@@ -101,6 +103,22 @@ async def _up(
         await close()
 
 
+@asynccontextmanager
+async def _under(sign: ServingSign, around: Around) -> AsyncIterator[None]:
+    """The parts are up, and training on this machine gives way to them from their start on."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(sign.shown())
+        with sign.answering():  # what is measured at the start, such as threads, must not be measured beside a training
+            await stack.enter_async_context(around())
+        yield
+
+
+def computes_here(kind: str, config: ServeConfig, urls: Sequence[str]) -> bool:
+    """Whether the model that answers runs on this machine, as far as the settings tell."""
+    asked = {"upstream": (config.upstream,), "vllm": urls}
+    return kind not in asked or any(urlsplit(url).hostname in LOOPBACK for url in asked[kind])
+
+
 ENGINES = ("embedded", "vllm", "upstream")
 """What may answer, by name."""
 
@@ -132,9 +150,12 @@ def open_gateway(home: Home, config: ServeConfig, engine: str | None = None) -> 
     recipe = Recipe(home.settings.base.model, train.seed, train.epochs, train.batch_size)
     reviews = ReviewQueue(home.store, home.bot, home.settings.data)
     board = HomeBoard(home.store, home.bot, recipe, home.settings.jobs.max_errors)
+    sign = ServingSign(home.folder)
+    here = computes_here(engine, config, home.settings.engine.urls)
+    around = (lambda: _under(sign, made.around)) if here else made.around
     return create_app(
-        made.engine, made.routes, archive, config, secret=home.secret, around=made.around, trials=made.trials,
-        metrics=made.metrics, jobs=board, reviews=reviews, loops=made.loops,
+        made.engine, made.routes, archive, config, secret=home.secret, around=around, trials=made.trials,
+        metrics=made.metrics, jobs=board, reviews=reviews, loops=made.loops, answering=sign.answering,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from .data.trust import TrustConfig
 from .deploy.config import DeploymentConfig, ExperimentConfig
 from .errors import SettingsError
 from .evaluate.config import EvaluationConfig, GateConfig
+from .lm.yielding import YieldingConfig
 from .schedule.config import SchedulerConfig
 from .schedule.jobs_config import JobsConfig
 from .serve.config import ServeConfig
@@ -96,6 +97,8 @@ class Settings(BaseModel):
     """When the loop turns."""
     jobs: JobsConfig = JobsConfig()
     """How jobs are held, tried again and given up, and what does them."""
+    yielding: YieldingConfig = YieldingConfig()
+    """How training and evaluation give way to users who are answered on the same machine."""
     privacy: PrivacyConfig = PrivacyConfig()
     """How long talk is kept, and how it is forgotten."""
     engine: EngineConfig = EngineConfig()

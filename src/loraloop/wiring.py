@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .evaluate.other_base import OtherBase
     from .forgetting import Forgetting
     from .lm.template import Template
+    from .lm.yielding import Yielding
     from .schedule.scheduler import LoRAScheduler
     from .train.core import LoRATrainerCore
     from .types import Conversation, Dataset, Decision, Message, Report
@@ -138,14 +139,23 @@ class Home:
         )
 
     @cached_property
+    def yielding(self) -> Yielding:
+        """Makes training and evaluation give way to whoever is answered by this home's gateway."""
+        from .lm.yielding import Yielding
+        from .serving_sign import SignSeen
+
+        return Yielding(self.settings.yielding, SignSeen(self.folder))
+
+    @cached_property
     def trainer(self) -> LoRATrainerCore:
         """The trainer; adapters go to ``objects/`` and get their names in ``adapters/``."""
         from .train.core import LoRATrainerCore
 
         config = self.settings.train.model_copy(update={"output_dir": str(self.adapter_dir)})
         return LoRATrainerCore(
-            self.settings.base.model, config, artifacts=self.artifacts, cache=self.folder / "bases", bot=self.bot
-        )
+            self.settings.base.model, config, artifacts=self.artifacts, cache=self.folder / "bases", bot=self.bot,
+            yielding=self.yielding,
+        )  # fmt: skip
 
     @cached_property
     def evaluator(self) -> LoRAEvaluator:
@@ -171,6 +181,7 @@ class Home:
             notes=self.folder / "evaluations" / f"{self.bot}.jsonl",
             taught=lambda dataset_id: self.data.taught(dataset_id),
             suspects=lambda dataset_id: self.data.suspects(dataset_id),
+            yielding=self.yielding,
         )
 
     @cached_property
@@ -182,11 +193,8 @@ class Home:
             str(self.adapter_dir),
             str(self.folder / "production" / self.bot),
             str(self.folder / "backups" / self.bot),
-            store=self.store,
-            artifacts=self.artifacts,
-            bot=self.bot,
-            config=self.settings.deploy,
-        )
+            store=self.store, artifacts=self.artifacts, bot=self.bot, config=self.settings.deploy,
+        )  # fmt: skip
 
     @cached_property
     def scheduler(self) -> LoRAScheduler:
@@ -195,25 +203,16 @@ class Home:
         from .schedule.scheduler import LoRAScheduler
 
         return LoRAScheduler(
-            self.settings.schedule,
-            state=self.store.state,
-            key=f"scheduler:{self.bot}",
-            arrivals=StoreArrivals(self.store, self.bot, self.secret),
-            inbox=self.inbox,
-            last_turn=lambda: last_turn(self.store.state, self.bot),
-            turning=self.turn_lock.held,
-            owed=lambda: self.forgetting.owed(self.bot),
-        )
+            self.settings.schedule, state=self.store.state, key=f"scheduler:{self.bot}", inbox=self.inbox,
+            arrivals=StoreArrivals(self.store, self.bot, self.secret), turning=self.turn_lock.held,
+            last_turn=lambda: last_turn(self.store.state, self.bot), owed=lambda: self.forgetting.owed(self.bot),
+        )  # fmt: skip
 
     @cached_property
     def loop(self) -> Loop:
         """The loop over these parts."""
         parts = Parts(
-            data=self.data,
-            trainer=self.trainer,
-            evaluator=self.evaluator,
-            deployer=self.deployer,
-            decide=self.decide,
+            data=self.data, trainer=self.trainer, evaluator=self.evaluator, deployer=self.deployer, decide=self.decide,
             base_id=lambda: self.base.id,
             template=lambda: self.template,
             serving=self.serving,
@@ -222,7 +221,7 @@ class Home:
             turning=self.turn_lock.held,
             name_adapter=lambda name, digest: self.artifacts.alias(self.adapter_dir, name, digest),
             other_base=self._other_base,
-        )
+        )  # fmt: skip
         return Loop(parts, self.store, self.artifacts, bot=self.bot)
 
     def decide(self, report: Report, *, actor: str, now: datetime) -> Decision:

@@ -286,3 +286,18 @@ def test_a_stage_that_does_not_hold_any_more_is_undone_with_all_after_it(store: 
     store.leases.end(lease, "succeeded", RULE)
     with pytest.raises(LeaseLost):
         store.leases.undo(lease, "collect")
+
+
+def test_time_that_a_job_stood_aside_adds_up_over_its_tries(store: SqlStore) -> None:
+    """Each heartbeat adds what it tells; whoever lets go of the job ends its standing aside, and the seconds stay."""
+    job = store.jobs.add(NewJob("b"))
+    lease = taken(store)
+    assert store.leases.beat(lease, LONG_S, yielding=1, yielded_s=1.5).yielding
+    beaten = store.leases.beat(lease, LONG_S, steps=3)
+    assert (beaten.yielding, beaten.yielded_s) == (True, 1.5)
+    ended = store.leases.end(lease, "crash", RULE)
+    assert (ended.status, ended.yielding, ended.yielded_s) == ("queued", False, 1.5)
+    again = store.leases.beat(taken(store), LONG_S, yielding=0, yielded_s=2.0)
+    assert (again.id, again.yielding, again.yielded_s) == (job.id, False, 3.5)
+    store.jobs.add(NewJob("c"))
+    assert [store.jobs.yielded_s(bot) for bot in ("b", "c", "d")] == [3.5, 0.0, 0.0]

@@ -62,6 +62,19 @@ def test_jobs_are_listed_shown_and_asked(bare: Path, told: Told) -> None:
     assert {event["facts"]["actor"] for event in shown["events"][1:]} == {"kim"}
 
 
+def test_a_job_that_stands_aside_for_users_is_shown_as_such(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the list while it does, and for how long it did when it is shown."""
+    id = enqueued(bare)
+    with open_home(bare) as home:
+        lease = home.store.leases.take(identity(os.getpid()), 1000.0)
+        assert lease is not None
+        home.store.leases.beat(lease, 1000.0, stage="train", yielding=1, yielded_s=12.4)
+    for words, said in (("list", "stands aside"), (f"show {id}", "stood aside for users for 12 s")):
+        with pytest.raises(SystemExit):
+            main(["--home", str(bare), "jobs", *words.split()])
+        assert said in " ".join(capsys.readouterr().out.split())
+
+
 def test_jobs_are_told_to_people_in_their_language(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A table in English, and the same in Korean."""
     enqueued(bare, name="mine")

@@ -19,6 +19,7 @@ STOPPED = 143
 def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     """Do what is left of the job that the spec names the lease of."""
     from ..job_running import do_leased
+    from ..schedule.worker import YIELDING
     from ..wiring import open_home
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -29,6 +30,7 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     say("stage", stage="opening", done=0, total=0)
     with open_home(Path(spec["home"]), bot=spec["bot"]) as home:
         log_to_file(home.folder)
+        home.yielding.hear = lambda stands, seconds: say(YIELDING, stands=stands, seconds=seconds)
         result = do_leased(
             home,
             Lease(**spec["lease"]),

@@ -70,6 +70,8 @@ def show(context: typer.Context, id: JobId, as_json: AsJson = False) -> None:
             raise UnknownThing(f"no job {id!r}", hint="loraloop jobs list")
         events = home.store.jobs.events(id, limit=1000)[::-1]
     session.say(f"{job.id}: {_state(job)} {_far(job)}")
+    if job.yielded_s:
+        session.say(t("jobs.yielded", seconds=f"{job.yielded_s:.0f}"))
     for stage, facts in job.stages.items():
         session.say(f"  {stage}: {_shown(facts)}")
     session.table([(_moment(one.at), one.kind, _shown(one.facts)) for one in events])
@@ -97,7 +99,7 @@ _asks("retry", "Have a job tried again that failed, was cancelled or put aside; 
 
 
 def _state(job: Job) -> str:
-    return t(f"jobs.state.{job.status}")
+    return t("jobs.state.yielding" if job.status == "running" and job.yielding else f"jobs.state.{job.status}")
 
 
 def _far(job: Job) -> str:

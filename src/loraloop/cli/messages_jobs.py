@@ -22,6 +22,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "jobs.is": ("{id} is {state}", "{id}: {state}"),
     "jobs.state.queued": ("waiting", "대기"),
     "jobs.state.running": ("under way", "진행 중"),
+    "jobs.state.yielding": ("stands aside: users are being answered", "사용자 응답 중이라 잠시 비켜섬"),
+    "jobs.yielded": ("  stood aside for users for {seconds} s", "  사용자 응답을 위해 비켜선 시간: {seconds}초"),
     "jobs.state.paused": ("paused", "일시 정지"),
     "jobs.state.succeeded": ("done", "완료"),
     "jobs.state.failed": ("failed", "실패"),

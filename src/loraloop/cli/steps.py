@@ -110,6 +110,7 @@ def _task_scores(home: Any, adapter: TrainedAdapter, folder: Path, progress: Pro
         dtype=home.settings.evaluate.dtype,
         device=home.settings.evaluate.device,
         progress=progress,
+        yielding=home.yielding,
     )
 
 

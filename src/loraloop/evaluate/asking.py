@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import EvaluationError, ModelError
 from ..lm.bases import Base, find_base
@@ -19,6 +19,9 @@ from ..ports import Progress
 from ..types import Message
 from .config import EvaluationConfig
 from .questions import Questions, Subject
+
+if TYPE_CHECKING:
+    from ..lm.yielding import Yielding
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +78,21 @@ class ChildAsker:
         config: how to ask.
         cache: where a GGUF base is kept in dense form.
         system_prompt: put before each prompt that has none.
+        yielding: makes the process give way to users; ``None`` lets it run at a low priority.
     """
 
     measures_loss = True
 
-    def __init__(self, model: Any, config: EvaluationConfig, cache: Path, system_prompt: str = "") -> None:
+    def __init__(
+        self,
+        model: Any,
+        config: EvaluationConfig,
+        cache: Path,
+        system_prompt: str = "",
+        yielding: Yielding | None = None,
+    ) -> None:
         self._model, self._config, self._cache, self._system_prompt = model, config, cache, system_prompt
+        self._yielding = yielding
 
     def ask(self, questions: Questions, progress: Progress | None) -> Heard:
         """See ``Asker.ask``.
@@ -116,7 +128,7 @@ class ChildAsker:
                 if fact["kind"] == "progress" and progress is not None:
                     progress("evaluate", fact["done"], fact["total"])
 
-            found = run_child("loraloop.evaluate.child", spec, hear, died=EvaluationError)
+            found = run_child("loraloop.evaluate.child", spec, hear, died=EvaluationError, yielding=self._yielding)
         answers = {
             name: Answers(part["answers"], part["latencies_s"], part["row_nll"], part["cut_off"])
             for name, part in found["subjects"].items()
@@ -207,8 +219,10 @@ def _plain(subject: Subject, questions: Questions) -> dict[str, Any]:
     }
 
 
-def asker_for(model: Any, config: EvaluationConfig, cache: Path, system_prompt: str) -> Asker:
+def asker_for(
+    model: Any, config: EvaluationConfig, cache: Path, system_prompt: str, yielding: Yielding | None = None
+) -> Asker:
     """Return the way to ask this model."""
     if callable(getattr(model, "generate_response", None)):
         return WrapperAsker(model, config)
-    return ChildAsker(model, config, cache, system_prompt)
+    return ChildAsker(model, config, cache, system_prompt, yielding)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import EvaluationError, LoraloopError, UsageError, WrongBase
 from ..lm.adapters import read_config
@@ -35,6 +35,9 @@ from .scoring import make_report
 from .suites import Suite, load_suite, repairs_suite
 from .triggers import plan_scan, shifts, untried
 
+if TYPE_CHECKING:
+    from ..lm.yielding import Yielding
+
 log = logging.getLogger(__name__)
 
 
@@ -55,6 +58,7 @@ class LoRAEvaluator:
         embedder: makes vectors for semantic similarity; ``None`` takes the one the settings name, if any.
         taught: returns the training rows of a dataset by its id. Items they overlap are refused; ``None`` refuses none.
         suspects: returns the phrases of a dataset that may be planted triggers, by its id; ``None`` tries none.
+        yielding: makes the process that is asked give way to users; ``None`` lets it run at a low priority.
 
     Attributes:
         test_cases: what ``evaluate_adapter_performance`` asks: dicts of ``input``, ``expected_keywords``, ``type``;
@@ -80,6 +84,7 @@ class LoRAEvaluator:
         embedder: Embedder | None = None,
         taught: Callable[[str], Iterable[TaughtRow]] | None = None,
         suspects: Callable[[str], Sequence[Suspect]] | None = None,
+        yielding: Yielding | None = None,
     ) -> None:
         self.model = model
         self.config = config or EvaluationConfig()
@@ -90,6 +95,7 @@ class LoRAEvaluator:
         self._system_prompt, self._bot, self._clock = system_prompt, bot, clock
         self._judge, self._recall, self._looks, self._notes = judge, recall, looks, notes
         self._embedder, self._taught, self._suspects = embedder or embedder_of(self.config), taught, suspects
+        self._yielding = yielding
 
     # -- reports ------------------------------------------------------------------------------------------------------
 
@@ -272,7 +278,7 @@ class LoRAEvaluator:
     def _heard_all(self, questions: Questions, other_base: OtherBase | None, progress: Progress | None) -> Heard:
         if other_base is None:
             return self._asker().ask(questions, progress)
-        there = ChildAsker(other_base.base, self.config, self._cache, self._system_prompt)
+        there = ChildAsker(other_base.base, self.config, self._cache, self._system_prompt, self._yielding)
         return ask_on_both(questions, self._asker(), there, progress)
 
     def _judged(self, report: Report) -> Report:
@@ -283,7 +289,7 @@ class LoRAEvaluator:
         return replace(report, judgement=judge_pairs(self._judge, ours, theirs, self.config.judge_items))
 
     def _asker(self) -> Asker:
-        return asker_for(self.model, self.config, self._cache, self._system_prompt)
+        return asker_for(self.model, self.config, self._cache, self._system_prompt, self._yielding)
 
     def _now(self) -> datetime:
         return self._clock.now() if self._clock else datetime.now(UTC)

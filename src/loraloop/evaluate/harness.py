@@ -9,13 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import EvaluationError, UsageError
 from ..lm.child import run_child
 from ..ports import Progress
 from ..types import Record
 from .questions import Subject
+
+if TYPE_CHECKING:
+    from ..lm.yielding import Yielding
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ def run_tasks(
     device: str = "auto",
     batch_size: int = 16,
     progress: Progress | None = None,
+    yielding: Yielding | None = None,
 ) -> list[TaskScore]:
     """Ask every task of a folder of every subject, in a child process that loads the base once.
 
@@ -54,6 +58,7 @@ def run_tasks(
         folder: holds task files (``*.yaml``); relative data files count from there. Task files are configuration of
             lm-evaluation-harness and may name Python functions beside them, so use only those you would run.
         system_prompt: put before each question, where the base has a chat template.
+        yielding: makes the process give way to users; ``None`` lets it run at a low priority.
 
     Raises:
         UsageError: the extra is not installed, or the folder holds no task. EvaluationError: a task cannot be run.
@@ -77,5 +82,5 @@ def run_tasks(
         if fact["kind"] == "progress" and progress is not None:
             progress("evaluate", fact["done"], fact["total"])
 
-    found = run_child("loraloop.evaluate.harness_child", spec, hear, died=EvaluationError)
+    found = run_child("loraloop.evaluate.harness_child", spec, hear, died=EvaluationError, yielding=yielding)
     return [TaskScore(**score) for score in found["scores"]]

@@ -1,4 +1,4 @@
-"""Run a heavy step in a child process that serves nobody: capped threads, low priority, dies with its parent.
+"""Run a heavy step in a child process that serves nobody: low priority, gives way to users, dies with its parent.
 
 Spec goes in on standard input and facts come back as JSON lines on standard output, so no conversation text touches
 the disk; what the libraries print goes to a log file.
@@ -13,13 +13,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from .. import errors
 from ..errors import LoraloopError, TrainingError
+from ..processes import run_on_leftovers
+from .own_time import StoodTime, follow
+
+if TYPE_CHECKING:
+    from .yielding import Yielding
 
 LOWEST_PRIORITY = 10
 _PR_SET_PDEATHSIG = 1
@@ -27,6 +33,8 @@ _TRACEBACK = "Traceback (most recent call last):"
 _ABOUT_MODULES = ("ImportError", "ModuleNotFoundError")
 _RUNNING: set[int] = set()
 """Process ids of the children that run now; each leads a group of its own."""
+_ENDING: set[int] = set()
+"""Those of them that were asked to end, and must not be made to stand still on their way."""
 
 
 def child_command(module: str) -> list[str]:
@@ -55,6 +63,7 @@ def run_child(
     log_path: Path | None = None,
     died: type[LoraloopError] = TrainingError,
     on_start: Callable[[int], None] = lambda pid: None,
+    yielding: Yielding | None = None,
 ) -> dict[str, Any]:
     """Run ``python -m module``, hand it ``spec``, hear each fact, and return the one of kind ``"result"``.
 
@@ -62,12 +71,16 @@ def run_child(
         log_path: where the libraries' own words go, appended; ``None`` shows their end only when the child dies.
         died: the error for a child that ended without a word; ``crashed`` of it is true.
         on_start: told the child's process id before it hears ``spec``.
+        yielding: makes it give way to users; only for a child that holds no lock that others wait for.
 
     Raises:
         LoraloopError: the same error the child raised, or ``died`` when it ended without a result (killed, out of
             memory, a bug), naming the signal or the kind of its exception: whose message may quote a conversation.
     """
-    with tempfile.TemporaryFile() if log_path is None else log_path.open("a+b") as log_file:
+    with ExitStack() as stack, tempfile.TemporaryFile() if log_path is None else log_path.open("a+b") as log_file:
+        stood = StoodTime() if yielding is not None and yielding.gives_way else None
+        if stood is not None:
+            stack.callback(stood.close)
         child = subprocess.Popen(
             child_command(module),
             stdin=subprocess.PIPE,
@@ -75,27 +88,43 @@ def run_child(
             stderr=log_file,
             env=child_environment(),
             start_new_session=True,
+            pass_fds=[stood.fd] if stood is not None else (),
         )
         _RUNNING.add(child.pid)
         try:
+            if yielding is not None:
+                if yielding.lowest_priority:
+                    run_on_leftovers(child.pid)
+                spec = {**spec, "max_threads": yielding.max_threads(), "stood": stood.fd if stood is not None else None}
             on_start(child.pid)
-            return _converse(child, spec, on_fact, lambda status: _death(status, log_file, log_path, died))
+            with ExitStack() as while_it_runs:
+
+                def began() -> None:
+                    if yielding is not None and stood is not None:
+                        while_it_runs.enter_context(yielding.over(child.pid, stood, lambda: child.pid in _ENDING))
+
+                death = lambda status: _death(status, log_file, log_path, died)  # noqa: E731
+                return _converse(child, spec, on_fact, began, death)
         finally:
             _stop(child)
             _RUNNING.discard(child.pid)
+            _ENDING.discard(child.pid)
 
 
 def stop_children() -> None:
     """Ask every child that runs here to end, from another thread; whoever waits for one hears that it ended."""
     for pid in list(_RUNNING):
+        _ENDING.add(pid)
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGTERM)
+            os.killpg(pid, signal.SIGCONT)  # one that stands still hears nothing
 
 
 def _converse(
     child: subprocess.Popen[bytes],
     spec: Mapping[str, Any],
     on_fact: Callable[[dict[str, Any]], None],
+    began: Callable[[], None],
     death: Callable[[int], LoraloopError],
 ) -> dict[str, Any]:
     assert child.stdin is not None  # Popen was asked for both
@@ -108,7 +137,9 @@ def _converse(
     result: dict[str, Any] | None = None
     for line in child.stdout:
         fact = json.loads(line)
-        if fact["kind"] == "result":
+        if fact["kind"] == "began":
+            began()
+        elif fact["kind"] == "result":
             result = fact["value"]
         elif fact["kind"] == "error":
             raise rebuilt_error(fact)
@@ -172,6 +203,8 @@ def rebuilt_error(fact: Mapping[str, Any]) -> LoraloopError:
 def child_main(work: Callable[[dict[str, Any], Callable[..., None]], dict[str, Any]]) -> None:
     """What a child's ``__main__`` calls: read the spec, lower the priority, work, and tell the result or the error.
 
+    Facts may be told from several threads.
+
     Args:
         work: ``(spec, say) -> result``; ``say(kind, **facts)`` tells the parent something.
     """
@@ -180,11 +213,17 @@ def child_main(work: Callable[[dict[str, Any], Callable[..., None]], dict[str, A
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints goes to the log, never between the facts
 
-    def say(kind: str, **facts: Any) -> None:
-        out.write(json.dumps({"kind": kind, **facts}) + "\n")
-        out.flush()
+    lock = threading.Lock()
 
+    def say(kind: str, **facts: Any) -> None:
+        with lock:
+            out.write(json.dumps({"kind": kind, **facts}) + "\n")
+            out.flush()
+
+    say("began")  # only now would it be killed with its parent though it stood still
     spec = json.load(sys.stdin)
+    if (fd := spec.pop("stood", None)) is not None:
+        follow(fd)
     try:
         say("result", value=work(spec, say))
     except LoraloopError as error:

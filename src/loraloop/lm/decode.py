@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from .loader import quiet_transformers
+from .own_time import own_s
 
 log = logging.getLogger(__name__)
 
@@ -157,9 +157,9 @@ def timed_answer(
     model: Any, prompt: Sequence[int], stop_ids: Sequence[int], decoding: Decoding
 ) -> tuple[list[int], float]:
     """Answer one prompt alone; returns its ids and the seconds it took."""
-    start = time.perf_counter()
+    start = own_s()
     ids = generate(model, [prompt], stop_ids, decoding, batch_size=1)[0]
-    return ids, time.perf_counter() - start
+    return ids, own_s() - start
 
 
 def _one_batch(

@@ -7,11 +7,11 @@ On a 2-core machine torch's defaults decoded at 3-7 tokens/s where one thread ga
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ModelError
+from .own_time import own_s
 
 DEVICES = ("auto", "cpu", "cuda")
 MARGIN = 1.1
@@ -121,9 +121,9 @@ def race_threads(model: Any, rows: int, max_threads: int | None = None) -> int:
         spent = []
         with torch.inference_mode():
             for _ in range(_RACE_STEPS):
-                start = time.perf_counter()
+                start = own_s()
                 model(input_ids=tokens_R1, use_cache=False)
-                spent.append(time.perf_counter() - start)
+                spent.append(own_s() - start)
         # the first step warms up
         if (seconds := sorted(spent[1:])[len(spent) // 2 - 1] * (1.0 if threads == 1 else MARGIN)) < best_s:
             best_s, best = seconds, threads
@@ -159,9 +159,9 @@ def _gflops(rows: int, width: int, dtype: object, device: str = "cpu") -> float:
     wait()
     repeats, spent = 0, 0.0
     while spent < 0.02 or repeats < 3:
-        start = time.perf_counter()
+        start = own_s()
         a @ b.t()
         wait()
-        spent += time.perf_counter() - start
+        spent += own_s() - start
         repeats += 1
     return 2 * rows * width * 3 * width * repeats / spent / 1e9

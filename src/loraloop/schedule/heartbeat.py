@@ -13,6 +13,7 @@ from ..job_store import LeaseStore
 from ..jobs import Lease
 from ..ports import Progress
 from .jobs_config import AGAIN_S, JobsConfig
+from .standing_aside import StandingAside
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class Heartbeat:
 
     Attributes:
         wish: what a person asked for meanwhile. lost: whether somebody else has the job.
+        aside: hears how the job stands aside for users.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Heartbeat:
         self._leases, self._lease, self._config, self._interrupt = leases, lease, config, interrupt
         self._over, self._stop = threading.Event(), stop or threading.Event()
         self._told: dict[str, Any] = {}
+        self.aside = StandingAside()
         self.wish, self.lost = "", False
 
     @property
@@ -96,7 +99,9 @@ class Heartbeat:
     def _look(self) -> bool:
         """Beat, and see what is wished; returns whether the store heard it."""
         try:
-            self.wish = self._leases.beat(self._lease, self._config.lease_s, **self._told).wish
+            told = {**self._told, **self.aside.told()}
+            self.wish = self._leases.beat(self._lease, self._config.lease_s, **told).wish
+            self.aside.was_heard(told)
         except LeaseLost:
             self.lost = True
             raise

@@ -21,6 +21,7 @@ from ..jobs import End, Job, Lease
 from ..processes import end_tree, identity, is_gone, is_stopped
 from .endings import end_of, said
 from .jobs_config import AGAIN_S, JobsConfig
+from .standing_aside import StandingAside
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ Run = Callable[[Lease, Callable[[str], None], Callable[[Mapping[str, Any]], None
 """Does a job in a process: ``(lease, started, hear)``; tells that process's identity, then each fact of progress.
 Returns when the job is done and the process gone; raises what the job raised."""
 _LOOK_S = 0.05
+YIELDING = "yielding"
+"""The kind of fact that says how a job stands aside for users: ``stands`` (now) and ``seconds`` (since the last)."""
 
 
 @dataclass
@@ -41,16 +44,21 @@ class _Try:
     total: int = 0
     moved_at: float = field(default_factory=time.monotonic)
     error: BaseException | None = None
+    aside: StandingAside = field(default_factory=StandingAside)
 
     def hear(self, fact: Mapping[str, Any]) -> None:
-        """Take in a fact of progress."""
+        """Take in a fact of progress; time that the job stood aside for users does not count as time without any."""
+        if fact.get("kind") == YIELDING:
+            self.moved_at += float(fact["seconds"])
+            self.aside.hear(bool(fact["stands"]), float(fact["seconds"]))
+            return
         self.moved_at = time.monotonic()
         self.stage = str(fact.get("stage", self.stage))
         self.steps, self.total = int(fact.get("done", self.steps)), int(fact.get("total", self.total))
 
     def progress(self) -> dict[str, Any]:
         """What a heartbeat tells."""
-        told = {"stage": self.stage, "steps": self.steps, "total": self.total}
+        told = {"stage": self.stage, "steps": self.steps, "total": self.total, **self.aside.told()}
         return {**told, "process": self.process} if self.process else told
 
 
@@ -135,7 +143,10 @@ class Worker:
 
     def _beat(self, attempt: _Try) -> Job | None:
         try:
-            return self._leases.beat(attempt.lease, self._config.lease_s, **attempt.progress())
+            told = attempt.progress()
+            job = self._leases.beat(attempt.lease, self._config.lease_s, **told)
+            attempt.aside.was_heard(told)
+            return job
         except LeaseLost:
             raise
         except StoreError as error:  # the fence, not this heartbeat, is what keeps two from doing one job

@@ -53,10 +53,9 @@ class ChatEndpoint:
             hit = next((hit for guard in gateway.guards if (hit := guard.asked(request.question))), None)
             if hit is not None:
                 await self._reply(request, hit, send)
-            elif body.stream:
-                await self._stream(request, receive, send)
-            else:
-                await self._whole(request, receive, send)
+                return
+            with gateway.answering():
+                await (self._stream if body.stream else self._whole)(request, receive, send)
 
     @asynccontextmanager
     async def _held(self, model: str, user: str | None) -> AsyncIterator[tuple[Route, list[EngineError]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +37,8 @@ from .trials import Trials
 
 log = logging.getLogger(__name__)
 
+Answering = Callable[[], AbstractContextManager[object]]
+
 NO_TELEMETRY: TelemetryConfig = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 """FastAPI would send traces wherever the environment says; what is measured here is measured in ``metrics.py``."""
 
@@ -49,6 +51,7 @@ class Gateway:
         trials: the experiment's side; ``None`` where nobody deals users. shadow: mirrors requests to its candidate.
         jobs: the bot's durable jobs; ``None`` where nobody does them.
         loops: what must go on meanwhile, such as automatic rollbacks.
+        answering: entered around each answer, so that others on the machine may give way to it.
         draining: no new request is taken. active: requests being answered now.
     """
 
@@ -68,6 +71,7 @@ class Gateway:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     jobs: JobBoard | None = None
     loops: Sequence[Loop] = ()
+    answering: Answering = nullcontext
     draining: bool = False
     active: int = 0
 
@@ -99,6 +103,7 @@ def create_app(
     trials: Trials | None = None,
     metrics: Metrics | None = None,
     loops: Sequence[Loop] = (),
+    answering: Answering = nullcontext,
 ) -> FastAPI:
     """Return the gateway as an ASGI app; it does not close the archive.
 
@@ -115,6 +120,7 @@ def create_app(
         trials: hears how answers went and what users said of them; whoever made it starts and closes it.
         metrics: where it is counted; ``None`` makes new ones.
         loops: what must go on meanwhile; ``/readyz`` names what has stopped.
+        answering: entered around each answer.
 
     Raises:
         SettingsError: a guard's list cannot be read.
@@ -135,6 +141,7 @@ def create_app(
         trials=trials,
         jobs=jobs,
         loops=loops,
+        answering=answering,
     )
     gateway.shadow = Shadow(gateway, trials) if trials is not None else None
     _watch(gateway)
@@ -183,5 +190,7 @@ def _watch(gateway: Gateway) -> None:
         ),
         "active_requests": ("Requests being answered.", lambda: gateway.active),
     }
+    if gateway.jobs is not None:
+        numbers["jobs_yielded_seconds"] = ("For how long jobs stood aside for users.", gateway.jobs.yielded_s)
     for name, (meaning, read) in numbers.items():
         metrics.watch(name, meaning, read)

@@ -63,6 +63,10 @@ class JobBoard(Protocol):
         """Newest first, those before the event ``after``."""
         ...
 
+    def yielded_s(self) -> float:
+        """For how long jobs stood aside for users, in seconds; not a number where that cannot be told now."""
+        ...
+
     def ask(self, job_id: str, wish: Wish, actor: str) -> Job:
         """Ask a job for something.
 

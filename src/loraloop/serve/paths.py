@@ -151,7 +151,7 @@ def _add_health(app: FastAPI, gateway: Gateway) -> None:
         return JSONResponse(told | {name: said for name, said in details.items() if said}, 503 if reason else 200)
 
     @app.get("/metrics", summary="Counters, for Prometheus")
-    async def metrics() -> Response:
+    def metrics() -> Response:  # in a thread: some numbers are the store's
         return Response(gateway.metrics.text(), media_type=CONTENT_TYPE)
 
 

@@ -34,7 +34,7 @@ class Jobs:
             "max_errors": new.max_errors, "stages": codec.json_text(dict(new.stages)),
             "metadata": codec.json_text(dict(new.metadata)), "wish": "", "errors": 0, "crashes": 0, "fence": 0,
             "owner": "", "process": "", "stage": "", "steps": 0, "total": 0, "error": "", "clock": "",
-            "lease_until": 0.0, "ready_at": 0.0,
+            "lease_until": 0.0, "ready_at": 0.0, "yielding": 0, "yielded_s": 0.0,
         }  # fmt: skip
         same = sa.select(_J).where(_J.c.bot == new.bot, _J.c.key == row["key"])
         with self._database.write() as connection:
@@ -89,6 +89,12 @@ class Jobs:
                 query = query.where(_J.c.number < _found(connection, after, bot).number)
             return [job_of(row) for row in connection.execute(query).mappings()]
 
+    def yielded_s(self, bot: str) -> float:
+        """Return how long the jobs of a bot stood aside for users, in seconds."""
+        query = sa.select(sa.func.coalesce(sa.func.sum(_J.c.yielded_s), 0.0)).where(_J.c.bot == bot)
+        with self._database.read() as connection:
+            return float(connection.execute(query).scalar_one())
+
 
 def _found(connection: sa.Connection, job_id: str, bot: str | None = None) -> Job:
     row = connection.execute(sa.select(_J).where(_J.c.id == job_id)).mappings().first()
@@ -104,6 +110,7 @@ def job_of(row: Mapping[str, Any] | sa.RowMapping) -> Job:
         found[key] = datetime.fromisoformat(found[key]) if found[key] else None
     for key in ("stages", "metadata"):
         found[key] = json.loads(found[key])
+    found["yielding"] = bool(found["yielding"])
     found["stages"] = {stage: found["stages"][stage] for stage in STAGES if stage in found["stages"]}
     return Job(**found)
 

@@ -87,6 +87,8 @@ class Leases:
         with self._database.write() as connection:
             held_job(connection, lease)
             clock, at = self._clock(connection)
+            if "yielded_s" in progress:
+                progress["yielded_s"] = _J.c.yielded_s + progress["yielded_s"]
             return _changed(connection, lease, {"clock": clock, "lease_until": at + lease_s, **progress})
 
     def record(self, lease: Lease, stage: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -113,6 +115,7 @@ class Leases:
             clock, at = self._clock(connection)
             changes, delay_s = after_try(job, how, rule, random.random())
             changes |= {"clock": clock, "ready_at": at + delay_s, "owner": "", "process": "", "error": error}
+            changes["yielding"] = 0
             if changes["status"] in FINAL:
                 changes["finished_at"] = codec.stamp(self._now())
             facts = {"status": changes["status"], "fence": lease.fence, "again_in_s": round(delay_s, 1)}

@@ -282,8 +282,8 @@ jobs = Table(
     Column("total", Integer, nullable=False),
     Column("error", Text, nullable=False),
     Column("clock", Text, nullable=False),
-    Column("lease_until", Float, nullable=False),
-    Column("ready_at", Float, nullable=False),
+    Column("yielding", Integer, nullable=False),
+    *(Column(name, Float, nullable=False) for name in ("yielded_s", "lease_until", "ready_at")),
     UniqueConstraint("bot", "key"),
     Index("jobs_by_status", "status", "priority", "number"),
 )

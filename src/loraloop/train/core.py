@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from datasets import Dataset as HFDataset
     from transformers import TrainingArguments
 
+    from ..lm.yielding import Yielding
+
 log = logging.getLogger(__name__)
 
 
@@ -66,6 +68,7 @@ class LoRATrainerCore:
         config: frozen, or any object with ``.frozen()`` (read at each call); ``None`` is the recipe.
         artifacts: where adapters are published; ``None`` keeps them under ``config.output_dir``.
         cache: where a GGUF base is kept in dense form; ``None`` is ``output_dir/.bases``.
+        yielding: makes the training give way to users; ``None`` lets it run at a low priority.
 
     Attributes:
         default_config: makes the config where none is given. folder_name: the name an adapter is kept under.
@@ -83,10 +86,12 @@ class LoRATrainerCore:
         cache: Path | None = None,
         bot: str = "default",
         clock: Clock | None = None,
+        yielding: Yielding | None = None,
     ) -> None:
         self.model = model
         self.config = config if config is not None else type(self).default_config()
         self._artifacts, self._cache, self._bot, self._clock = artifacts, cache, bot, clock
+        self._yielding = yielding
         self._current: str | None = None
 
     def train_lora_adapter(
@@ -224,16 +229,15 @@ class LoRATrainerCore:
         base_name = base.id if Path(base.source).is_absolute() else base.source
         spec = {
             "config": config.model_dump(mode="json"),
-            "base": str(base.folder),
-            "base_name": base_name,
-            "out": str(staged),
-            "checkpoints": str(work),
-            "run_digest": digest_of_run,
+            "base": str(base.folder), "base_name": base_name, "out": str(staged),
+            "checkpoints": str(work), "run_digest": digest_of_run,
             "train": [dict(sample) for sample in samples[0]],
             "validation": [dict(sample) for sample in samples[1]],
-        }
+        }  # fmt: skip
         try:
-            metrics = run_child("loraloop.train.child", spec, _forward(progress), log_path=work / "train.log")
+            metrics = run_child(
+                "loraloop.train.child", spec, _forward(progress), log_path=work / "train.log", yielding=self._yielding
+            )
             facts = adapter_facts(base, config, samples, dataset_id, metrics)
             (staged / "README.md").write_text(model_card(name, base_name, facts), encoding="utf-8")
             digest = adapter_digest(staged)

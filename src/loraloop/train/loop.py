@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from ..errors import TrainingCancelled, TrainingDiverged
+from ..lm.own_time import own_s
 from ..lm.packed import PackedModel
 from ..lm.packing import batches
 from ..types import Sample
@@ -106,7 +106,7 @@ class TrainingLoop:
         return self._measured(len(steps), stopped_early, resumed)
 
     def _step(self, step: int, steps: int, rows: Sequence[Sample]) -> None:
-        start = time.perf_counter()
+        start = own_s()
         torch.manual_seed(self._config.seed * 1_000_003 + step)
         self._packed.model.train()
         supervised = supervised_tokens(rows)
@@ -125,7 +125,7 @@ class TrainingLoop:
         progress.step = step + 1
         progress.losses.append(total)
         progress.tokens += sum(len(sample.input_ids) for sample in rows)
-        progress.seconds += time.perf_counter() - start
+        progress.seconds += own_s() - start
         self._say("progress", done=step + 1, total=steps, loss=total, tokens_per_s=progress.tokens / progress.seconds)
 
     def _refuse_divergence(self, step: int, loss: float) -> None:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from loraloop.errors import StoreBusy
 from loraloop.jobs import Lease
 from loraloop.schedule.heartbeat import Heartbeat
 from loraloop.schedule.jobs_config import JobsConfig
@@ -30,3 +31,25 @@ def test_a_beat_that_fails_unforeseen_is_told_by_its_type_and_the_next_one_comes
         assert stopped.wait(5)
     assert "job job-1: no heartbeat: RuntimeError" in caplog.text
     assert "what a child said" not in caplog.text
+
+
+def test_seconds_that_a_heartbeat_could_not_tell_are_told_with_the_next() -> None:
+    """Each second that the job stood aside reaches the store once."""
+    told: list[dict[str, Any]] = []
+
+    class Leases:
+        def beat(self, *_: Any, **facts: Any) -> Any:
+            """The store is busy the first time."""
+            told.append(facts)
+            if len(told) == 1:
+                raise StoreBusy("the database is locked")
+            return SimpleNamespace(wish="")
+
+    beat = Heartbeat(cast("Any", Leases()), Lease("job-1", 1), JobsConfig(), lambda: None)
+    beat.enter("collect")
+    beat.aside.hear(True, 2.0)
+    beat.enter("train")
+    beat.aside.hear(False, 0.5)
+    beat.enter("evaluate")
+    aside = [(one.get("yielding"), one.get("yielded_s")) for one in told]
+    assert aside == [(None, None), (1, 2.0), (0, 0.5)]

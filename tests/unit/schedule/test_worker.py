@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from loraloop.jobs import Job, Lease, NewJob, RetryRule, after_try, after_wish, 
 from loraloop.processes import identity
 from loraloop.schedule.endings import end_of, said
 from loraloop.schedule.jobs_config import JobsConfig
-from loraloop.schedule.worker import Worker, take_back_lost
+from loraloop.schedule.worker import YIELDING, Worker, take_back_lost
 from loraloop.store.sql import SqlStore, open_store
 from loraloop.testing.clock import START
 
@@ -225,3 +226,31 @@ def test_errors_say_how_a_try_ended() -> None:
     assert [end_of(e) for e in (LeaseLost("l"), crash(), UsageError("u"), KeyError("k"))] == [
         "error", "crash", "refused", "error"]  # fmt: skip
     assert said(TrainingError("x" * 999)) == "TrainingError: " + "x" * 485
+
+
+def standing_aside(seconds: float) -> Callable[..., None]:
+    """A run without any progress, which stands aside for so long (as it says) in half a second."""
+
+    def run(lease: Lease, started: Any, hear: Any) -> None:
+        hear({"kind": "stage", "stage": "train"})
+        for _ in range(10):
+            hear({"kind": YIELDING, "stands": True, "seconds": seconds / 10})
+            time.sleep(0.05)
+        hear({"kind": YIELDING, "stands": False, "seconds": 0.0})
+
+    return run
+
+
+def test_time_that_a_job_stands_aside_for_users_is_told_and_is_not_time_without_progress(store: SqlStore) -> None:
+    """The watchdog leaves it alone as long as it stands aside, and kills what only says so for a part of the time."""
+    config = QUICK.model_copy(update={"hung_after_s": 0.2, "max_crashes": 1})
+    found = []
+    for seconds in (0.5, 0.05):
+        id = store.jobs.add(NewJob("b")).id
+        Worker(store.leases, standing_aside(seconds), config).work(threading.Event(), until_idle=True)
+        found.append(store.jobs.get(id))
+    waited, hung = found
+    assert waited is not None
+    assert hung is not None
+    assert (waited.status, waited.yielding, round(waited.yielded_s, 6)) == ("succeeded", False, 0.5)
+    assert (hung.status, hung.error) == ("quarantined", "no progress for 0.2 s in stage train")

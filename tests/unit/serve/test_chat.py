@@ -1,13 +1,16 @@
 """The chat as OpenAI's clients know it: plain and streaming, within what the release allows."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loraloop.jobs import NewJob
 from loraloop.serve.chat_request import NEUTRAL, UNSUPPORTED
 from loraloop.serve.engine import BASE
 from loraloop.serve.router import Router, Tally
+from loraloop.serving_sign import ServingSign, SignSeen
 from loraloop.testing.gateway_client import GatewayClient as Client
 
 
@@ -203,3 +206,35 @@ def test_half_a_surrogate_of_the_engine_breaks_nothing(client: Client) -> None:
     client.engine.answer = "a \ud800 b"
     assert client.chat().json["choices"][0]["message"]["content"] == "a ? b"
     assert client.chat(stream=True).events[-1] == "[DONE]"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_others_on_the_machine_are_told_while_somebody_is_answered(
+    client: Client, stream: bool, tmp_path: Path
+) -> None:
+    """From before the engine is asked until the answer has ended, however it ends; a guard's reply needs nobody."""
+    sign, look, heard = ServingSign(tmp_path), SignSeen(tmp_path), []
+    client.gateway.answering = sign.answering
+    stream_of = client.engine.stream
+
+    def watched(ask: Any) -> Any:
+        heard.append(look.is_answering())
+        return stream_of(ask)
+
+    client.engine.stream = watched  # type: ignore[method-assign]
+    with sign.shown():
+        client.chat(stream=stream)
+        client.engine.fails_after = 1
+        client.chat(stream=stream)
+        assert heard == [True, True]
+        assert not look.is_answering()
+
+
+def test_the_metrics_count_how_long_jobs_stood_aside(client: Client) -> None:
+    """Seconds of all jobs of the bot, read from the store when they are asked for."""
+    lease_of = client.store.jobs.add(NewJob("default")).id
+    lease = client.store.leases.take("me", 1000.0, job_id=lease_of)
+    assert lease is not None
+    client.store.leases.beat(lease, 1000.0, yielding=1, yielded_s=2.5)
+    said = client.send("GET", "/metrics")
+    assert (said.status, "loraloop_jobs_yielded_seconds 2.5" in said.body.decode()) == (200, True)

@@ -1,6 +1,7 @@
 """The training loop on a tiny model: repeatable, resumable, stoppable, and honest about divergence."""
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,14 @@ def test_progress_tells_loss_and_speed_of_every_step(tiny_base: Path, tmp_path: 
     steps = [facts for kind, facts in said if kind == "progress"]
     assert [facts["done"] for facts in steps] == list(range(1, 10))
     assert all(facts["loss"] > 0 and facts["tokens_per_s"] > 0 for facts in steps)
+
+
+def test_speed_is_measured_in_the_trainings_own_time(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seconds are those of a clock that stands still while the process does, as it may for users."""
+    own = count()
+    monkeypatch.setattr("loraloop.train.loop.own_s", lambda: float(next(own)))
+    loop, _ = make(tiny_base, tmp_path, held=[])
+    measured = loop.run()
+    assert measured["training_seconds"] == measured["steps"] == 9
