@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..signature_store import SignatureStore
 from ..text.clusters import joined, proposed
-from ..text.dedupe import compact
-from ..text.sketches import BANDS, PERMUTATIONS, bands, likeness, sketches
+from ..text.sketches import BANDS, PERMUTATIONS, bands, likeness, sketches_of
 from ..types import Signature
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class NearRows:
         assert self._ids is not None
         assert self._bands_NB is not None
         first = len(self._ids)
-        sketch_TP = sketches([compact(text) for _, text in new.values()])
+        sketch_TP = sketches_of([text for _, text in new.values()])
         band_TB = bands(sketch_TP)
         self._bands_NB = np.concatenate((self._bands_NB, band_TB))
         pairs = self._alike(proposed(self._bands_NB, first), sketch_TP, first)

@@ -44,37 +44,46 @@ def edit_limit(length: int, similarity: float) -> int:
 class EditIndex:
     """Finds all texts added that are within the edit limit of another: no miss, no scan.
 
-    A text that takes k edits, cut into k + 1 pieces, leaves one piece untouched and moved by at most k letters. So each
+    A text that takes k edits, cut into k + 1 pieces, leaves one piece untouched: one with no more edits before it than
+    there are pieces before it, and no more after it than pieces after it, which says how far it may have moved. So each
     text is filed under its pieces, and a query looks for them near their place.
 
     Args:
         similarity: share of letters that must stay, 0.84..1.
 
-    **Source**: Li, Deng, Wang, Feng, "Pass-Join: a partition-based method for similarity joins" (VLDB 2011), section 3.
+    **Source**: Li, Deng, Wang, Feng, "Pass-Join: a partition-based method for similarity joins" (VLDB 2011), section 4
+    (multi-match-aware substrings).
     """
 
     def __init__(self, similarity: float) -> None:
         self._similarity = similarity
         self._filed: dict[tuple[int, int, str], list[int]] = {}
-        self._lengths: set[int] = set()
+        self._cut: dict[int, list[tuple[int, int]]] = {}
 
     def add(self, key: int, text: str) -> None:
         """File ``text`` under ``key``."""
-        self._lengths.add(len(text))
-        for number, (start, stop) in enumerate(self._pieces(len(text))):
+        if len(text) not in self._cut:
+            self._cut[len(text)] = list(self._pieces(len(text)))
+        for number, (start, stop) in enumerate(self._cut[len(text)]):
             self._filed.setdefault((len(text), number, text[start:stop]), []).append(key)
 
     def candidates(self, text: str) -> set[int]:
         """Return the keys of all texts within the limit, and some that are not: verify with ``within_edits``."""
         found: set[int] = set()
-        reach = self._longest_edits(len(text))
+        reach, filed = self._longest_edits(len(text)), self._filed
         for length in range(max(1, len(text) - reach), len(text) + reach + 1):
-            if length not in self._lengths:
+            if length not in self._cut:
                 continue
-            limit = edit_limit(max(length, len(text)), self._similarity)
-            for number, (start, stop) in enumerate(self._pieces(length)):
-                for begin in range(max(0, start - limit), min(len(text) - (stop - start), start + limit) + 1):
-                    found.update(self._filed.get((length, number, text[begin : begin + stop - start]), ()))
+            longer = len(text) - length
+            pieces = self._cut[length]
+            most = len(pieces) - 1
+            for number, (start, stop) in enumerate(pieces):
+                right = most - number
+                first = max(0, start - number, start + longer - right)
+                last = min(len(text) - (stop - start), start + number, start + longer + right)
+                for begin in range(first, last + 1):
+                    if keys := filed.get((length, number, text[begin : begin + stop - start])):
+                        found.update(keys)
         return found
 
     def _longest_edits(self, length: int) -> int:
