@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from ..text.normalise import clean
 from ..text.redact import Placeholders, redact
-from ..types import Message, Part, plain
+from ..types import Message, Part, plain_messages
 
 MAX_MESSAGES = 1000
 """Messages in one conversation; more is a broken export, not a talk."""
@@ -203,6 +203,6 @@ def conversation_id(bot: str, user: str | None, session: str | None, consent: st
     Consent and the approval of each message are part of it: reviewed, or imported again with the consent that was
     missing, the same talk is a new conversation and can be learnt.
     """
-    content = [bot, user, session, consent, plain(messages)]
+    content = [bot, user, session, consent, plain_messages(messages)]
     canonical = _encode(content)
     return f"cv-{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"

@@ -33,7 +33,7 @@ BUILT_IN = (
 )  # fmt: skip
 """The names of ``CHECKS``, in the order in which they are asked."""
 _DISTRESS_TOLD = "distress_disclosure"
-_PERSONAL, _DISTRESS = Remembered(1024), Remembered(1024)
+_DISTRESS = Remembered(1024)
 
 
 class DataQualityConfig(BaseModel):
@@ -192,11 +192,7 @@ def no_personal_data(row: CandidateRow, config: DataQualityConfig) -> str | None
     if TAG.search(row.answer) and not any(char.isalnum() for char in TAG.sub("", row.answer)):
         return "only_redacted"
     texts = (row.answer, *(message.text for message in row.prompt))
-    return "personal_data" if any(map(_holds_personal_data, texts)) else None
-
-
-def _holds_personal_data(text: str) -> bool:
-    return _PERSONAL.of(text, lambda text: bool(redact(text).found))
+    return "personal_data" if any(redact(text).found for text in texts) else None
 
 
 def no_distress(row: CandidateRow, config: DataQualityConfig) -> str | None:
@@ -207,7 +203,7 @@ def no_distress(row: CandidateRow, config: DataQualityConfig) -> str | None:
 
 
 def tells_of_distress(text: str) -> bool:
-    """Return whether somebody tells of harm, hunger or violence; remembered like personal data."""
+    """Return whether somebody tells of harm, hunger or violence; remembered, for it stands in all later prompts."""
     return _DISTRESS.of(text, lambda text: holds("distress", folded(text)))
 
 
@@ -273,7 +269,10 @@ def own_check(name: str) -> Check:
 
 def reason_to_drop(row: CandidateRow, config: DataQualityConfig) -> str | None:
     """Return the code of the first check that drops ``row``, or ``None`` to keep it."""
-    return reason_under(verdict_on(row, config), row, config)
+    for check in LAW:
+        if reason := check(row, config):
+            return reason
+    return next(iter(faults_of(row, config)), None)
 
 
 def verdict_on(row: CandidateRow, config: DataQualityConfig) -> str:
@@ -285,7 +284,7 @@ def verdict_on(row: CandidateRow, config: DataQualityConfig) -> str:
 
 
 def reason_under(verdict: str, row: CandidateRow, config: DataQualityConfig) -> str | None:
-    """Return the reason to drop ``row`` given what ``verdict_on`` says of it; the law's order decides which one."""
+    """Return what ``reason_to_drop`` does, given what ``verdict_on`` says of the row."""
     if verdict == _DISTRESS_TOLD:
         return verdict
     return consent_given(row, config) or answer_approved(row, config) or verdict or None

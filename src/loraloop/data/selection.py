@@ -24,7 +24,7 @@ from typing import Final, Protocol
 from ..text.dedupe import NearDuplicates, compact
 from ..types import Conversation, DatasetRow, Split
 from .candidates import CandidateRow, candidates, row_digest
-from .quality import DataQualityConfig, reason_under, verdict_on
+from .quality import DataQualityConfig, reason_to_drop, reason_under
 from .shares import Said, over_share, past_cluster
 from .sides import is_self_written, side_of
 from .splits import question_key, split_of
@@ -136,8 +136,10 @@ def _judged(
         split = side_of(conversation, rows)
         for row in rows:
             key, digest = f"{conversation.id}#{row.message_index}", row_digest(row, secret)
-            verdict = verdicts.of(row, digest) if verdicts is not None else verdict_on(row, config)
-            reason = reason_under(verdict, row, config)
+            if verdicts is None:
+                reason = reason_to_drop(row, config)
+            else:
+                reason = reason_under(verdicts.of(row, digest), row, config)
             standing = readings.standing(row, reason)
             if reason:
                 unheard = readings.why_ignored(key) if reason == "answer_not_approved" else None
@@ -162,7 +164,9 @@ def _once(kept: Sequence[_Kept], drops: dict[str, str]) -> list[_Kept]:
     chosen: dict[str, _Kept] = {}
     for items in alike.values():
         first = next((item for item in items if item.is_correction), items[0])
-        chosen[first.key] = replace(first, standing=merged(first.standing, [item.standing for item in items]))
+        if len(items) > 1:
+            first = replace(first, standing=merged(first.standing, [item.standing for item in items]))
+        chosen[first.key] = first
     drops.update((item.key, "duplicate") for item in kept if item.key not in chosen)
     return [chosen[item.key] for item in kept if item.key in chosen]
 

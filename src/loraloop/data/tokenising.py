@@ -77,4 +77,4 @@ class Tokeniser:
         fitted = prompt if len(prompt) <= room else fitted_prompt(row.prompt, self._template, room)
         if fitted is None:
             return Tokens(mark, TOO_LONG, b"")
-        return Tokens(mark, len(fitted), array("i", [*fitted, *answer]).tobytes())
+        return Tokens(mark, len(fitted), array("i", fitted + answer).tobytes())

@@ -57,34 +57,39 @@ class EditIndex:
 
     def __init__(self, similarity: float) -> None:
         self._similarity = similarity
-        self._filed: dict[tuple[int, int, str], list[int]] = {}
-        self._cut: dict[int, list[tuple[int, int]]] = {}
+        self._filed: dict[int, list[dict[str, list[int]]]] = {}
+        self._plans: dict[int, list[tuple[dict[str, list[int]], int, int]]] = {}
 
     def add(self, key: int, text: str) -> None:
         """File ``text`` under ``key``."""
-        if len(text) not in self._cut:
-            self._cut[len(text)] = list(self._pieces(len(text)))
-        for number, (start, stop) in enumerate(self._cut[len(text)]):
-            self._filed.setdefault((len(text), number, text[start:stop]), []).append(key)
+        pieces = list(self._pieces(len(text)))
+        if len(text) not in self._filed:
+            self._filed[len(text)] = [{} for _ in pieces]
+            self._plans.clear()
+        for filed, (start, stop) in zip(self._filed[len(text)], pieces, strict=True):
+            filed.setdefault(text[start:stop], []).append(key)
 
     def candidates(self, text: str) -> set[int]:
         """Return the keys of all texts within the limit, and some that are not: verify with ``within_edits``."""
+        if len(text) not in self._plans:
+            self._plans[len(text)] = list(self._plan(len(text)))
         found: set[int] = set()
-        reach, filed = self._longest_edits(len(text)), self._filed
-        for length in range(max(1, len(text) - reach), len(text) + reach + 1):
-            if length not in self._cut:
-                continue
-            longer = len(text) - length
-            pieces = self._cut[length]
-            most = len(pieces) - 1
-            for number, (start, stop) in enumerate(pieces):
-                right = most - number
-                first = max(0, start - number, start + longer - right)
-                last = min(len(text) - (stop - start), start + number, start + longer + right)
-                for begin in range(first, last + 1):
-                    if keys := filed.get((length, number, text[begin : begin + stop - start])):
-                        found.update(keys)
+        for filed, start, stop in self._plans[len(text)]:
+            if keys := filed.get(text[start:stop]):
+                found.update(keys)
         return found
+
+    def _plan(self, own: int) -> Iterator[tuple[dict[str, list[int]], int, int]]:
+        """Which slices of a text so long are looked for among which pieces."""
+        reach = self._longest_edits(own)
+        for length in range(max(1, own - reach), own + reach + 1):
+            pieces = list(self._pieces(length))
+            for number, (start, stop) in enumerate(pieces if length in self._filed else ()):
+                before, after, longer = number, len(pieces) - 1 - number, own - length
+                first = max(0, start - before, start + longer - after)
+                last = min(own - (stop - start), start + before, start + longer + after)
+                for begin in range(first, last + 1):
+                    yield self._filed[length][number], begin, begin + stop - start
 
     def _longest_edits(self, length: int) -> int:
         """Most edits to any partner: one of ``length / similarity`` letters allows the most."""

@@ -35,8 +35,12 @@ class Sign:
 
     def seen(self, text: str, small: str | None, has_digit: bool) -> bool:
         """Return whether it is there; ``small`` is the text in small letters, ``None`` where that says too little."""
-        if not (has_digit and self.or_digit) and small is not None and not any(word in small for word in self.words):
-            return False
+        if not (has_digit and self.or_digit) and small is not None:
+            for word in self.words:
+                if word in small:
+                    break
+            else:
+                return False
         return self.pattern is None or self.pattern.search(text) is not None
 
 

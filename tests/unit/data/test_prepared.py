@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loraloop.data import verdicts
+from loraloop.data.candidates import candidates
 from loraloop.data.manager import LoRADataManager
-from loraloop.data.quality import DataQualityConfig
+from loraloop.data.quality import DataQualityConfig, reason_to_drop, reason_under, verdict_on
 from loraloop.data.sample_rows import SampleRows
 from loraloop.errors import TamperedDataset
 from loraloop.store import tables
@@ -163,6 +164,21 @@ def test_other_checks_or_another_program_judge_anew(filled: SqlStore, monkeypatc
     monkeypatch.setattr(verdicts, "_program", lambda: "another version")
     LoRADataManager(None, DataQualityConfig(min_response_length=6), store=filled, secret=b"k").build_dataset()
     assert len(asked) == 120
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(
+    said=st.lists(st.lists(st.sampled_from(WORDS), max_size=5).map(" ".join), min_size=2, max_size=4),
+    consent=st.sampled_from(["granted", "unknown"]),
+    approved=st.booleans(),
+)
+def test_a_verdict_and_the_law_give_the_reason_that_the_checks_give(
+    said: list[str], consent: str, approved: bool, say: Say
+) -> None:
+    """Whether the words are asked first and consent later, or all in the law's order."""
+    config = DataQualityConfig()
+    for row in candidates(say(*(text or "?" for text in said), consent=consent, approved=approved)):
+        assert reason_under(verdict_on(row, config), row, config) == reason_to_drop(row, config)
 
 
 def test_another_list_of_unfit_words_judges_anew(filled: SqlStore, tmp_path: Path) -> None:
