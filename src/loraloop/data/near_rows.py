@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 20_000
 """Rows sketched together; what is in memory at once is these, and 128 bytes for every row there is."""
+_PAIRS = 2048
 _VERSION = "1"
 
 
@@ -96,4 +97,9 @@ class NearRows:
         raw = b"".join(stored[self._ids[place]] for place in old)
         every_QP = np.concatenate((np.frombuffer(raw, dtype=np.uint32).reshape(-1, PERMUTATIONS), sketch_TP))
         earlier = np.where(pairs[:, 1] < first, np.searchsorted(old, pairs[:, 1]), pairs[:, 1] - first + len(old))
-        return pairs[likeness(sketch_TP[pairs[:, 0] - first], every_QP[earlier]) >= self._threshold]
+        alike = np.empty(len(pairs), dtype=bool)
+        for begin in range(0, len(pairs), _PAIRS):  # a block stays in the processor's cache, and memory small
+            block = slice(begin, begin + _PAIRS)
+            ours = sketch_TP[pairs[block, 0] - first]
+            alike[block] = likeness(ours, every_QP[earlier[block]]) >= self._threshold
+        return pairs[alike]
