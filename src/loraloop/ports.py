@@ -96,9 +96,7 @@ class ConversationStore(Protocol):
 
     def get(self, conversation_id: str) -> Conversation | None: ...
 
-    def some(self, conversation_ids: Collection[str]) -> dict[str, Conversation]:
-        """Those of some conversations that are stored, by id."""
-        ...
+    def some(self, conversation_ids: Collection[str]) -> dict[str, Conversation]: ...
 
     def iterate(self, bot: str, since: datetime | None = None) -> Iterator[Conversation]:
         """All conversations of a bot, oldest first (created_at, then id)."""

@@ -7,6 +7,7 @@ On a 2-core machine torch's defaults decoded at 3-7 tokens/s where one thread ga
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import Any
 

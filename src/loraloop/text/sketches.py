@@ -90,7 +90,7 @@ def sketches_of(texts: Sequence[str]) -> np.ndarray:
             part[~odd] = _drawn(*hashes_of(codes, lengths))
         others = np.flatnonzero(odd)
         if len(others):
-            part[others] = _drawn(*shingle_hashes([compact(batch[place]) for place in others]))
+            part[others] = _drawn(*shingle_hashes([compact(batch[int(place)]) for place in others]))
     return found
 
 

@@ -1,14 +1,14 @@
 """What the checks said of answers, and answers as tokens: kept from turn to turn, gone with their conversation.
 
-Revision ID: r0023
+Revision ID: r0024
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "r0023"
-down_revision = "r0022"
+revision = "r0024"
+down_revision = "r0023"
 
 _TABLES = (
     """CREATE TABLE verdicts (
