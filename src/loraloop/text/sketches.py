@@ -88,8 +88,8 @@ def sketches_of(texts: Sequence[str]) -> np.ndarray:
         part = found[begin : begin + _BATCH]
         if len(lengths):
             part[~odd] = _drawn(*hashes_of(codes, lengths))
-        others = np.flatnonzero(odd)
-        if len(others):
+        others = np.flatnonzero(odd).tolist()
+        if others:
             part[others] = _drawn(*shingle_hashes([compact(batch[place]) for place in others]))
     return found
 
