@@ -122,6 +122,7 @@ def _judged(
     config: DataQualityConfig,
     secret: bytes,
     trust: TrustConfig,
+    *,
     near: Clusters | None,
     verdicts: Opinions | None,
 ) -> _Judged:
@@ -276,7 +277,7 @@ def select(
         Rows and drops; every assistant message is in exactly one of them.
     """
     trust = trust or TrustConfig()
-    judged = _judged(conversations, config, secret, trust, near, verdicts)
+    judged = _judged(conversations, config, secret, trust, near=near, verdicts=verdicts)
     drops = judged.drops
     kept = _once(judged.kept, drops)
     over = over_caps([item.standing for item in kept], trust, spent=judged.spent, now=now)

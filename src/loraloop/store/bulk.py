@@ -24,8 +24,8 @@ def among(connection: sa.Connection, column: Any, values: Collection[Any]) -> sa
         found = sa.func.json_each(sa.literal(json.dumps(listed))).table_valued("value")
         chosen: sa.ColumnElement[bool] = column.in_(sa.select(found.c.value))
         return chosen
-    held: sa.ColumnElement[bool] = column == sa.any_(sa.literal(listed, postgresql.ARRAY(column.type)))
-    return held
+    one_of: sa.ColumnElement[bool] = column == sa.any_(sa.literal(listed, postgresql.ARRAY(column.type)))
+    return one_of
 
 
 def pages(values: Sequence[Any], size: int = PAGE) -> Iterator[Sequence[Any]]:

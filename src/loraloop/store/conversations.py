@@ -79,12 +79,6 @@ class Conversations:
                 return
             after = (rows[-1].created_at, rows[-1].id)
 
-    def older_than(self, moment: datetime) -> list[str]:
-        """Return the ids of all conversations held before a moment, of whichever bot, but for public corpora."""
-        query = sa.select(_T.c.id).where(_T.c.created_at < codec.stamp(moment), _T.c.consent != "public")
-        with self._database.read() as connection:
-            return list(connection.execute(query).scalars())
-
     def count(self, bot: str) -> int:
         """Return how many conversations a bot has."""
         with self._database.read() as connection:

@@ -88,9 +88,9 @@ def sketches_of(texts: Sequence[str]) -> np.ndarray:
         part = found[begin : begin + _BATCH]
         if len(lengths):
             part[~odd] = _drawn(*hashes_of(codes, lengths))
-        others = np.flatnonzero(odd)
-        if len(others):
-            part[others] = _drawn(*shingle_hashes([compact(batch[int(place)]) for place in others]))
+        others = np.flatnonzero(odd).tolist()
+        if others:
+            part[others] = _drawn(*shingle_hashes([compact(batch[place]) for place in others]))
     return found
 
 
