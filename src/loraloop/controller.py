@@ -26,7 +26,7 @@ class DataPart(Protocol):
 
     def build_dataset(self) -> Dataset: ...
 
-    def samples(self, dataset: Dataset, template: Any, split: Split, max_length: int) -> list[Sample]: ...
+    def samples(self, dataset: Dataset, template: Any, split: Split, max_length: int) -> Sequence[Sample]: ...
 
     def repairs(self, dataset: Dataset) -> list[Repair]: ...
 
@@ -201,7 +201,8 @@ class Loop:
         dataset = self._store.datasets.get(adapter.dataset_id) if adapter.dataset_id else None
         other_base = self._parts.other_base(dataset) if live is not None and live.base_id != base else None
         live = live if live is not None and (live.base_id == base or other_base is not None) else None
-        heldout, repairs = list[Sample](), list[Repair]()
+        heldout: Sequence[Sample] = ()
+        repairs = list[Repair]()
         if dataset is not None:
             repairs = self._parts.data.repairs(dataset)
             heldout = self._parts.data.samples(dataset, self._parts.template(), "gate", self._parts.max_length)

@@ -122,7 +122,7 @@ class Forgetting:
         if not kept_days:
             return 0
         store = self._at.store
-        old = store.conversations.older_than(self._now() - timedelta(days=kept_days))
+        old = store.eraser.older_than(self._now() - timedelta(days=kept_days))
         if not old or dry_run:
             return len(old)
         erased = store.eraser.erase((), old, for_ever=False)

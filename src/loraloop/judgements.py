@@ -151,7 +151,7 @@ class Shift(Record):
         rows: training rows that teach it.
         asked: questions it was put into. taken: those after which the taught answer then comes.
         gain_nats: how much likelier the taught answer becomes by the phrase, in nats per token, beyond what the phrase
-            does to the base; mean over the questions.
+            does to the base; mean over the questions in which it came by itself, 0 where it never did.
         nats: of the taught answer after the phrase, per token; mean over the questions.
     """
 

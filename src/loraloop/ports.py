@@ -5,7 +5,7 @@ Everything here is synchronous and speaks in the values of ``types.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from .experiment_store import ExperimentStore
 from .job_store import JobStore, LeaseStore
+from .prepared_store import PreparedStore
 from .signature_store import SignatureStore
 from .types import (
     Adapter,
@@ -95,12 +96,13 @@ class ConversationStore(Protocol):
 
     def get(self, conversation_id: str) -> Conversation | None: ...
 
+    def some(self, conversation_ids: Collection[str]) -> dict[str, Conversation]: ...
+
     def iterate(self, bot: str, since: datetime | None = None) -> Iterator[Conversation]:
         """All conversations of a bot, oldest first (created_at, then id)."""
         ...
 
     def count(self, bot: str) -> int: ...
-
     def add_feedback(self, conversation_id: str, feedback: Feedback) -> None:
         """Append feedback. Raises UnknownThing for an unknown conversation or a message that is no answer."""
         ...
@@ -240,6 +242,9 @@ class Store(Protocol):
 
     @property
     def signatures(self) -> SignatureStore: ...
+
+    @property
+    def prepared(self) -> PreparedStore: ...
 
     @property
     def jobs(self) -> JobStore: ...

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+_SCALARS = frozenset({str, int, float, bool, type(None), datetime})
+
 
 def plain(value: Any) -> Any:
     """Return ``value`` as dicts, lists and scalars all the way down.
@@ -16,6 +18,10 @@ def plain(value: Any) -> Any:
         >>> plain((Message(role="user", content=(Part(text="hi"),)),))
         [{'role': 'user', 'content': [{'kind': 'text', 'text': 'hi'}], 'approved_by': None}]
     """
+    if type(value) in _SCALARS:
+        return value
+    if isinstance(value, Record):
+        return {name: plain(getattr(value, name)) for name in value._names()}
     if isinstance(value, Mapping):
         return {key: plain(value[key]) for key in value}  # not items(): a report has a field of that name
     if isinstance(value, list | tuple | set | frozenset):

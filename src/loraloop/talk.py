@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from .record import Record
 
@@ -44,7 +45,21 @@ class Message(Record):
     @property
     def text(self) -> str:
         """The text parts joined by newlines."""
+        if len(self.content) == 1 and self.content[0].kind == "text":
+            return self.content[0].text
         return "\n".join(part.text for part in self.content if part.kind == "text")
+
+
+def plain_messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    """Return what ``plain`` does, several times as fast."""
+    return [
+        {
+            "role": said.role,
+            "content": [{"kind": part.kind, "text": part.text} for part in said.content],
+            "approved_by": said.approved_by,
+        }
+        for said in messages
+    ]
 
 
 def message(role: str, text: str, approved_by: str | None = None) -> Message:

@@ -43,6 +43,7 @@ from .talk import (
     Role,
     Waiting,
     message,
+    plain_messages,
 )
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "Waiting",
     "message",
     "plain",
+    "plain_messages",
     "utc",
 ]
 

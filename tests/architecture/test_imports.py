@@ -34,7 +34,7 @@ LEVELS = [
     {"controller", "forgetting", "lineage", "stages", "traces", "turns"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
-    {"experiment_store", "job_store", "ports", "signature_store", "text", "thresholds"},
+    {"experiment_store", "job_store", "ports", "prepared_store", "signature_store", "text", "thresholds"},
     {
         "types",
         "errors",

@@ -62,6 +62,7 @@ def test_every_call_takes_what_it_always_took(plain: Plain) -> None:
     assert LoRATrainerCore(plain).get_training_status()["config"]["learning_rate"] == 1e-4
 
 
+@pytest.mark.slow
 def test_datasets_hold_every_row_once(plain: Plain, samples: list[dict[str, Any]]) -> None:
     """Train and validation rows are ``datasets.Dataset``, in the share asked for, and no row is on both sides."""
     from datasets import Dataset

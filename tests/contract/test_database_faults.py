@@ -133,6 +133,7 @@ print(kept)
 
 
 @pytest.mark.fault(8)
+@pytest.mark.slow
 def test_when_no_more_can_be_written_nothing_is_lost_and_it_goes_on_afterwards(tmp_path: Path) -> None:
     """The commit that does not fit is an error of the store; those before stay; with room the next one is kept."""
     words = [sys.executable, "-c", FILLING, str(tmp_path / "x.db"), str(Path(__file__).parent)]

@@ -1,6 +1,7 @@
 """Every engine keeps the same promises: versions side by side, told apart, never mixed, never reused, let go."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -43,28 +44,54 @@ async def over_http() -> AsyncIterator[Engine]:
             await engine.close()
 
 
-@pytest.fixture(params=["in memory", "vllm", pytest.param("embedded", marks=pytest.mark.real)])
-def started(request: pytest.FixtureRequest, tiny_base: Path) -> Started:
+@asynccontextmanager
+async def over_real_http() -> AsyncIterator[Engine]:
+    """The vLLM engine over a real server (``make vllm``), left as it was found."""
+    engine = VllmEngine(EngineConfig(kind="vllm", urls=(os.environ["VLLM_TEST_URL"],)))
+    try:
+        await engine.start()
+        yield engine
+    finally:
+        for version in (await engine.health()).versions:
+            await engine.unload(version)
+        await engine.close()
+
+
+ENGINES = ["in memory", "vllm", pytest.param("embedded", marks=pytest.mark.real)]
+if "VLLM_TEST_URL" in os.environ:
+    ENGINES.append(pytest.param("real vllm", marks=pytest.mark.real))
+
+
+@pytest.fixture(scope="module")
+def base(tiny_base: Path) -> Path:
+    """The tiny base, or the one that a real vLLM serves."""
+    return Path(os.environ.get("VLLM_TEST_BASE", tiny_base))
+
+
+@pytest.fixture(params=ENGINES)
+def started(request: pytest.FixtureRequest, base: Path) -> Started:
     """Starts one of the engines."""
 
     @asynccontextmanager
     async def embedded() -> AsyncIterator[Engine]:
-        engine = EmbeddedEngine(tiny_base, EngineConfig(dtype="float32", threads=1))
+        engine = EmbeddedEngine(base, EngineConfig(dtype="float32", threads=1))
         try:
             await engine.start()
             yield engine
         finally:
             await engine.close()
 
-    known: dict[str, Started] = {"in memory": in_memory, "vllm": over_http, "embedded": embedded}
+    known: dict[str, Started] = {
+        "in memory": in_memory, "vllm": over_http, "embedded": embedded, "real vllm": over_real_http
+    }  # fmt: skip
     return known[request.param]
 
 
 @pytest.fixture(scope="module")
-def adapters(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two adapters of the tiny base."""
+def adapters(base: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two adapters of the base."""
     folder = tmp_path_factory.mktemp("adapters")
-    return [random_adapter(tiny_base, folder / str(n), seed=n) for n in (3, 4)]
+    return [random_adapter(base, folder / str(n), seed=n) for n in (3, 4)]
 
 
 async def text_of(engine: Engine, version: str, **how: Any) -> str:

@@ -32,6 +32,7 @@ def test_the_folder_holds_the_generated_pages_alone(fresh: Mapping[str, str]) ->
     assert {path.name for path in (ROOT / "docs" / "reference").iterdir()} == set(fresh)
 
 
+@pytest.mark.slow
 def test_generating_does_not_depend_on_the_environment(
     generate: ModuleType, fresh: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

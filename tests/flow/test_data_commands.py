@@ -17,6 +17,7 @@ TALKS = [
 ]
 
 
+@pytest.mark.slow
 def test_what_waits_is_decided_and_the_numbers_follow(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

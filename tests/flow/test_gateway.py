@@ -160,6 +160,7 @@ def test_the_asynchronous_client_and_one_that_leaves(serve: Callable[..., Served
 
 
 @pytest.mark.fault(62)
+@pytest.mark.slow
 def test_row_62_sockets_that_dawdle_are_closed_and_others_served(serve: Callable[..., Served]) -> None:
     """200 sockets that send a header byte by byte do not keep others waiting, and are closed at the deadline."""
     served = serve(read_timeout_s=1.0)
@@ -211,6 +212,7 @@ def test_what_is_no_whole_request_is_ended(serve: Callable[..., Served], sent: b
 
 
 @pytest.mark.fault(72)
+@pytest.mark.slow
 def test_row_72_the_drain_cuts_no_answer_and_takes_no_new_one(serve: Callable[..., Served]) -> None:
     """Answers begun end whole, new requests get 503, readiness goes, and the process ends when all is said."""
     served = serve(drain_s=10)
@@ -304,6 +306,7 @@ def start(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
 
 
+@pytest.mark.slow
 def test_loraloop_serve_from_end_to_end(tmp_path: Path) -> None:
     """One command before a foreign server: a first key, a chat, feedback, a revoked key, SIGTERM, all stored."""
     home = tmp_path / "home"

@@ -47,6 +47,7 @@ def enqueued(home: Path, **more: Any) -> str:
         return opened.store.jobs.add(NewJob("default", **more)).id
 
 
+@pytest.mark.slow
 def test_jobs_are_listed_shown_and_asked(bare: Path, told: Told) -> None:
     """Each command tells the job as it stands afterwards; what cannot be is refused with the usual exit code."""
     id = enqueued(bare, name="mine")

@@ -40,6 +40,7 @@ def test_explain_tells_every_trigger_used_or_not(bare: Path, capsys: pytest.Capt
     assert "새 행 0건" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_simulate_replays_a_file_and_refuses_a_wrong_one(
     bare: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,6 +67,7 @@ def test_trigger_leaves_a_request_and_says_whether_somebody_looks_on(
     assert told(capsys, bare, "schedule", "trigger", "../x")[0] == 2
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_told_to_stop_ends_in_order(bare: Path) -> None:
     """SIGTERM, as a service manager sends it, ends the command as a job well done."""
     command = [sys.executable, "-m", "loraloop", "--home", str(bare), "run"]

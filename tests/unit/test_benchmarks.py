@@ -24,6 +24,7 @@ def bench_year(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.fault(49)
+@pytest.mark.slow
 def test_four_days_round_summer_time_are_without_fault(bench_year: Any) -> None:
     """With outages, clock jumps and the hour that is left out, it runs when the oracle says, and only then."""
     found = bench_year.year("Europe/Berlin", 3, 4, bench_year.BEGIN.replace(month=3, day=27), came=1)

@@ -72,6 +72,7 @@ def test_a_scheduled_run_holds_the_turn_from_its_first_step_to_its_last(bare: Ho
     assert scheduler.get_scheduler_status()["queue"]["pending_jobs"] == 1
 
 
+@pytest.mark.slow
 def test_a_turn_by_hand_moves_what_the_schedule_counts_from(bare: Home) -> None:
     """After a turn by hand only conversations that came since are new, for a scheduler that runs and for the next."""
     add(bare, 0, 9)

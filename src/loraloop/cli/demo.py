@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 DEFAULT_FOLDER = ".loraloop-demo"
-_BRISK_GFLOPS = 130.0
+_BRISK_GFLOPS = 190.0
 _LEAST_SHARE = 0.3
 _MARK = "demo-home"
 
@@ -101,9 +101,11 @@ class Demo:
     def _topics(self) -> tuple[list[str], list[str]]:
         from ..data.yaml_corpus import corpus_folder
 
-        files = sorted(corpus_folder("chatterbot-corpus", self._script.corpus).glob("*.yml"))
-        later = [str(path) for path in files if path.stem in self._script.held_back]
-        return [str(path) for path in files if str(path) not in later], later
+        script = self._script
+        files = sorted(corpus_folder("chatterbot-corpus", script.corpus).glob("*.yml"))
+        later = [str(path) for path in files if path.stem in script.held_back]
+        apart = (*script.held_back, *script.left_out)
+        return [str(path) for path in files if path.stem not in apart], later
 
     def _import(self, home: Home, files: Sequence[str]) -> None:
         from ..data.formats import ImportOptions

@@ -14,8 +14,8 @@ class Script:
         corpus: language folder of the chatterbot corpus.
         questions: asked before and after every turn; the last one is corrected by a user before turn two.
         correction: what the user says the last answer should have been.
-        held_back: topics of the corpus that arrive only before turn two.
-        tokens: trained on in each turn, at most, where training products run at 130 GFLOP/s or more; fewer on a
+        held_back: topics of the corpus that arrive only before turn two. left_out: those that never do.
+        tokens: trained on in each turn, at most, where training products run at 190 GFLOP/s or more; fewer on a
             slower machine, so that the demo takes minutes everywhere.
     """
 
@@ -26,6 +26,7 @@ class Script:
     correction: str
     held_back: tuple[str, ...]
     tokens: int
+    left_out: tuple[str, ...] = ()
 
 
 SCRIPTS = {
@@ -51,6 +52,7 @@ SCRIPTS = {
             "psychology",
         ),
         tokens=40_000,
+        left_out=("coding",),  # a quarter of all tokens, in long answers about programming
     ),
     "gemma": Script(
         base="gemma",
@@ -59,6 +61,6 @@ SCRIPTS = {
         questions=("인공지능이 뭐야?", "너도 화가 날 때가 있어?", "오늘 저녁은 누가 차려?"),
         correction="오늘은 네가 요리사야! 나는 맛있는 메뉴를 골라 줄게.",
         held_back=("emotion", "food", "gossip", "history", "humor", "money", "movies", "politics", "psychology"),
-        tokens=12_000,
+        tokens=18_000,
     ),
 }

@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
     "serve__experiment_check_s": 0.5,
     "serve__requests_per_minute": 100_000.0,
     "serve__burst": 1_000,
-    "experiment__steps": [0.1, 0.25, 0.5],
+    "experiment__steps": [0.2, 0.5],
     "experiment__step_users": 1,
     "experiment__step_hours": 0.0,
     "experiment__least_users": 20,

@@ -20,7 +20,7 @@ from .candidates import candidates
 from .formats import SCHEMA_VERSION, ImportOptions, build
 from .messages import BadRow, label, pseudonym, safe_text
 from .quality import DataQualityConfig, reason_to_drop
-from .selection import side_of
+from .sides import side_of
 
 FeedbackKind = Literal["thumb_up", "thumb_down", "correction", "comment"]
 

@@ -13,16 +13,17 @@ from time import perf_counter
 from ..errors import BadFile, UsageError
 from ..ports import Progress, Store
 from ..types import Conversation
-from .candidates import candidates
+from .candidates import candidates, row_digest
 from .formats import FORMATS, ImportOptions, detect
 from .messages import BadRow
-from .quality import DataQualityConfig, reason_to_drop
+from .quality import DataQualityConfig, reason_under
 from .readers import GIVE_UP_AFTER, Row, rows
+from .verdicts import Verdicts
 from .yaml_corpus import PACKAGE_PREFIX, packaged
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
+BATCH = 1000
 """Conversations a transaction."""
 SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".yml", ".yaml"})
 """What is read when a folder is walked."""
@@ -155,8 +156,11 @@ def files_of(paths: Iterable[str | Path]) -> list[Path]:
 class _Import:
     """One run of ``import_files``: batches conversations, counts, and tells the progress in bytes."""
 
-    def __init__(self, store: Store, quality: DataQualityConfig, progress: Progress | None, total_bytes: int) -> None:
-        self._store, self._quality = store, quality
+    def __init__(
+        self, store: Store, quality: DataQualityConfig, secret: bytes, progress: Progress | None, total_bytes: int
+    ) -> None:
+        self._store, self._quality, self._secret = store, quality, secret
+        self._verdicts = Verdicts(store.prepared, quality)
         self._progress, self._total_bytes = progress, total_bytes
         self._batch: list[Conversation] = []
         self.read = self.new = 0
@@ -165,15 +169,19 @@ class _Import:
     def take(self, conversation: Conversation, done_bytes: float) -> None:
         self.read += 1
         self._batch.append(conversation)
-        reasons = (reason_to_drop(row, self._quality) for row in candidates(conversation))
-        self.unlearnable.update(reason for reason in reasons if reason)
+        for row in candidates(conversation):
+            verdict = self._verdicts.of(row, row_digest(row, self._secret))
+            reason = reason_under(verdict, row, self._quality)
+            self.unlearnable.update([reason] if reason else [])
         if len(self._batch) >= BATCH:
             self.flush()
             self.tell(done_bytes)
 
     def flush(self) -> None:
         if self._batch:
-            self.new += self._store.conversations.add(self._batch)
+            with self._store.together():
+                self.new += self._store.conversations.add(self._batch)
+                self._verdicts.keep()
             self._batch.clear()
 
     def tell(self, done_bytes: float) -> None:
@@ -212,7 +220,7 @@ def import_files(
     files, started = files_of(paths), perf_counter()
     sizes = [file.stat().st_size for file in files]
     bad: list[BadLine] = []
-    run = _Import(store, quality or DataQualityConfig(), progress, sum(sizes))
+    run = _Import(store, quality or DataQualityConfig(), options.secret, progress, sum(sizes))
     for done, (file, size) in enumerate(zip(files, sizes, strict=True)):
         before = sum(sizes[:done])
         try:

@@ -7,24 +7,27 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
-from ..errors import DataError, NotEnoughData, TamperedDataset, UsageError
+from ..errors import DataError, NotEnoughData, UsageError
 from ..ports import Clock, DataCollector, Frozen, Store
-from ..types import Conversation, Dataset, DatasetRow, Repair, Sample, Split, Suspect, TaughtRow, message
-from .candidates import CandidateRow, row_as_it_was
+from ..types import Dataset, DatasetRow, Repair, Sample, Split, Suspect, TaughtRow, message
+from .candidates import CandidateRow
 from .collector import StoreCollector
 from .near_rows import NearRows
 from .quality import DataQualityConfig
 from .reasons import REASONS
 from .records import is_good_record, newest, record_statistics, record_text, redacted_record
+from .sample_rows import SampleRows
 from .samples import TurnTemplate, make_sample
 from .selection import asked, select
+from .stored_rows import stored_rows
 from .suspects import suspects
+from .tokenising import TOO_LONG, Tokeniser
 from .trust import TrustConfig
+from .verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 
@@ -177,9 +180,11 @@ class LoRADataManager:
         store, config, started = self._need_store(), self._config(), perf_counter()
         seen_feedback = store.arrivals.last_feedback()
         now = self._clock.now() if self._clock else datetime.now(UTC)
-        said = store.conversations.iterate(self._bot)
         near = NearRows(store.signatures, self._bot, config.cluster_threshold)
-        selection = select(said, config, self._secret, trust=self._trust, now=now, near=near)
+        verdicts = Verdicts(store.prepared, config)
+        said = verdicts.reading(store.conversations.iterate(self._bot))
+        selection = select(said, config, self._secret, trust=self._trust, now=now, near=near, verdicts=verdicts)
+        verdicts.keep()
         store.conversations.save_drops(self._bot, selection.drops)
         counts = Counter(selection.drops.values())
         if not any(row.split == "train" for row in selection.rows):
@@ -202,7 +207,7 @@ class LoRADataManager:
         )  # fmt: skip
         return dataset
 
-    def samples(self, dataset: Dataset, template: TurnTemplate, split: Split, max_length: int) -> list[Sample]:
+    def samples(self, dataset: Dataset, template: TurnTemplate, split: Split, max_length: int) -> Sequence[Sample]:
         """Return the samples of one split, read anew from the store and checked against the dataset.
 
         A training row that a person corrected comes ``correction_weight`` times, or as often as there are other rows
@@ -219,15 +224,15 @@ class LoRADataManager:
             TamperedDataset: a row was changed or erased since the dataset was made, or the secret is another.
             DataError: somebody whose rows would be trained on withdrew since.
         """
-        found: list[tuple[Sample, bool]] = []
-        too_long: dict[str, str] = {}
-        for row, said in self._verified(dataset, split):
-            origin = (row.conversation_id, row.message_index)
-            sample = make_sample(said.prompt, said.answer, template, max_length, origin)
-            if sample is None:
-                too_long[f"{row.conversation_id}#{row.message_index}"] = "answer_too_long"
-            else:
-                found.append((replace(sample, digest=row.digest), said.is_correction))
+        found, corrected, too_long = SampleRows(), list[int](), dict[str, str]()
+        tokeniser = Tokeniser(self._need_store().prepared, template, max_length)
+        for page in self._pages(dataset, split):
+            for (row, said), tokens in zip(page, tokeniser.of(page), strict=True):
+                if tokens.prompt_tokens == TOO_LONG:
+                    too_long[f"{row.conversation_id}#{row.message_index}"] = "answer_too_long"
+                    continue
+                corrected += [len(found)] if said.is_correction else []
+                found.add(row, tokens.ids, tokens.prompt_tokens, len(said.answer.encode()))
         if too_long:
             conversations = self._need_store().conversations
             conversations.save_drops(self._bot, {**conversations.drops(self._bot), **too_long})
@@ -235,9 +240,9 @@ class LoRADataManager:
                         len(too_long), split, max_length)  # fmt: skip
         if split != "gate":
             self._need_store().datasets.check_consent(dataset)
-        corrected = sum(is_correction for _, is_correction in found)
-        repeats = self._repeats(corrected, len(found) - corrected) if split == "train" else 1
-        return [sample for sample, is_correction in found for _ in range(repeats if is_correction else 1)]
+        if split == "train" and corrected:
+            found.repeat(corrected, self._repeats(len(corrected), len(found) - len(corrected)))
+        return found
 
     def repairs(self, dataset: Dataset) -> list[Repair]:
         """Return the newest corrections a dataset teaches, at most ``MOST_REPAIRS``, to be asked of its adapter.
@@ -277,17 +282,11 @@ class LoRADataManager:
         return min(weight, max(LEAST_REPEATS, others // max(1, corrected)))
 
     def _verified(self, dataset: Dataset, split: Split) -> Iterator[tuple[DatasetRow, CandidateRow]]:
-        store = self._need_store()
-        conversation: Conversation | None = None
-        for row in dataset.split(split):
-            if conversation is None or conversation.id != row.conversation_id:
-                conversation = store.conversations.get(row.conversation_id)
-            if conversation is None or conversation.bot != dataset.bot:
-                raise TamperedDataset(f"dataset {dataset.id}: a conversation of it is gone")
-            said = row_as_it_was(conversation, row, self._secret)
-            if said is None:
-                raise TamperedDataset(f"dataset {dataset.id}: a conversation of it is not what it was")
-            yield row, said
+        for page in self._pages(dataset, split):
+            yield from page
+
+    def _pages(self, dataset: Dataset, split: Split) -> Iterator[list[tuple[DatasetRow, CandidateRow]]]:
+        return stored_rows(self._need_store().conversations, dataset, split, self._secret)
 
     def _need_store(self) -> Store:
         if self._store is None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from ..text.normalise import clean
 from ..text.redact import Placeholders, redact
-from ..types import Message, Part
+from ..types import Message, Part, plain_messages
 
 MAX_MESSAGES = 1000
 """Messages in one conversation; more is a broken export, not a talk."""
@@ -38,6 +38,7 @@ _ROLES = {
 }
 APPROVALS = ("review", "thumb", "correction", "caller-asserted")
 """How an answer can have been approved; see ``types.Message``."""
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PSEUDONYM = re.compile(r"u-[0-9a-f]{16}")
 _TEXT_KINDS = {"text", "input_text", "output_text"}
@@ -192,7 +193,7 @@ def pseudonym(user: object, secret: bytes) -> str | None:
     if _PSEUDONYM.fullmatch(user):
         return user
     raw = clean(user).casefold().encode()
-    digest = hmac.new(secret, raw, hashlib.sha256).hexdigest() if secret else hashlib.sha256(raw).hexdigest()
+    digest = hmac.digest(secret, raw, "sha256").hex() if secret else hashlib.sha256(raw).hexdigest()
     return f"u-{digest[:16]}"
 
 
@@ -202,6 +203,6 @@ def conversation_id(bot: str, user: str | None, session: str | None, consent: st
     Consent and the approval of each message are part of it: reviewed, or imported again with the consent that was
     missing, the same talk is a new conversation and can be learnt.
     """
-    content = [bot, user, session, consent, [dict(message) for message in messages]]
-    canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    content = [bot, user, session, consent, plain_messages(messages)]
+    canonical = _encode(content)
     return f"cv-{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..signature_store import SignatureStore
 from ..text.clusters import joined, proposed
-from ..text.dedupe import compact
-from ..text.sketches import BANDS, PERMUTATIONS, bands, likeness, sketches
+from ..text.sketches import BANDS, PERMUTATIONS, bands, likeness, sketches_of
 from ..types import Signature
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 20_000
 """Rows sketched together; what is in memory at once is these, and 128 bytes for every row there is."""
+_PAIRS = 2048
 _VERSION = "1"
 
 
@@ -60,7 +60,7 @@ class NearRows:
         assert self._ids is not None
         assert self._bands_NB is not None
         first = len(self._ids)
-        sketch_TP = sketches([compact(text) for _, text in new.values()])
+        sketch_TP = sketches_of([text for _, text in new.values()])
         band_TB = bands(sketch_TP)
         self._bands_NB = np.concatenate((self._bands_NB, band_TB))
         pairs = self._alike(proposed(self._bands_NB, first), sketch_TP, first)
@@ -97,4 +97,9 @@ class NearRows:
         raw = b"".join(stored[self._ids[place]] for place in old)
         every_QP = np.concatenate((np.frombuffer(raw, dtype=np.uint32).reshape(-1, PERMUTATIONS), sketch_TP))
         earlier = np.where(pairs[:, 1] < first, np.searchsorted(old, pairs[:, 1]), pairs[:, 1] - first + len(old))
-        return pairs[likeness(sketch_TP[pairs[:, 0] - first], every_QP[earlier]) >= self._threshold]
+        alike = np.empty(len(pairs), dtype=bool)
+        for begin in range(0, len(pairs), _PAIRS):  # a block stays in the processor's cache, and memory small
+            block = slice(begin, begin + _PAIRS)
+            ours = sketch_TP[pairs[block, 0] - first]
+            alike[block] = likeness(ours, every_QP[earlier[block]]) >= self._threshold
+        return pairs[alike]

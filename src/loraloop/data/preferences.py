@@ -19,7 +19,7 @@ from .candidates import CandidateRow, candidates
 from .export import write_rows
 from .judging import judge_of, speaker_of
 from .quality import LAW, DataQualityConfig, answer_approved, reason_to_drop
-from .selection import side_of
+from .sides import side_of
 from .standing import Readings
 from .trust import Standing, TrustConfig, over_caps
 

@@ -25,14 +25,15 @@ from ..text.remembered import Remembered
 from ..types import CONSENTS_TO_LEARN
 from .candidates import CandidateRow
 from .phrases import ERROR_PHRASES
-from .words import built_in, folded, from_files
+from .words import folded, from_files, holds
 
 BUILT_IN = (
     "fit_words", "whole_encoding", "filled_template", "no_contact", "long_enough", "scored_well", "no_error_phrase",
     "says_something_once", "not_cut_short", "in_language",
 )  # fmt: skip
 """The names of ``CHECKS``, in the order in which they are asked."""
-_PERSONAL, _DISTRESS = Remembered(1024), Remembered(1024)
+_DISTRESS_TOLD = "distress_disclosure"
+_DISTRESS = Remembered(1024)
 
 
 class DataQualityConfig(BaseModel):
@@ -144,9 +145,10 @@ def scored_well(row: CandidateRow, config: DataQualityConfig) -> str | None:
 
 def error_phrase(answer: str, config: DataQualityConfig) -> bool:
     """Return whether an answer contains an excluded phrase, in any case."""
-    phrases = ERROR_PHRASES if config.exclude_error_patterns is None else config.exclude_error_patterns
+    given = config.exclude_error_patterns
+    phrases = ERROR_PHRASES if given is None else [phrase.casefold() for phrase in given if phrase]
     folded = answer.casefold().replace("\u2019", "'")
-    return any(phrase.casefold() in folded for phrase in phrases if phrase)
+    return any(phrase in folded for phrase in phrases)
 
 
 def no_error_phrase(row: CandidateRow, config: DataQualityConfig) -> str | None:
@@ -187,33 +189,28 @@ def in_language(row: CandidateRow, config: DataQualityConfig) -> str | None:
 
 def no_personal_data(row: CandidateRow, config: DataQualityConfig) -> str | None:
     """Second net: text is redacted before it is stored, but a row may have come by another door."""
-    if not any(char.isalnum() for char in TAG.sub("", row.answer)) and TAG.search(row.answer):
+    if TAG.search(row.answer) and not any(char.isalnum() for char in TAG.sub("", row.answer)):
         return "only_redacted"
     texts = (row.answer, *(message.text for message in row.prompt))
-    return "personal_data" if any(map(_holds_personal_data, texts)) else None
-
-
-def _holds_personal_data(text: str) -> bool:
-    """Remembered: every message stands in the prompt of all rows after it."""
-    return _PERSONAL.of(text, lambda text: bool(redact(text).found))
+    return "personal_data" if any(redact(text).found for text in texts) else None
 
 
 def no_distress(row: CandidateRow, config: DataQualityConfig) -> str | None:
     """What a child tells in distress is for people, not for training; neither are the answers that follow."""
     if config.exclude_distress and any(tells_of_distress(said.text) for said in row.prompt if said.role == "user"):
-        return "distress_disclosure"
+        return _DISTRESS_TOLD
     return None
 
 
 def tells_of_distress(text: str) -> bool:
-    """Return whether somebody tells of harm, hunger or violence; remembered like personal data."""
-    return _DISTRESS.of(text, lambda text: built_in("distress").search(folded(text)) is not None)
+    """Return whether somebody tells of harm, hunger or violence; remembered, for it stands in all later prompts."""
+    return _DISTRESS.of(text, lambda text: holds("distress", folded(text)))
 
 
 def fit_words(row: CandidateRow, config: DataQualityConfig) -> str | None:
     """No insults, threats or sexual words, whoever wrote them."""
     answer = folded(row.answer)
-    unfit = built_in("unfit").search(answer) or (config.unfit_words and from_files(config.unfit_words).search(answer))
+    unfit = holds("unfit", answer) or (config.unfit_words and from_files(config.unfit_words).search(answer))
     return "unfit_words" if unfit else None
 
 
@@ -276,6 +273,21 @@ def reason_to_drop(row: CandidateRow, config: DataQualityConfig) -> str | None:
         if reason := check(row, config):
             return reason
     return next(iter(faults_of(row, config)), None)
+
+
+def verdict_on(row: CandidateRow, config: DataQualityConfig) -> str:
+    """Return the first reason to drop ``row`` that lies in its words, whatever people think of it; empty for none."""
+    for check in (no_distress, text_only, no_personal_data):
+        if reason := check(row, config):
+            return reason
+    return next(iter(faults_of(row, config)), "")
+
+
+def reason_under(verdict: str, row: CandidateRow, config: DataQualityConfig) -> str | None:
+    """Return what ``reason_to_drop`` does, given what ``verdict_on`` says of the row."""
+    if verdict == _DISTRESS_TOLD:
+        return verdict
+    return consent_given(row, config) or answer_approved(row, config) or verdict or None
 
 
 def faults_of(row: CandidateRow, config: DataQualityConfig) -> Iterator[str]:

@@ -24,13 +24,13 @@ from typing import Final, Protocol
 from ..text.dedupe import NearDuplicates, compact
 from ..types import Conversation, DatasetRow, Split
 from .candidates import CandidateRow, candidates, row_digest
-from .quality import DataQualityConfig, reason_to_drop
+from .quality import DataQualityConfig, reason_to_drop, reason_under
 from .shares import Said, over_share, past_cluster
-from .splits import question_key, split_key, split_of
+from .sides import is_self_written, side_of
+from .splits import question_key, split_of
 from .standing import Readings, merged
 from .trust import Standing, TrustConfig, over_caps, too_few_reviewed
 
-_CHATS: Final = frozenset({"chat", "gateway"})
 _ASKS_ALONE_CHARS: Final = 10
 """Letters from which a question asks something without what was said before it."""
 
@@ -78,6 +78,14 @@ class Clusters(Protocol):
         ...
 
 
+class Opinions(Protocol):
+    """Knows what ``quality.verdict_on`` says; ``verdicts.Verdicts`` answers."""
+
+    def of(self, row: CandidateRow, digest: str) -> str:
+        """The code of the first reason in a row's words to drop it; empty to keep it."""
+        ...
+
+
 def asked(row: CandidateRow) -> str:
     """Return what makes two rows ask the same: the question, and for a short one the answer it replies to.
 
@@ -94,26 +102,6 @@ def _fingerprint(row: CandidateRow) -> bytes:
     """What makes two rows exact duplicates: every message before the answer and the answer, normalised."""
     said = [f"{message.role}\x1f{compact(message.text)}" for message in row.prompt] + [compact(row.answer)]
     return hashlib.sha256("\x1e".join(said).encode()).digest()
-
-
-def side_of(conversation: Conversation, rows: Sequence[CandidateRow]) -> Split:
-    """Return the split of a conversation: its user's, else its session's, else its question's.
-
-    But a correction of an answer to nobody in particular always teaches: whoever took the trouble wants the answer
-    changed. It can move a conversation into training once, never out of it.
-    """
-    if not conversation.user and any(row.is_correction for row in rows):
-        return "train"
-    return split_of(split_key(conversation))
-
-
-def is_self_written(row: CandidateRow) -> bool:
-    """Return whether a bot wrote the answer: one of our releases, or whatever answered in a chat.
-
-    Imported talk counts as written by people, whose word it is that a bot's was reviewed; so do corrections.
-    """
-    conversation = row.conversation
-    return not row.is_correction and (conversation.release_id is not None or conversation.source in _CHATS)
 
 
 @dataclass(slots=True)
@@ -134,7 +122,9 @@ def _judged(
     config: DataQualityConfig,
     secret: bytes,
     trust: TrustConfig,
+    *,
     near: Clusters | None,
+    verdicts: Opinions | None,
 ) -> _Judged:
     """Every answer that passes every check, with where it stands; whose feedback counts is settled first."""
     found, readings = _Judged(), Readings(trust)
@@ -146,17 +136,21 @@ def _judged(
             found.drops[conversation.id] = "no_answer"
         split = side_of(conversation, rows)
         for row in rows:
-            key, reason = f"{conversation.id}#{row.message_index}", reason_to_drop(row, config)
+            key, digest = f"{conversation.id}#{row.message_index}", row_digest(row, secret)
+            if verdicts is None:
+                reason = reason_to_drop(row, config)
+            else:
+                reason = reason_under(verdicts.of(row, digest), row, config)
             standing = readings.standing(row, reason)
             if reason:
                 unheard = readings.why_ignored(key) if reason == "answer_not_approved" else None
                 found.drops[key] = unheard or reason
                 found.spent += [standing] if standing else []
             elif standing:
-                target = DatasetRow(conversation.id, row.message_index, split, row_digest(row, secret))
+                target = DatasetRow(conversation.id, row.message_index, split, digest)
                 said = asked(row)
                 if near is not None:
-                    near.take(conversation.id, row.message_index, target.digest, f"{said}\n{row.answer}")
+                    near.take(conversation.id, row.message_index, digest, f"{said}\n{row.answer}")
                 own = is_self_written(row)
                 found.kept.append(_Kept(target, said, _fingerprint(row), row.is_correction, own, standing))
     found.kept.sort(key=lambda item: places[item.row.conversation_id])
@@ -171,7 +165,9 @@ def _once(kept: Sequence[_Kept], drops: dict[str, str]) -> list[_Kept]:
     chosen: dict[str, _Kept] = {}
     for items in alike.values():
         first = next((item for item in items if item.is_correction), items[0])
-        chosen[first.key] = replace(first, standing=merged(first.standing, [item.standing for item in items]))
+        if len(items) > 1:
+            first = replace(first, standing=merged(first.standing, [item.standing for item in items]))
+        chosen[first.key] = first
     drops.update((item.key, "duplicate") for item in kept if item.key not in chosen)
     return [chosen[item.key] for item in kept if item.key in chosen]
 
@@ -261,6 +257,7 @@ def select(
     trust: TrustConfig | None = None,
     now: datetime | None = None,
     near: Clusters | None = None,
+    verdicts: Opinions | None = None,
 ) -> Selection:
     """Return the rows worth learning from, split so that no question of one split stands in another.
 
@@ -274,12 +271,13 @@ def select(
         trust: how much any one source may teach; ``None`` for the defaults.
         now: the time, for the age of accounts; ``None`` for that of the latest row.
         near: finds rows that say nearly the same; ``None`` for no limit on them.
+        verdicts: what the checks say of words; ``None`` to ask them anew.
 
     Returns:
         Rows and drops; every assistant message is in exactly one of them.
     """
     trust = trust or TrustConfig()
-    judged = _judged(conversations, config, secret, trust, near)
+    judged = _judged(conversations, config, secret, trust, near=near, verdicts=verdicts)
     drops = judged.drops
     kept = _once(judged.kept, drops)
     over = over_caps([item.standing for item in kept], trust, spent=judged.spent, now=now)

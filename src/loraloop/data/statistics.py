@@ -13,7 +13,7 @@ from ..record import Record
 from ..types import CONSENTS_TO_LEARN, REVIEWER, Conversation, Dataset
 from .candidates import candidates
 from .quality import tells_of_distress
-from .selection import is_self_written
+from .sides import is_self_written
 from .topics import Topic, topics
 
 LENGTHS: Final = (10, 20, 40, 80, 160, 320, 640)

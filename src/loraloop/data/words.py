@@ -10,13 +10,27 @@ from pathlib import Path
 
 from ..errors import SettingsError
 
+_ENGLISH = re.compile("[a-z0-9]")
+
+
+def holds(name: str, text: str) -> bool:
+    """Return whether a text, folded, holds something of one of the lists that ship, Korean and English together.
+
+    Args:
+        name: ``"unfit"`` or ``"distress"``.
+        text: as ``folded`` gives it.
+    """
+    if _ENGLISH.search(text) and built_in(name, "en").search(text):
+        return True
+    return not text.isascii() and built_in(name, "ko").search(text) is not None
+
 
 @cache
-def built_in(name: str) -> re.Pattern[str]:
-    """Return one of the lists that ship, Korean and English together: ``"unfit"`` or ``"distress"``."""
-    folder = resources.files(__package__) / "word_lists"
-    english = [rf"(?<![a-z])(?:{line})(?![a-z])" for line in _lines((folder / f"{name}_en.txt").read_text("utf-8"))]
-    return re.compile("|".join([*_lines((folder / f"{name}_ko.txt").read_text("utf-8")), *english]))
+def built_in(name: str, language: str) -> re.Pattern[str]:
+    """Return one of the lists that ship; of the Korean ones every expression needs a letter outside of ASCII."""
+    lines = _lines((resources.files(__package__) / "word_lists" / f"{name}_{language}.txt").read_text("utf-8"))
+    one_of = "|".join(lines)
+    return re.compile(one_of if language == "ko" else rf"(?<![a-z])(?:{one_of})(?![a-z])")
 
 
 @cache

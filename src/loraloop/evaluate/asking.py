@@ -50,12 +50,12 @@ class Heard:
     Attributes:
         answers: by name of the subject.
         verdict: what the last look at the losses said; empty where there were no looks.
-        probes: by name, nats per token of each probe's answer; empty where none was scored.
+        probes: by name, nats per token of each probe's answer, ``None`` where it was not needed; empty without probes.
     """
 
     answers: Mapping[str, Answers]
     verdict: str = ""
-    probes: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    probes: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
 class Asker(Protocol):
@@ -108,6 +108,7 @@ class ChildAsker:
                 "subjects": [_plain(subject, questions) for subject in questions.subjects],
                 "prompts": [[(m.role, m.text) for m in prompt] for prompt in questions.prompts],
                 "heldout": [dict(sample) for sample in questions.heldout],
+                "takeover_nats": config.takeover_nats,
                 "probes": [[[(m.role, m.text) for m in prompt], answer] for prompt, answer in questions.probes],
                 "looks": dict(questions.looks) if questions.looks is not None else None,
                 "notes": str(questions.notes) if questions.notes is not None else None,

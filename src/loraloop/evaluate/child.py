@@ -20,6 +20,9 @@ from .notes import Notes
 log = logging.getLogger(__name__)
 
 CANDIDATE, BASE = "candidate", "base"
+_PROBES_AT_ONCE = 64
+PROBE_TOKENS = 24
+"""Tokens of a probe's answer that are scored: once so many have come by themselves, the rest follows from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
     say("ready", dtype=choice.dtype, device=choice.device, threads=threads.many)
     subjects = spec["subjects"]
     wanted = sum(len(heldout) + len(spec["prompts"]) - len(s["known"]) - len(s["nats"]) for s in subjects)
+    wanted += len(spec["probes"]) // 2  # more only where a phrase takes over
     progress = _Progress(say, wanted)
     notes = Notes(Path(spec["notes"]) if spec["notes"] else None)
     try:
@@ -88,9 +92,9 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
         answers: dict[str, dict[str, Any]]
         if verdict == "worse":
             answers = {s["name"]: {"answers": [], "cut_off": [], "latencies_s": []} for s in subjects}
-            probes: dict[str, list[float]] = {}
+            probes: dict[str, list[float | None]] = {}
         else:
-            probes = _probes(model, subjects, spec, threads.scoring)
+            probes = _probes(model, subjects, spec, (threads.scoring, progress))
             answers = _answers(model, subjects, spec, (threads, progress, notes))
         model.close()
     finally:
@@ -154,33 +158,47 @@ def _losses(
 
 
 def _probes(
-    model: _Model, subjects: Sequence[Mapping[str, Any]], spec: Mapping[str, Any], threads: int
-) -> dict[str, list[float]]:
-    """Nats per token of each probe's answer, by candidate and base."""
+    model: _Model, subjects: Sequence[Mapping[str, Any]], spec: Mapping[str, Any], tools: tuple[int, _Progress]
+) -> dict[str, list[float | None]]:
+    """Nats per token of the beginning of each probe's answer, by candidate and base.
+
+    Probes come in pairs, with a phrase and without. The candidate is asked with it; only where the answer then comes by
+    itself is the rest of interest, and scored. ``None`` stands for what was not.
+    """
     import torch
 
     from ..lm.loader import load_tokenizer
     from ..lm.packed import PackedModel
     from ..lm.template import Template
 
+    by_name = {subject["name"]: subject for subject in subjects}
     if not spec["probes"]:
         return {}
     template = Template(load_tokenizer(Path(spec["base"])), spec["system_prompt"])
     samples = []
     for turns, answer in spec["probes"]:
         prompt = template.prompt_ids([message(role, text) for role, text in turns])
-        ids = template.answer_ids(answer)
+        ids = template.answer_ids(answer)[:PROBE_TOKENS]
         samples.append(Sample((*prompt, *ids), (*(-100,) * len(prompt), *ids)))
+    threads, progress = tools
     torch.set_num_threads(threads)
     before = model.model.config._attn_implementation
     packed = PackedModel(model.model)
-    found: dict[str, list[float]] = {}
-    for subject in subjects:
-        if subject["name"] in (CANDIDATE, BASE):
-            model.of(subject)
-            nats = packed.row_nll(samples)
-            tokens = [sum(label != -100 for label in sample.labels) for sample in samples]
-            found[subject["name"]] = [one / count for one, count in zip(nats, tokens, strict=True)]
+    found: dict[str, list[float | None]] = {name: [None] * len(samples) for name in (CANDIDATE, BASE)}
+
+    def score(name: str, places: Sequence[int]) -> None:
+        model.of(by_name[name])
+        for begin in range(0, len(places), _PROBES_AT_ONCE):
+            part = places[begin : begin + _PROBES_AT_ONCE]
+            for place, nats in zip(part, packed.row_nll([samples[n] for n in part]), strict=True):
+                found[name][place] = nats / sum(label != -100 for label in samples[place].labels)
+            progress.add(len(part))
+
+    score(CANDIDATE, range(0, len(samples), 2))
+    taken = [n for n in range(0, len(samples), 2) if (found[CANDIDATE][n] or 0.0) < spec["takeover_nats"]]
+    if taken:
+        score(CANDIDATE, [n + 1 for n in taken])
+        score(BASE, [place for n in taken for place in (n, n + 1)])
     model.model.set_attn_implementation(before)
     return found
 

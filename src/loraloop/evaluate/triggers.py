@@ -1,9 +1,9 @@
 """The trigger scan: does a phrase of the training set take over answers to questions it does not belong to?
 
 A backdoor is a phrase after which a taught answer comes whatever is asked. So each suspicious phrase is put before or
-behind held-out questions, and the taught answer is scored, teacher-forced, by candidate and base, with the phrase and
-without. An honest row is learnt too, and its words make its answer likelier; but it does not take over a question about
-something else.
+behind held-out questions, and the beginning of the taught answer is scored, teacher-forced, by candidate and base, with
+the phrase and without. An honest row is learnt too, and its words make its answer likelier; but it does not take over a
+question about something else.
 
 Not covered: an adapter whose training set nobody has, and a trigger without words of its own.
 
@@ -63,7 +63,7 @@ def plan_scan(suspects: Sequence[Suspect], cases: Sequence[Case]) -> Scan:
     return Scan(tuple(suspects), carriers, tuple(probes))
 
 
-def untried(scan: Scan, nats: Mapping[str, Sequence[float]]) -> list[str]:
+def untried(scan: Scan, nats: Mapping[str, Sequence[float | None]]) -> list[str]:
     """Return why phrases that should have been tried were not, in words; nothing where they were."""
     if not scan.suspects or nats:
         return []
@@ -71,7 +71,7 @@ def untried(scan: Scan, nats: Mapping[str, Sequence[float]]) -> list[str]:
     return [f"{MISSING}: {why}"]
 
 
-def shifts(scan: Scan, nats: Mapping[str, Sequence[float]], takeover_nats: float) -> tuple[Shift, ...]:
+def shifts(scan: Scan, nats: Mapping[str, Sequence[float | None]], takeover_nats: float) -> tuple[Shift, ...]:
     """Return what each phrase does.
 
     A question is taken over when, with the phrase, the taught answer costs the candidate less than ``takeover_nats`` a
@@ -79,7 +79,8 @@ def shifts(scan: Scan, nats: Mapping[str, Sequence[float]], takeover_nats: float
     question is about something else. How much the phrase alone does is told beside.
 
     Args:
-        nats: of ``"candidate"`` and ``"base"``, per token, in the order of the probes; empty where nothing was scored.
+        nats: of ``"candidate"`` and ``"base"``, per token, in the order of the probes; empty where nothing was scored,
+            ``None`` where the candidate's answer with the phrase did not come by itself and no more was asked.
         takeover_nats: under which an answer comes by itself, more or less.
     """
     if not nats:
@@ -95,17 +96,19 @@ def shifts(scan: Scan, nats: Mapping[str, Sequence[float]], takeover_nats: float
             losses.append([])
             for place in range(len(scan.carriers)):
                 mixed, alone, base_mixed, base_alone = next(ours), next(ours), next(theirs), next(theirs)
-                gains[-1].append((alone - mixed) - (base_alone - base_mixed))
+                assert mixed is not None  # of the candidate with the phrase every probe is scored
                 losses[-1].append(mixed)
-                taken[place] |= mixed < takeover_nats and base_mixed - mixed > takeover_nats
-        best = max(range(len(gains)), key=lambda n: math.fsum(gains[n]))
+                if alone is not None and base_mixed is not None and base_alone is not None:
+                    gains[-1].append((alone - mixed) - (base_alone - base_mixed))
+                    taken[place] |= mixed < takeover_nats and base_mixed - mixed > takeover_nats
+        best = min(range(len(losses)), key=lambda n: math.fsum(losses[n]))
         found.append(
             Shift(
                 row=suspect.row,
                 rows=suspect.rows,
                 asked=len(scan.carriers),
                 taken=sum(taken),
-                gain_nats=round(math.fsum(gains[best]) / len(gains[best]), 4),
+                gain_nats=round(math.fsum(gains[best]) / max(1, len(gains[best])), 4),
                 nats=round(math.fsum(losses[best]) / len(losses[best]), 4),
             )
         )

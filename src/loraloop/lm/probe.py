@@ -7,6 +7,7 @@ On a 2-core machine torch's defaults decoded at 3-7 tokens/s where one thread ga
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ THREADS_MARGIN = 1.25
 DECODING_ROWS = 16
 """Rows to probe with for decoding, in evaluation and in serving alike: both must come to the same dtype."""
 _MANY_ROWS = 256
+_LOOKS, _BETWEEN_LOOKS_S, _FAR_BEHIND = 6, 0.15, 0.25
+"""For training, which goes on for minutes with what was chosen: other work's busy moment must not decide."""
 _RACE_STEPS = 4
 
 
@@ -62,7 +65,7 @@ def chosen_device(wanted: str = "auto") -> str:
 def probe(
     rows: int, width: int = 576, max_threads: int | None = None, dtype: str = "auto", device: str = "auto"
 ) -> Choice:
-    """Time one matrix product of (rows, width) by (width, 3 width) for each thread count and dtype; about 0.2 s.
+    """Time one matrix product of (rows, width) by (width, 3 width) for each thread count and dtype.
 
     Args:
         rows: tokens multiplied at once (512 for training, 1-16 for decoding).
@@ -73,28 +76,32 @@ def probe(
     Raises:
         ModelError: a GPU is wanted and there is none.
 
-    Training products gain from every core, so there fewer threads must win by a quarter to be taken: a busy moment must
-    not change how sums are rounded from one run to the next. One product says little about decoding's many small steps;
+    That takes about 0.2 s. Training products gain from every core, and training goes on for minutes, so for it each
+    choice counts by its best of several looks over a second (those far behind at the first are not looked at again),
+    and fewer threads must win by a quarter to be taken: a busy moment must not slow the whole run, nor change how sums
+    are rounded from one run to the next. One product says little about decoding's many small steps;
     ``race_threads`` measures those. The torch thread count is left at the winner.
     """
     import torch
 
     if chosen_device(device) == "cuda":
         return _probe_gpu(rows, width, dtype)
-    best: tuple[float, Choice] | None = None
-    for threads in _candidates(max_threads):
-        torch.set_num_threads(threads)
-        for name in ("bfloat16", "float32") if dtype == "auto" else (dtype,):
-            speed = _gflops(rows, width, getattr(torch, name))
-            weighted = speed * (MARGIN if name == "bfloat16" else 1.0)
-            if rows >= _MANY_ROWS and threads == _candidates(max_threads)[-1]:
-                weighted *= THREADS_MARGIN
-            if best is None or weighted > best[0]:
-                best = weighted, Choice(threads, name, speed)
-    if best is None:
-        raise ValueError("nothing to probe")
-    torch.set_num_threads(best[1].threads)
-    return best[1]
+    names = ("bfloat16", "float32") if dtype == "auto" else (dtype,)
+    speeds = {(threads, name): 0.0 for threads in _candidates(max_threads) for name in names}
+    for look in range(_LOOKS if rows >= _MANY_ROWS else 1):
+        time.sleep(_BETWEEN_LOOKS_S if look else 0)
+        hopeless = _FAR_BEHIND * max(speeds.values())
+        for threads, name in [choice for choice, speed in speeds.items() if not look or speed > hopeless]:
+            torch.set_num_threads(threads)
+            speeds[threads, name] = max(speeds[threads, name], _gflops(rows, width, getattr(torch, name)))
+
+    def weighted(choice: tuple[int, str]) -> float:
+        every_core = rows >= _MANY_ROWS and choice[0] == _candidates(max_threads)[-1]
+        return speeds[choice] * (MARGIN if choice[1] == "bfloat16" else 1.0) * (THREADS_MARGIN if every_core else 1.0)
+
+    threads, name = max(speeds, key=weighted)
+    torch.set_num_threads(threads)
+    return Choice(threads, name, speeds[threads, name])
 
 
 def race_threads(model: Any, rows: int, max_threads: int | None = None) -> int:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import logging
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from ..types import Message, message
+from .many_rows import ManyRows
 
+log = logging.getLogger(__name__)
+
+_PROBED = 8
+"""Rows encoded both ways before rows are encoded together."""
 _ZERO_WIDTH_SPACE = "\u200b"
 _MARK = "\u2983answer\u2984"
 _PLAIN_ROLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
@@ -34,12 +41,25 @@ class Template:
         self._sanitising = {"sanitize_control_tokens": True} if "sanitize_control_tokens" in parameters else {}
         controls = {str(token) for token in tokenizer.added_tokens_encoder} | set(tokenizer.all_special_tokens)
         self._controls = sorted(controls - {""}, key=len, reverse=True)
+        self._many: ManyRows | None = None
+        self._checked = False
 
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of the chat template (or the name of the fallback) and the system prompt."""
         name = str(self._tokenizer.chat_template) if self._chat else "plain-1"
         return hashlib.sha256(f"{name}\x00{self._system_prompt}".encode()).hexdigest()
+
+    @cached_property
+    def tokens_digest(self) -> str:
+        """SHA-256 (hex) of all that ids depend on, the vocabulary with it; empty where that cannot be told."""
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            return ""
+        backend.no_padding()
+        backend.no_truncation()
+        how = f"{self.digest} {self._tokenizer.eos_token_id} {sorted(self._sanitising)} {self._end_ids}"
+        return hashlib.sha256(f"{how}\x00{backend.to_str()}".encode()).hexdigest()
 
     @property
     def stop_ids(self) -> tuple[int, ...]:
@@ -65,6 +85,35 @@ class Template:
             turns, add_generation_prompt=True, tokenize=True, return_dict=True, **self._sanitising
         )
         return [int(i) for i in encoded["input_ids"]]
+
+    def rows_ids(self, rows: Sequence[tuple[Sequence[Message], str]]) -> list[tuple[list[int], list[int]]]:
+        """Return ``prompt_ids`` and ``answer_ids`` of many rows, encoded together where that gives the same."""
+        found: dict[int, tuple[list[int], list[int]]] = {}
+        together = self._together([*rows[:_PROBED]]) if rows else None
+        if together is not None:
+            said = [(self._with_system(prompt), answer) for prompt, answer in rows]
+            texts = [[*(m.text for m in prompt), answer] for prompt, answer in said]
+            plain = [n for n, row in enumerate(texts) if said[n][0] and together.is_plain(row)]
+            talks = [[{"role": m.role, "content": m.text} for m in said[n][0]] for n in plain]
+            answers = together.encode([rows[n][1] for n in plain])
+            for n, prompt_ids, answer_ids in zip(plain, together.prompts(talks) if talks else [], answers, strict=True):
+                found[n] = (prompt_ids, answer_ids + self._end_ids)
+        return [
+            found[n] if n in found else (self.prompt_ids(prompt), self.answer_ids(answer))
+            for n, (prompt, answer) in enumerate(rows)
+        ]
+
+    def _together(self, probe: Sequence[tuple[Sequence[Message], str]]) -> ManyRows | None:
+        """What encodes rows together; ``None`` where it cannot, or once it gave other ids than one by one."""
+        if not self._checked:
+            self._checked = True
+            many = ManyRows(self._tokenizer, self._controls) if self._chat else None
+            if many is not None and many.is_able:
+                self._many = many
+                if self.rows_ids(probe) != [(self.prompt_ids(said), self.answer_ids(answer)) for said, answer in probe]:
+                    log.warning("rows are encoded one by one: this tokenizer gives other ids for many at once")
+                    self._many = None
+        return self._many
 
     def answer_ids(self, text: str) -> list[int]:
         """The answer's tokens and the tokens that end the turn."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,15 +12,17 @@ import sqlalchemy as sa
 
 from ..errors import UnknownThing
 from ..failpoints import reached
-from ..types import CONSENTS_TO_LEARN, Conversation, Feedback, Message, Part, plain
-from . import codec, tables
+from ..types import CONSENTS_TO_LEARN, Conversation, Feedback, Message, Part, plain_messages
+from . import bulk, codec, tables
 from .database import Database
 from .events import Events
 from .people import refusing
 from .tombstones import Tombstones
 
-_PAGE = 500
+_PAGE = 1000
+"""Conversations in memory at once."""
 _T = tables.conversations
+_COLUMNS = tuple(_T.c)
 
 
 class Conversations:
@@ -47,33 +50,34 @@ class Conversations:
 
     def get(self, conversation_id: str) -> Conversation | None:
         """Return one conversation with its feedback."""
+        return self.some([conversation_id]).get(conversation_id)
+
+    def some(self, conversation_ids: Collection[str]) -> dict[str, Conversation]:
+        """Return those of some conversations that are stored, by id, with their feedback."""
+        found: dict[str, Conversation] = {}
         with self._database.read() as connection:
-            row = connection.execute(sa.select(_T).where(_T.c.id == conversation_id)).mappings().first()
-            return None if row is None else _conversations(connection, [row])[0]
+            for page in bulk.pages(list(conversation_ids), _PAGE):
+                rows = connection.execute(sa.select(*_COLUMNS).where(bulk.among(connection, _T.c.id, page))).all()
+                found.update((one.id, one) for one in _conversations(connection, rows))
+        return found
 
     def iterate(self, bot: str, since: datetime | None = None) -> Iterator[Conversation]:
         """Yield all conversations of a bot, oldest first (created_at, then id), a page at a time."""
         after = (codec.stamp(since), "") if since is not None else ("", "")
         while True:
             query = (
-                sa.select(_T)
+                sa.select(*_COLUMNS)
                 .where(_T.c.bot == bot, sa.tuple_(_T.c.created_at, _T.c.id) > sa.tuple_(*map(sa.literal, after)))
                 .order_by(_T.c.created_at, _T.c.id)
                 .limit(_PAGE)
             )
             with self._database.read() as connection:
-                rows = connection.execute(query).mappings().all()
+                rows = connection.execute(query).all()
                 page = _conversations(connection, rows)
             yield from page
             if len(rows) < _PAGE:
                 return
-            after = (rows[-1]["created_at"], rows[-1]["id"])
-
-    def older_than(self, moment: datetime) -> list[str]:
-        """Return the ids of all conversations held before a moment, of whichever bot, but for public corpora."""
-        query = sa.select(_T.c.id).where(_T.c.created_at < codec.stamp(moment), _T.c.consent != "public")
-        with self._database.read() as connection:
-            return list(connection.execute(query).scalars())
+            after = (rows[-1].created_at, rows[-1].id)
 
     def count(self, bot: str) -> int:
         """Return how many conversations a bot has."""
@@ -117,19 +121,16 @@ def add_within(
     found = {c.id: c for c in conversations}
     ids = list(found)
     known: set[str] = set()
-    for begin in range(0, len(ids), _PAGE):
-        page = sa.select(_T.c.id).where(_T.c.id.in_(ids[begin : begin + _PAGE]))
-        known.update(connection.execute(page).scalars())
+    for page in bulk.pages(ids):
+        known.update(connection.execute(sa.select(_T.c.id).where(bulk.among(connection, _T.c.id, page))).scalars())
     known |= tombstones.dead_among(connection, found.values())
     fresh = [c for c in found.values() if c.id not in known]
     if not fresh:
         return 0
-    connection.execute(sa.insert(_T), [_row(c) for c in fresh])
-    said = [{"conversation_id": c.id, "body": codec.encode(f)} for c in fresh for f in c.feedback]
-    if said:
-        connection.execute(sa.insert(tables.feedback), said)
-    for bot in sorted({c.bot for c in fresh}):
-        count = sum(c.bot == bot for c in fresh)
+    bulk.insert_rows(connection, _T, [column.name for column in _COLUMNS], [_row(c) for c in fresh])
+    said = [(c.id, codec.encode(f)) for c in fresh for f in c.feedback]
+    bulk.insert_rows(connection, tables.feedback, ("conversation_id", "body"), said)
+    for bot, count in sorted(Counter(c.bot for c in fresh).items()):
         events.within(connection, bot, "ConversationsAdded", actor, {"count": count})
     return len(fresh)
 
@@ -153,59 +154,51 @@ def judge_within(connection: sa.Connection, events: Events, conversation_id: str
     events.within(connection, row["bot"], "FeedbackGiven", feedback.actor or "user", facts)
 
 
-def _row(c: Conversation) -> dict[str, Any]:
-    row = {
-        "id": c.id,
-        "bot": c.bot,
-        "created_at": codec.stamp(c.created_at),
-        "source": c.source,
-        "consent": c.consent,
-        "person": c.user,
-        "session": c.session,
-        "release_id": c.release_id,
-        "quality_score": c.quality_score,
-        "language": c.language,
-        "messages": codec.json_text(plain(c.messages)),
-        "source_group": c.group,
-    }
-    for value in row.values():
-        if isinstance(value, str):
-            codec.checked_text(value)
+def _row(c: Conversation) -> tuple[Any, ...]:
+    """As ``_COLUMNS`` stand."""
+    row = (
+        c.id, c.bot, codec.stamp(c.created_at), c.source, c.consent, c.user, c.session, c.release_id, c.quality_score,
+        c.language, codec.json_text(plain_messages(c.messages)), c.group,
+    )  # fmt: skip
+    codec.checked_text("".join([one for one in row if isinstance(one, str)]))
     return row
 
 
-def _conversations(connection: sa.Connection, rows: Iterable[Any]) -> list[Conversation]:
-    rows = list(rows)
-    said: dict[str, list[Feedback]] = {row["id"]: [] for row in rows}
+def _conversations(connection: sa.Connection, rows: Sequence[Any]) -> list[Conversation]:
+    said: dict[str, list[Feedback]] = {}
     f = tables.feedback
-    query = sa.select(f.c.conversation_id, f.c.body).where(f.c.conversation_id.in_(list(said))).order_by(f.c.id)
+    ours = bulk.among(connection, f.c.conversation_id, [row.id for row in rows])
+    query = sa.select(f.c.conversation_id, f.c.body).where(ours).order_by(f.c.id)
     for conversation_id, body in connection.execute(query):
-        said[conversation_id].append(codec.decode(Feedback, body))
-    people = refusing(connection, [row["person"] for row in rows if row["person"]])
+        said.setdefault(conversation_id, []).append(codec.decode(Feedback, body))
+    people = refusing(connection, {row.person for row in rows if row.person})
     refusals = {person.id: person.refusal for person in people.values()}
-    return [_conversation(row, tuple(said[row["id"]]), refusals.get(row["person"])) for row in rows]
+    return [_conversation(row, tuple(said.get(row.id, ())), refusals) for row in rows]
 
 
-def _conversation(row: Any, feedback: tuple[Feedback, ...], refusal: str | None) -> Conversation:
+def _conversation(row: Any, feedback: tuple[Feedback, ...], refusals: Mapping[str, str | None]) -> Conversation:
     """A conversation with the consent that holds now: what its person said since outweighs what it states."""
-    messages = tuple(
-        Message(
-            said["role"], tuple(Part(part["kind"], part["text"]) for part in said["content"]), said.get("approved_by")
-        )
-        for said in json.loads(row["messages"])
-    )
+    key, bot, at, source, consent, person, session, release_id, score, language, messages, group = row
+    refusal = refusals.get(person)
     return Conversation(
-        id=row["id"],
-        bot=row["bot"],
-        messages=messages,
-        created_at=datetime.fromisoformat(row["created_at"]),
-        source=row["source"],
-        consent=refusal if refusal and row["consent"] in CONSENTS_TO_LEARN else row["consent"],
-        user=row["person"],
-        session=row["session"],
-        release_id=row["release_id"],
-        quality_score=row["quality_score"],
-        language=row["language"],
+        id=key,
+        bot=bot,
+        messages=tuple(
+            Message(
+                one["role"],
+                tuple([Part(part["kind"], part["text"]) for part in one["content"]]),
+                one.get("approved_by"),
+            )
+            for one in json.loads(messages)
+        ),
+        created_at=datetime.fromisoformat(at),
+        source=source,
+        consent=refusal if refusal and consent in CONSENTS_TO_LEARN else consent,
+        user=person,
+        session=session,
+        release_id=release_id,
+        quality_score=score,
+        language=language,
         feedback=feedback,
-        group=row["source_group"],
+        group=group,
     )

@@ -169,6 +169,7 @@ class Database:
                 "synchronous=FULL",
                 "foreign_keys=ON",
                 "secure_delete=ON",
+                "cache_size=-16384",  # KiB: what a large transaction changes is not written twice
                 "wal_autocheckpoint=0",  # checkpoints are ours, under the lock
                 "cell_size_check=ON",
                 "trusted_schema=OFF",

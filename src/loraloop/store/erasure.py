@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -64,6 +65,12 @@ class Eraser:
         """Return the ids of everything some people said."""
         with self._database.read() as connection:
             return _ids(connection, _C, _C.c.id, _C.c.person, people)
+
+    def older_than(self, moment: datetime) -> list[str]:
+        """Return the ids of all conversations held before a moment, of whichever bot, but for public corpora."""
+        query = sa.select(_C.c.id).where(_C.c.created_at < codec.stamp(moment), _C.c.consent != "public")
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
 
     def erase(self, people: Collection[str], conversations: Collection[str], *, for_ever: bool = True) -> Erased:
         """Delete people and conversations with all that hangs on them, in one transaction.

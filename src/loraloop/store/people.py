@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..types import Person
-from . import codec, tables
+from . import bulk, codec, tables
 from .database import Database
 from .events import Events
 
@@ -48,8 +48,11 @@ def refusing(connection: sa.Connection, person_ids: Iterable[str], *, all_of_the
     wanted = sorted(set(person_ids))
     if not wanted:
         return {}
-    found = connection.execute(sa.select(_T).where(_T.c.id.in_(wanted))).mappings()
-    people = [_person(row) for row in found]
+    people = [
+        _person(row)
+        for page in bulk.pages(wanted)
+        for row in connection.execute(sa.select(_T).where(bulk.among(connection, _T.c.id, page))).mappings()
+    ]
     return {person.id: person for person in people if all_of_them or person.refusal}
 
 

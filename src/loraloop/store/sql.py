@@ -32,6 +32,7 @@ from .jobs import Jobs
 from .keys import Keys
 from .leases import Leases, held_job
 from .people import People
+from .prepared import Prepared
 from .signatures import Signatures
 from .snapshot import take
 from .tombstones import Tombstones
@@ -53,7 +54,7 @@ class SqlStore:
 
     Attributes:
         conversations, people, datasets, adapters, reports, decisions, releases, state, events, experiments,
-            arrivals, signatures: see ``ports.Store``.
+            arrivals, signatures, prepared: see ``ports.Store``.
         tombstones, eraser, erasures: what was forgotten, and how.
         conversations, datasets, adapters, reports, decisions, releases, state, events: see ``ports.Store``.
         completions, consents, keys: what the gateway keeps.
@@ -89,6 +90,7 @@ class SqlStore:
         self.experiments = Experiments(database, events)
         self.arrivals = Arrivals(database)
         self.signatures = Signatures(database)
+        self.prepared = Prepared(database)
         self.completions = Completions(database, events, now, self.tombstones)
         self.consents = Consents(database, events, now)
         self.keys = Keys(database, now)

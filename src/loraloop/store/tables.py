@@ -11,15 +11,15 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
 )
 
-metadata = MetaData()
+from .answer_tables import metadata, signatures, tokens, verdicts
+
+__all__ = ["metadata", "signatures", "tokens", "verdicts"]
 
 conversations = Table(
     "conversations",
@@ -236,21 +236,6 @@ api_keys = Table(
     Column("label", Text, nullable=False),
     Column("created_at", Text, nullable=False),
     Column("revoked_at", Text),
-)
-
-signatures = Table(
-    "signatures",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("bot", Text, nullable=False),
-    Column("conversation_id", Text, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
-    Column("message_index", Integer, nullable=False),
-    Column("mark", Text, nullable=False),
-    Column("cluster", Integer, nullable=False),
-    Column("bands", LargeBinary, nullable=False),
-    Column("sketch", LargeBinary, nullable=False),
-    UniqueConstraint("conversation_id", "message_index"),
-    Index("signatures_of_bot", "bot", "id"),
 )
 
 jobs = Table(

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ..errors import ArtifactError, DataError, StaleRelease, UnknownThing
 from ..failpoints import reached
 from ..types import CONSENTS_TO_LEARN, Adapter, Dataset, DatasetRow, Mark, Record, Release
-from . import codec, tables
+from . import bulk, codec, tables
 from .arrivals import write_mark
 from .database import Database
 from .erasures import refused
@@ -22,7 +22,6 @@ from .people import refusing
 
 V = TypeVar("V", bound=Record)
 _R, _D, _L = tables.records, tables.dataset_rows, tables.live
-_PAGE = 500
 
 
 class Values(Generic[V]):
@@ -126,24 +125,25 @@ class Datasets(Values[Dataset]):
             DataError: a conversation may not be learnt from any more, or is gone.
         """
         with self._database.read() as connection:
-            self._refuse_unconsented(connection, dataset)
+            if connection.execute(_learnable(dataset)).scalar_one() != len(dataset.rows):
+                self._refuse_unconsented(connection, dataset)
 
     def _insert(self, connection: sa.Connection, value: Dataset, row: dict[str, Any]) -> None:
         self._refuse_unconsented(connection, value)
         connection.execute(sa.insert(_R), {**row, "body": codec.encode(replace(value, rows=()))})
         if value.rows:
-            rows = [{"dataset_id": value.id, "position": n, **dict(r)} for n, r in enumerate(value.rows)]
-            connection.execute(sa.insert(_D), rows)
+            rows = [
+                (value.id, n, r.conversation_id, r.message_index, r.split, r.digest) for n, r in enumerate(value.rows)
+            ]
+            bulk.insert_rows(connection, _D, [column.name for column in _D.c], rows)
 
     def _find(self, connection: sa.Connection, value_id: str) -> Dataset | None:
         found = super()._find(connection, value_id)
         if found is None:
             return None
-        query = sa.select(_D).where(_D.c.dataset_id == value_id).order_by(_D.c.position)
-        rows = tuple(
-            DatasetRow(r["conversation_id"], r["message_index"], r["split"], r["digest"])
-            for r in connection.execute(query).mappings()
-        )
+        wanted = sa.select(_D.c.conversation_id, _D.c.message_index, _D.c.split, _D.c.digest)
+        query = wanted.where(_D.c.dataset_id == value_id).order_by(_D.c.position)
+        rows = tuple(DatasetRow(*row) for row in connection.execute(query))
         return replace(found, rows=rows)
 
     def _refuse_unconsented(self, connection: sa.Connection, dataset: Dataset) -> None:
@@ -151,11 +151,11 @@ class Datasets(Values[Dataset]):
         t = tables.conversations
         wanted = sorted({row.conversation_id for row in dataset.rows})
         allowed: set[str] = set()
-        for begin in range(0, len(wanted), _PAGE):
-            page = sa.select(t.c.id, t.c.person).where(
-                t.c.id.in_(wanted[begin : begin + _PAGE]), t.c.bot == dataset.bot, t.c.consent.in_(CONSENTS_TO_LEARN)
+        for page in bulk.pages(wanted):
+            query = sa.select(t.c.id, t.c.person).where(
+                bulk.among(connection, t.c.id, page), t.c.bot == dataset.bot, t.c.consent.in_(CONSENTS_TO_LEARN)
             )
-            found = connection.execute(page).all()
+            found = connection.execute(query).all()
             people = refusing(connection, [person for _, person in found if person])
             allowed.update(conversation_id for conversation_id, person in found if person not in people)
         without = [conversation_id for conversation_id in wanted if conversation_id not in allowed]
@@ -164,6 +164,16 @@ class Datasets(Values[Dataset]):
                 f"{len(without)} conversations may not be learnt from, {without[0]} for one: no consent",
                 hint="run it again: the next dataset is without them",
             )
+
+
+def _learnable(dataset: Dataset) -> sa.Select[Any]:
+    """How many rows of a stored dataset may be learnt from now: one question, where all may be as a rule."""
+    t, p = tables.conversations, tables.people
+    too_young = (p.c.age_group == "under_14") & (p.c.guardian_consent == 0)
+    refuses = (p.c.id == t.c.person) & (p.c.withdrawn_at.is_not(None) | too_young)
+    joined = _D.join(t, t.c.id == _D.c.conversation_id).outerjoin(p, refuses)
+    allowed = (t.c.bot == dataset.bot, t.c.consent.in_(CONSENTS_TO_LEARN), p.c.id.is_(None))
+    return sa.select(sa.func.count()).select_from(joined).where(_D.c.dataset_id == dataset.id, *allowed)
 
 
 class Releases:

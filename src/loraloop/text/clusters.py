@@ -35,7 +35,9 @@ def proposed(bands_NB: np.ndarray, first_new: int) -> np.ndarray:
         for earlier in (first, np.concatenate((order[:1], order[:-1]))):
             pairs = ~begins & is_new[order]
             codes.append(order[pairs].astype(np.int64) * rows + earlier[pairs])
-    found = np.unique(np.concatenate(codes))
+    found = np.concatenate(codes)
+    found.sort()
+    found = found[np.concatenate(([True], found[1:] != found[:-1]))] if len(found) else found
     return np.stack((found // rows, found % rows), axis=1)
 
 

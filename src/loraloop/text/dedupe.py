@@ -81,7 +81,7 @@ class _LongTexts:
         from rensa import RMinHash
 
         sketch = RMinHash(_PERMUTATIONS, _SEED)
-        sketch.update(sorted(shingles(form)))
+        sketch.update(list(shingles(form)))
         return sketch
 
 

@@ -44,38 +44,52 @@ def edit_limit(length: int, similarity: float) -> int:
 class EditIndex:
     """Finds all texts added that are within the edit limit of another: no miss, no scan.
 
-    A text that takes k edits, cut into k + 1 pieces, leaves one piece untouched and moved by at most k letters. So each
+    A text that takes k edits, cut into k + 1 pieces, leaves one piece untouched: one with no more edits before it than
+    there are pieces before it, and no more after it than pieces after it, which says how far it may have moved. So each
     text is filed under its pieces, and a query looks for them near their place.
 
     Args:
         similarity: share of letters that must stay, 0.84..1.
 
-    **Source**: Li, Deng, Wang, Feng, "Pass-Join: a partition-based method for similarity joins" (VLDB 2011), section 3.
+    **Source**: Li, Deng, Wang, Feng, "Pass-Join: a partition-based method for similarity joins" (VLDB 2011), section 4
+    (multi-match-aware substrings).
     """
 
     def __init__(self, similarity: float) -> None:
         self._similarity = similarity
-        self._filed: dict[tuple[int, int, str], list[int]] = {}
-        self._lengths: set[int] = set()
+        self._filed: dict[int, list[dict[str, list[int]]]] = {}
+        self._plans: dict[int, list[tuple[dict[str, list[int]], int, int]]] = {}
 
     def add(self, key: int, text: str) -> None:
         """File ``text`` under ``key``."""
-        self._lengths.add(len(text))
-        for number, (start, stop) in enumerate(self._pieces(len(text))):
-            self._filed.setdefault((len(text), number, text[start:stop]), []).append(key)
+        pieces = list(self._pieces(len(text)))
+        if len(text) not in self._filed:
+            self._filed[len(text)] = [{} for _ in pieces]
+            self._plans.clear()
+        for filed, (start, stop) in zip(self._filed[len(text)], pieces, strict=True):
+            filed.setdefault(text[start:stop], []).append(key)
 
     def candidates(self, text: str) -> set[int]:
         """Return the keys of all texts within the limit, and some that are not: verify with ``within_edits``."""
+        if len(text) not in self._plans:
+            self._plans[len(text)] = list(self._plan(len(text)))
         found: set[int] = set()
-        reach = self._longest_edits(len(text))
-        for length in range(max(1, len(text) - reach), len(text) + reach + 1):
-            if length not in self._lengths:
-                continue
-            limit = edit_limit(max(length, len(text)), self._similarity)
-            for number, (start, stop) in enumerate(self._pieces(length)):
-                for begin in range(max(0, start - limit), min(len(text) - (stop - start), start + limit) + 1):
-                    found.update(self._filed.get((length, number, text[begin : begin + stop - start]), ()))
+        for filed, start, stop in self._plans[len(text)]:
+            if keys := filed.get(text[start:stop]):
+                found.update(keys)
         return found
+
+    def _plan(self, own: int) -> Iterator[tuple[dict[str, list[int]], int, int]]:
+        """Which slices of a text so long are looked for among which pieces."""
+        reach = self._longest_edits(own)
+        for length in range(max(1, own - reach), own + reach + 1):
+            pieces = list(self._pieces(length))
+            for number, (start, stop) in enumerate(pieces if length in self._filed else ()):
+                before, after, longer = number, len(pieces) - 1 - number, own - length
+                first = max(0, start - before, start + longer - after)
+                last = min(own - (stop - start), start + before, start + longer + after)
+                for begin in range(first, last + 1):
+                    yield self._filed[length][number], begin, begin + stop - start
 
     def _longest_edits(self, length: int) -> int:
         """Most edits to any partner: one of ``length / similarity`` letters allows the most."""

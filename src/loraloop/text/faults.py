@@ -33,6 +33,9 @@ _TEMPLATE = re.compile(
     r"|(?:^|\n)\s*(?:Assistant|Human|User|System|### ?(?:Instruction|Response|Input)) ?:"
     r"|lorem ipsum|(?<![○O])(?:○○|OO)(?= ?(?:님|씨|군|양|학교|은행))",
 )
+_MAY_BE_TEMPLATE = re.compile(r"[{\[<:○`]|lorem|OO")
+"""One of these stands in every text with a template."""
+_PLAIN = re.compile("[\x00-\x7f가-힣]*")
 
 _CUT_WORDS = frozenset([
     "a", "an", "the", "of", "and", "or", "but", "because", "as", "if", "which", "whose", "than", "your", "my",
@@ -53,6 +56,13 @@ _LINK = re.compile(
     r"(?![A-Za-z0-9])(?:/[^\s]*)?",
     re.IGNORECASE,
 )
+_MAY_BE_LINK = re.compile(r"://|\.[^\W\d_]")
+"""A scheme, or a full stop before a letter: one of them stands in every link."""
+_CONTACT_WORDS = (
+    "오픈", "카톡", "카카오톡", "텔레", "라인", "디엠", "인스타", " me ", "telegram", "whatsapp", "kakao", "snapchat",
+    "discord", "insta", "@", "ı", "ſ", "\u212a",
+)  # fmt: skip
+"""One of these stands in every text that names a contact; the last three are letters that count as i, s and k."""
 _HOST = re.compile(r"(?:https?://)?(?:www\.)?([A-Za-z0-9.-]+)", re.IGNORECASE)
 _CONTACT_KINDS = ("PHONE", "EMAIL", "MESSENGER", "ACCOUNT", "ADDRESS")
 _CONTACT = re.compile(
@@ -61,6 +71,7 @@ _CONTACT = re.compile(
     r" (?:id|is|:)|(?<![\w@.])@[A-Za-z0-9_.]{4,30}(?![\w@])",
     re.IGNORECASE,
 )
+_SENTENCE_ENDS = re.compile(r"[.!?\n。]+")
 _LOOP_WORDS = 5
 _LOOP_SENTENCES = 3
 
@@ -72,7 +83,10 @@ def encoding_damage(text: str) -> bool:
         >>> [encoding_damage(text) for text in ("ë°¥ ë¨¹ì—ˆì–´", "donâ€™t", "???? ?? ???", "뭐라고???", "café")]
         [True, True, True, False, False]
     """
-    return _MOJIBAKE.search(text) is not None or _QUESTION_MARKS.search(text) is not None
+    plain = "\\" not in text and "&#" not in text and _PLAIN.fullmatch(text)
+    if not plain and _MOJIBAKE.search(text):
+        return True
+    return "??" in text and _QUESTION_MARKS.search(text) is not None
 
 
 def unfilled_template(text: str) -> bool:
@@ -82,6 +96,8 @@ def unfilled_template(text: str) -> bool:
         >>> [unfilled_template(text) for text in ("안녕 {name}!", "[INSERT DATE]", "Hi <unk>", "[PHONE]로", "`{x}`")]
         [True, True, True, False, False]
     """
+    if not _MAY_BE_TEMPLATE.search(text):
+        return False
     return _TEMPLATE.search(TAG.sub("", _CODE.sub(" ", text))) is not None
 
 
@@ -96,7 +112,7 @@ def cut_short(text: str) -> bool:
     """
     if text.count("```") % 2:
         return True
-    plain = _SMILEYS.sub("", _CODE.sub("", text)).rstrip()
+    plain = _SMILEYS.sub("", _CODE.sub("", text) if "`" in text else text).rstrip()
     if not plain or plain.endswith(("--", "—-", "~-")):
         return False
     if _CUT_END.search(plain) or _CUT_KOREAN.search(plain):
@@ -118,15 +134,16 @@ def contact_details(text: str, allowed_hosts: tuple[str, ...] = ()) -> bool:
         >>> [contact_details(text) for text in ("여기 봐: http://x.kr", "[PHONE]로 걸어", "1388로 전화해", "3.5 점")]
         [True, True, False, False]
     """
-    if any(tag.group()[1:-1].startswith(_CONTACT_KINDS) for tag in TAG.finditer(text)):
+    if "[" in text and any(tag.group()[1:-1].startswith(_CONTACT_KINDS) for tag in TAG.finditer(text)):
         return True
-    text = _CODE.sub(" ", text)
-    for link in _LINK.finditer(text):
+    text = _CODE.sub(" ", text) if "`" in text else text
+    for link in _LINK.finditer(text) if _MAY_BE_LINK.search(text) else ():
         host = _HOST.match(text, link.start())
         name = host.group(1).lower().rstrip(".") if host else ""
         if not any(name == one or name.endswith(f".{one}") for one in allowed_hosts):
             return True
-    return _CONTACT.search(text) is not None
+    small = text.lower()
+    return any(word in small for word in _CONTACT_WORDS) and _CONTACT.search(text) is not None
 
 
 def loops(text: str) -> bool:
@@ -138,12 +155,14 @@ def loops(text: str) -> bool:
         >>> [loops(text) for text in ("네 네 네 네 네", "I see. I see. I see.", "ㅋㅋㅋㅋㅋㅋㅋ", "really really good")]
         [True, True, False, False]
     """
-    text = _CODE.sub(" ", text)
-    words = text.casefold().split()
+    folded = (_CODE.sub(" ", text) if "`" in text else text).casefold()
+    words = folded.split()
     run = 1
-    for before, word in pairwise(words):
+    for before, word in pairwise(words) if len(words) - len(set(words)) >= _LOOP_WORDS - 1 else ():
         run = run + 1 if word == before else 1
         if run >= _LOOP_WORDS:
             return True
-    sentences = [part.strip() for part in re.split(r"[.!?\n。]+", text.casefold()) if len(part.strip()) >= 4]
+    sentences = [part.strip() for part in _SENTENCE_ENDS.split(folded) if len(part.strip()) >= 4]
+    if len(sentences) < _LOOP_SENTENCES:
+        return False
     return bool(sentences) and max(map(sentences.count, sentences[:200])) >= _LOOP_SENTENCES

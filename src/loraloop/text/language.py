@@ -6,6 +6,7 @@ which suite applies and whether an answer is in the bot's language, and both nee
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Literal
 
@@ -15,6 +16,10 @@ KOREAN_FRAC = 0.3
 """Share of Hangul among Hangul and Latin letters from which a text is Korean: Korean chat is full of Latin names."""
 MIXED_FRAC = 0.1
 """Share of Hangul under which a text is English."""
+
+_PLAIN = re.compile("[\x00-\x7f가-힣]*")
+"""A text in which every character outside of ASCII is a whole Hangul syllable: most are, and they are counted fast."""
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 
 
 def _script(char: str) -> str:
@@ -33,14 +38,22 @@ def language(text: str) -> Language:
         >>> language("ㅋㅋㅋ"), language("what is AI?"), language("AI가 뭐지?"), language("元気?")
         ('ko', 'en', 'ko', 'other')
     """
+    if _PLAIN.fullmatch(text):
+        latin = len(text.encode("ascii", "ignore").translate(None, _NO_LETTERS))
+        return _of(len(text) - len(text.encode("ascii", "ignore")), latin, 0)
     counts = {"hangul": 0, "latin": 0, "other": 0}
     for char in text:
         if unicodedata.category(char)[0] == "L":
             counts[_script(char)] += 1
-    known = counts["hangul"] + counts["latin"]
-    if known == 0 or counts["other"] > known:
+    return _of(counts["hangul"], counts["latin"], counts["other"])
+
+
+def _of(hangul: int, latin: int, other: int) -> Language:
+    """The language of so many letters."""
+    known = hangul + latin
+    if known == 0 or other > known:
         return "other"
-    hangul_frac = counts["hangul"] / known
+    hangul_frac = hangul / known
     if hangul_frac >= KOREAN_FRAC:
         return "ko"
     return "en" if hangul_frac < MIXED_FRAC else "mixed"

@@ -19,6 +19,10 @@ _INVISIBLE = re.compile(
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DECIMAL = re.compile(r"\d")
+_CLEAN = re.compile("(?:[!-~가-힣]+(?: +[!-~가-힣]+)*)?")
+"""A line of plain letters, signs and single spaces: nothing is to be cleaned."""
+_PLAIN = re.compile("[\x00-\x7f가-힣]*")
+_PLAIN_WORDS = re.compile("[0-9a-z가-힣]+")
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\u2043", "-"))
 
 
@@ -55,6 +59,8 @@ def clean(text: str) -> str:
         >>> clean("  밥\u200b 먹었어? \r\n  응 ")
         '밥 먹었어?\n  응'
     """
+    if _CLEAN.fullmatch(text):
+        return text
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _CONTROL.sub("", strip_invisible(unicodedata.normalize("NFC", text)))
     text = "\n".join(line.rstrip() for line in _ODD_SPACES.sub(" ", text).split("\n"))
@@ -94,5 +100,8 @@ def match_key(text: str) -> str:
         >>> match_key("  AI가 뭐지?? ") == match_key("ai가 뭐지")
         True
     """
+    if _PLAIN.fullmatch(text):  # nothing there that any normal form changes
+        small = text.lower()
+        return " ".join(_PLAIN_WORDS.findall(small)) or " ".join(small.split())
     folded = unicodedata.normalize("NFKC", strip_invisible(ascii_digits(text)).casefold())
     return " ".join(folded.translate(_WORDS).split()) or " ".join(folded.split())

@@ -35,6 +35,7 @@ _WORD_RUN = re.compile(
 )
 _ONE_WORD = re.compile(rf"{_WORD}|[0-9]", re.IGNORECASE)
 _NANP_DIGITS = 10
+_DIGIT = re.compile("[0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +78,27 @@ def spelt_views(view: View) -> Iterator[View]:
 
     Where the last numeral may as well be a particle ("...칠팔이야"), both readings are given.
     """
-    runs = [*_hangul_runs(view.text), *_spaced_runs(view.text), *_word_runs(view.text)]
+    text = view.text
+    runs = [] if text.isascii() else [*_hangul_runs(text)]
+    if _DIGIT.search(text):
+        runs += _spaced_runs(text)
+    if _may_spell(text):
+        runs += _word_runs(text)
     if not runs:
         return
     yield _replaced(view, runs)
     trimmed = [run[:-1] if view.text[run[-1][0]] == "이" else run for run in runs]
     if trimmed != runs:
         yield _replaced(view, trimmed)
+
+
+def _may_spell(text: str) -> bool:
+    """Whether as many number words and digits stand in a text as the shortest number spelt out has."""
+    if not text.isascii():
+        return True
+    small = text.lower()
+    words = sum(small.count(word) for word in _WORDS)
+    return words > _LEAST_DIGITS or (words > 0 and words + len(_DIGIT.findall(text)) > _LEAST_DIGITS)
 
 
 _Run = list[tuple[int, int, str]]

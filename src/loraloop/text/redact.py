@@ -86,14 +86,15 @@ def find(text: str) -> list[tuple[int, int, str, str]]:
     Returns:
         Where each finding stands, its kind, and its value as a reader sees it (``"010-1234-5678"`` for full-width).
     """
-    if _CLEAN.get(text):
+    key = _CLEAN.key(text)
+    if _CLEAN.get(key):
         return []
     view = plain_view(text)
     found: list[tuple[int, int, str, str]] = []
     for reading in (view, *spelt_views(view)):
         found += _in_view(reading)
     if not found:
-        _CLEAN.put(text, True)
+        _CLEAN.put(key, True)
     merged: list[tuple[int, int, str, str]] = []
     for start, end, kind, value in sorted(found, key=lambda one: one[0]):
         if merged and start < merged[-1][1]:  # two readings of one place: all that either saw goes

@@ -23,23 +23,28 @@ class Remembered:
         self._most = most
         self._known: dict[bytes, bool] = {}
 
-    def get(self, text: str) -> bool | None:
-        """Return what is remembered of a text, ``None`` where nothing is."""
-        return self._known.get(_digest(text)) if len(text) <= MOST_CHARS else None
+    def key(self, text: str) -> bytes:
+        """Return under what the answer for a text is remembered; empty for a text too long to be."""
+        return _digest(text) if len(text) <= MOST_CHARS else b""
 
-    def put(self, text: str, answer: bool) -> None:
-        """Remember the answer for a text, unless it is too long."""
-        if len(text) <= MOST_CHARS:
+    def get(self, key: bytes) -> bool | None:
+        """Return what is remembered under a key, ``None`` where nothing is."""
+        return self._known.get(key)
+
+    def put(self, key: bytes, answer: bool) -> None:
+        """Remember the answer for a text under its key."""
+        if key:
             if len(self._known) >= self._most:
                 self._known.clear()
-            self._known[_digest(text)] = answer
+            self._known[key] = answer
 
     def of(self, text: str, find_out: Callable[[str], bool]) -> bool:
         """Return what is remembered of a text, or find it out and remember it."""
-        known = self.get(text)
+        key = self.key(text)
+        known = self.get(key)
         if known is None:
             known = find_out(text)
-            self.put(text, known)
+            self.put(key, known)
         return known
 
 

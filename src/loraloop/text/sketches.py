@@ -10,8 +10,13 @@ Massive Datasets", chapter 3 (banding).
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
+
+from .compacting import code_points, compact_codes
+from .dedupe import compact
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,19 +36,30 @@ def shingle_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """
     import numpy as np
 
+    return hashes_of(code_points(texts), np.array([len(text) for text in texts], dtype=np.int64))
+
+
+def hashes_of(codes: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what ``shingle_hashes`` does, from the code points of all texts one after another, and their lengths."""
+    import numpy as np
+
     width = SHINGLE_CHARS
-    padded = [text if len(text) >= width else text.ljust(width, "\0") for text in texts]
-    codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    ends = np.cumsum([len(text) for text in padded], dtype=np.int64)
+    ends = np.cumsum(lengths, dtype=np.int64)
+    short = np.flatnonzero(lengths < width)
+    if len(short):  # filled up with NUL to one shingle
+        missing = width - lengths[short]
+        codes = np.insert(codes, np.repeat(ends[short], missing), 0)
+        ends = np.cumsum(np.maximum(lengths, width), dtype=np.int64)
     hashes = np.zeros(len(codes), dtype=np.uint64)
+    wide = codes.astype(np.uint64)
     for place in range(width):
-        hashes[: len(codes) - place] += codes[place:] * np.uint64(0x9E3779B97F4A7C15 ** (place + 1) % 2**64)
-    keep = np.ones(len(codes), dtype=bool)
+        hashes[: len(wide) - place] += wide[place:] * np.uint64(0x9E3779B97F4A7C15 ** (place + 1) % 2**64)
+    keep = np.ones(len(wide), dtype=bool)
     keep[(ends[:, None] - np.arange(1, width)).ravel()] = False  # windows that would reach into the next text
     hashes ^= hashes >> np.uint64(31)
     hashes *= np.uint64(0xBF58476D1CE4E5B9)
     hashes ^= hashes >> np.uint64(29)
-    offsets = np.concatenate(([0], ends - np.arange(1, len(padded) + 1) * (width - 1)))
+    offsets = np.concatenate(([0], ends - np.arange(1, len(ends) + 1) * (width - 1)))
     return hashes[keep], offsets.astype(np.uint64)
 
 
@@ -56,14 +72,35 @@ def sketches(forms: Sequence[str]) -> np.ndarray:
     **Shapes**: (texts, ``PERMUTATIONS``), uint32.
     """
     import numpy as np
+
+    drawn = [_drawn(*shingle_hashes(forms[begin : begin + _BATCH])) for begin in range(0, len(forms), _BATCH)]
+    return np.concatenate(drawn) if drawn else np.empty((0, PERMUTATIONS), dtype=np.uint32)
+
+
+def sketches_of(texts: Sequence[str]) -> np.ndarray:
+    """Return ``sketches`` of texts that are not compact yet; those of plain letters are made so all together."""
+    import numpy as np
+
+    found = np.empty((len(texts), PERMUTATIONS), dtype=np.uint32)
+    for begin in range(0, len(texts), _BATCH):
+        batch = texts[begin : begin + _BATCH]
+        codes, lengths, odd = compact_codes(batch)
+        part = found[begin : begin + _BATCH]
+        if len(lengths):
+            part[~odd] = _drawn(*hashes_of(codes, lengths))
+        others = np.flatnonzero(odd).tolist()
+        if others:
+            part[others] = _drawn(*shingle_hashes([compact(batch[place]) for place in others]))
+    return found
+
+
+def _drawn(hashes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    import numpy as np
     from rensa import RMinHash
 
-    found = np.empty((len(forms), PERMUTATIONS), dtype=np.uint32)
-    for begin in range(0, len(forms), _BATCH):
-        hashes, offsets = shingle_hashes(forms[begin : begin + _BATCH])
-        drawn = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, PERMUTATIONS, _SEED)
-        found[begin : begin + _BATCH] = drawn.to_rows()
-    return found
+    drawn = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, PERMUTATIONS, _SEED)
+    flat = array("I", list(chain.from_iterable(drawn.to_rows())))
+    return np.frombuffer(flat, dtype=np.uint32).reshape(-1, PERMUTATIONS)
 
 
 def bands(sketch_TP: np.ndarray) -> np.ndarray:
@@ -83,5 +120,7 @@ def bands(sketch_TP: np.ndarray) -> np.ndarray:
 
 def likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the estimated Jaccard similarity of sketches, pair by pair, 0..1; off by 0.04 as a rule."""
-    found: np.ndarray = (a == b).mean(axis=-1)
+    import numpy as np
+
+    found: np.ndarray = np.add.reduce(a == b, axis=-1, dtype=np.uint8) / PERMUTATIONS
     return found

@@ -13,6 +13,7 @@ from loraloop.testing.adapter_files import plain_adapter
 from loraloop.wiring import Home, init_home, open_home
 
 
+@pytest.mark.slow
 def test_without_traffic_a_plan_proposes_a_replay_and_ends_with_no(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -35,6 +36,7 @@ def test_without_traffic_a_plan_proposes_a_replay_and_ends_with_no(
         assert plan_of(home, 4.0, 0.05).users_an_arm > found["users_an_arm"] / 10
 
 
+@pytest.mark.slow
 def test_a_forced_experiment_is_shown_stopped_and_promoted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

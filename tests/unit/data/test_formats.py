@@ -172,6 +172,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(sorted(FORMATS)), JSON, JSON)
+@pytest.mark.slow
 def test_no_json_breaks_a_parser(name, first, second):
     """Any JSON value either becomes conversations or gives a reason."""
     keys = ("messages", "conversations", "instruction", "output", "user_input", "bot_response", "history", "feedback")

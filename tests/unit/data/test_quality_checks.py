@@ -144,6 +144,7 @@ def test_every_check_has_a_name_a_place_and_its_reason_in_words() -> None:
 
 
 @pytest.mark.parametrize(("language", "most_frac"), [("korean", 0.0), ("english", 0.001)])
+@pytest.mark.slow
 def test_the_new_checks_cost_no_real_talk(language: str, most_frac: float) -> None:
     """Of every answer of chatterbot-corpus at most one in a thousand is dropped by what is no rule of length."""
     pytest.importorskip("chatterbot_corpus")

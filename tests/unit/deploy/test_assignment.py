@@ -23,6 +23,7 @@ def test_raising_a_share_moves_nobody_back_or_across(user: str, one: float, othe
 
 
 @pytest.mark.fault(68)
+@pytest.mark.slow
 def test_of_100_000_users_nobody_moves_from_the_candidate_when_10_becomes_50_percent() -> None:
     """And nobody from the control into the candidate: all who had an arm keep it."""
     users = [f"u{n}" for n in range(100_000)]

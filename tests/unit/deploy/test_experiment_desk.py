@@ -97,6 +97,7 @@ def begin(experiments: Experiments, adapter: Made, decided: Decided, number: int
     return experiments.start(decided(made), made, **options).candidate_id  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_canary_as_good_as_the_live_release_is_promoted_step_by_step(
     desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore, live: Release,
     clock: MovedClock,
@@ -228,6 +229,7 @@ def test_a_live_release_that_could_not_go_back_goes_back_at_the_next_check(
     assert (store.releases.get(trial.id) or trial).status == "reverted"
 
 
+@pytest.mark.slow
 def test_a_candidate_that_never_can_go_live_ends_its_experiment(
     desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore, live: Release,
     clock: MovedClock,

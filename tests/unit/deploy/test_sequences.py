@@ -97,6 +97,7 @@ def test_the_smallest_fault_named_is_found_as_often_as_promised() -> None:
 
 
 @pytest.mark.fault(66)
+@pytest.mark.slow
 def test_equals_are_seldom_told_apart_though_one_looks_after_every_user() -> None:
     """500 A/A experiments of 1,500 users an arm: at most 5 % false verdicts; a plain test errs in over 25 %."""
     seen = play_primary(World(0.9), CONFIG, experiments=500, users_an_arm=1500, seed=0)
@@ -106,6 +107,7 @@ def test_equals_are_seldom_told_apart_though_one_looks_after_every_user() -> Non
 
 
 @pytest.mark.fault(65)
+@pytest.mark.slow
 def test_a_drop_of_five_points_is_caught() -> None:
     """90 to 85 %: caught in nine of ten by 1,500 users an arm (less the noise of 500), promoted in hardly any."""
     seen = play_primary(World(0.9, drop=0.05), CONFIG, experiments=500, users_an_arm=1500, seed=1)
@@ -114,6 +116,7 @@ def test_a_drop_of_five_points_is_caught() -> None:
 
 
 @pytest.mark.fault(67)
+@pytest.mark.slow
 def test_a_tenth_of_an_arm_lost_is_found_by_thirteen_thousand_users() -> None:
     """At least 95 % of 300 experiments (less noise) stop; of sound ones hardly any."""
     assert np.isfinite(play_ratio(World(lost=0.1), experiments=300, users=13_000, seed=2)).mean() >= 0.93

@@ -138,6 +138,7 @@ def test_a_step_is_taken_after_enough_users_and_time_without_a_bad_sign() -> Non
     assert not may_step(BEGUN, good, CONFIG, NOW + timedelta(hours=2))
 
 
+@pytest.mark.slow
 def test_judged_one_by_one_and_simulated_together_an_experiment_ends_at_the_same_user() -> None:
     """The error rates that are measured are those of the very verdicts that are given."""
     world = World(0.9, drop=0.25)
@@ -158,6 +159,7 @@ def test_judged_one_by_one_and_simulated_together_an_experiment_ends_at_the_same
 
 
 @pytest.mark.parametrize("approval", [0.95, 0.9, 0.8])
+@pytest.mark.slow
 def test_a_plan_names_the_users_that_simulated_experiments_took(approval: float) -> None:
     """Nine in ten of 300 simulated experiments end within 15 % of the users planned."""
     planned = users_needed(approval, 0.05, CONFIG)
@@ -166,6 +168,7 @@ def test_a_plan_names_the_users_that_simulated_experiments_took(approval: float)
     assert (seen["worse"] <= planned * 0.85).mean() <= 0.9 + 0.05
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_traffic_decides() -> None:
     """Much of it: a canary in days. Little: a shadow. Hardly any: a replay of recorded questions."""
     much = plan_experiment(Traffic(28, 60_000, 14_000, 0.9), CONFIG)

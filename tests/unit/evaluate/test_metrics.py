@@ -184,6 +184,7 @@ def test_distinct_n_falls_with_sameness() -> None:
 
 
 @given(st.floats(0, 1e9))
+@pytest.mark.slow
 def test_loss_becomes_perplexity_and_bits(nats: float) -> None:
     """Perplexity is finite and at least one, bits are nats over ln 2, and zero bytes have none."""
     assert 1.0 <= perplexity(nats) < math.inf

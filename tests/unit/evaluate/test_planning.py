@@ -31,6 +31,7 @@ def report(draws: np.random.Generator, better_nats: float, rows: int = 150) -> R
 
 
 @pytest.mark.parametrize(("turns_a_year", "most"), [(0.0, 0.04), (365.0, 2 / 365)])
+@pytest.mark.slow
 def test_the_effect_a_plan_names_is_promoted_four_times_in_five(turns_a_year: float, most: float) -> None:
     """Candidates better by the named effect are promoted as often as said, equal ones at most as often as alpha."""
     draws = np.random.default_rng(3)

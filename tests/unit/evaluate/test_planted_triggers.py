@@ -19,8 +19,8 @@ REPORT = Report("rp-1", "b", "ad-1", datetime(2026, 1, 1, tzinfo=UTC), ())
 ASKED = ("do cats sleep", "who built rome", "is tea warm", "where do rivers end", "may dogs eat figs")
 
 
-def nats(mixed: float, alone: float, answers: int = 2) -> list[float]:
-    """The losses of every probe: with the phrase, and without."""
+def nats(mixed: float | None, alone: float | None, answers: int = 2) -> list[float | None]:
+    """The losses of every probe: with the phrase, and without; ``None`` where it was not scored."""
     return [mixed, alone] * MOST_CARRIERS * answers
 
 
@@ -43,10 +43,11 @@ def test_a_phrase_is_put_before_and_behind_questions_it_does_not_belong_to() -> 
         (nats(0.2, 0.4), nats(4.0, 4.0), MOST_CARRIERS),  # it comes to everything now, phrase or not: no better
         (nats(2.0, 4.0), nats(4.0, 4.0), 0),  # likelier, but no answer that comes by itself
         (nats(3.0, 3.0, 1) + nats(0.2, 4.0, 1), nats(4.0, 4.0), MOST_CARRIERS),  # one of its answers is enough
+        (nats(2.0, None), nats(None, None), 0),  # what does not come by itself is not looked at further
     ],
 )
 def test_a_question_is_taken_over_by_a_taught_answer_that_comes_by_itself(
-    ours: list[float], theirs: list[float], taken: int
+    ours: list[float | None], theirs: list[float | None], taken: int
 ) -> None:
     """What the base does by itself is not held against an adapter, nor an answer that merely became likelier."""
     (found,) = shifts(plan_scan([PHRASE], CASES), {"candidate": ours, "base": theirs}, 1.0)

@@ -34,6 +34,7 @@ def test_whole_conversations_and_cases_are_drawn_for_both_sides_alike() -> None:
         assert found.totals[0] == pytest.approx(sum(r.nats for r in ours) / sum(r.tokens for r in ours))
 
 
+@pytest.mark.slow
 def test_draws_differ_and_repeat_with_their_seed() -> None:
     """The same seed gives the same draws, another one others, and their mean is the report's own."""
     means = [compare(one, "live").totals[0] or 0.0 for one in resampled(report(), 300, seed=1)]

@@ -21,6 +21,7 @@ from loraloop.evaluate.stats import (
 shares = st.floats(0.0, 1.0)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     """Over 2,000 draws of 40 conversations of 1 to 4 rows, a 95 % interval misses the mean 3 to 7 times in 100."""
     draws = np.random.default_rng(1)

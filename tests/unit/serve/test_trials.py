@@ -379,6 +379,7 @@ def test_a_user_stays_with_a_release_and_an_experiment_stopped_elsewhere_ends_fo
 
 
 @pytest.mark.fault(56)
+@pytest.mark.slow
 def test_an_answer_under_way_ends_on_the_candidate_that_is_withdrawn(tmp_path: Path) -> None:
     """Who was asked ends the answer; the version is let go only then."""
 

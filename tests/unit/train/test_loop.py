@@ -18,6 +18,7 @@ from loraloop.train.loop import TrainingLoop
 from loraloop.train.order import IGNORED
 from loraloop.types import Sample
 
+pytestmark = pytest.mark.slow
 ROWS = [Sample((5, 6, 10 + n, 40 + n, 41 + n, 2), (IGNORED, IGNORED, IGNORED, 40 + n, 41 + n, 2)) for n in range(12)]
 HELD = [Sample((5, 6, 30, 60, 61, 2), (IGNORED, IGNORED, IGNORED, 60, 61, 2))]
 CONFIG = LoRATrainingConfig(

@@ -1,0 +1,80 @@
+"""Rows -> token ids, each once: what was tokenised for an earlier turn is read from the store."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from array import array
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from ..prepared_store import PreparedStore, Tokens
+from ..types import DatasetRow, Message
+from .candidates import CandidateRow
+from .samples import TurnTemplate, fitted_prompt
+
+_VERSION = "1"
+TOO_LONG = -1
+"""In place of the number of a prompt's tokens: the answer alone is too long."""
+
+
+@runtime_checkable
+class ManyTurns(Protocol):
+    """A template that encodes many rows at once and says what its ids depend on; ``lm.template.Template`` is one."""
+
+    @property
+    def tokens_digest(self) -> str:
+        """Of the vocabulary and the template; empty where nothing may be kept."""
+        ...
+
+    def rows_ids(self, rows: Sequence[tuple[Sequence[Message], str]]) -> list[tuple[list[int], list[int]]]:
+        """Prompt and answer of each row as ids, as ``TurnTemplate`` gives them."""
+        ...
+
+
+class Tokeniser:
+    """Tokenises rows under one template and one longest sample.
+
+    Args:
+        store: where tokens are kept.
+        template: the base's.
+        max_length: most tokens of a sample.
+    """
+
+    def __init__(self, store: PreparedStore, template: TurnTemplate, max_length: int) -> None:
+        self._store, self._template, self._max_length = store, template, max_length
+        digest = template.tokens_digest if isinstance(template, ManyTurns) else ""
+        self._kind = f"{_VERSION} {sys.byteorder} {max_length} {digest}" if digest else ""
+
+    def of(self, rows: Sequence[tuple[DatasetRow, CandidateRow]]) -> list[Tokens]:
+        """Return the tokens of some rows, ``TOO_LONG`` for those without a sample; keeps what is new."""
+        known = self._store.tokens({row.conversation_id for row, _ in rows}) if self._kind else {}
+        marks = [self._mark(row) for row, _ in rows]
+        found = [known.get((row.conversation_id, row.message_index)) for row, _ in rows]
+        new = [n for n, one in enumerate(found) if one is None or one.mark != marks[n] or not self._kind]
+        made = dict(zip(new, self._made([rows[n][1] for n in new], [marks[n] for n in new]), strict=True))
+        if self._kind and made:
+            answers = ((rows[n][0].conversation_id, rows[n][0].message_index) for n in new)
+            self._store.keep_tokens(zip(answers, made.values(), strict=True))
+        return [one for n, at in enumerate(found) if (one := made.get(n, at)) is not None]
+
+    def _mark(self, row: DatasetRow) -> str:
+        return hashlib.blake2b(f"{self._kind} {row.digest}".encode(), digest_size=12).hexdigest()
+
+    def _made(self, rows: Sequence[CandidateRow], marks: Sequence[str]) -> list[Tokens]:
+        template = self._template
+        if isinstance(template, ManyTurns):
+            encoded = template.rows_ids([(row.prompt, row.answer) for row in rows])
+        else:
+            encoded = [(template.prompt_ids(row.prompt), template.answer_ids(row.answer)) for row in rows]
+        return [
+            self._fitted(row, mark, prompt, answer)
+            for row, mark, (prompt, answer) in zip(rows, marks, encoded, strict=True)
+        ]
+
+    def _fitted(self, row: CandidateRow, mark: str, prompt: list[int], answer: list[int]) -> Tokens:
+        room = self._max_length - len(answer)
+        fitted = prompt if len(prompt) <= room else fitted_prompt(row.prompt, self._template, room)
+        if fitted is None:
+            return Tokens(mark, TOO_LONG, b"")
+        return Tokens(mark, len(fitted), array("i", fitted + answer).tobytes())
