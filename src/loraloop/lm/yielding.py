@@ -45,7 +45,8 @@ class YieldingConfig(BaseModel):
     turn_s: float = Field(default=20.0, gt=0, le=86_400)
     """Seconds that they run, at the lowest priority, in every longest_s however much is asked."""
     lowest_priority: bool = True
-    """Whether they run only on what everything else leaves of the processor."""
+    """Whether those that begin while a gateway of this home is up on this machine run only on what everything else
+    leaves of the processor."""
     threads: int = Field(default=0, ge=0, le=256)
     """Most threads of one that begins while a gateway of this home is up on this machine; 0 for no such limit. How many
     compute decides how sums are rounded, so with a limit the same rows may give an adapter of other bytes."""
@@ -120,8 +121,8 @@ class Yielding:
 
     @property
     def lowest_priority(self) -> bool:
-        """Whether a child runs on what everything else leaves."""
-        return self._config.lowest_priority
+        """Whether a child that begins now runs on what all else leaves; not where nobody is served: it would starve."""
+        return self._config.lowest_priority and self._sign.is_serving()
 
     def max_threads(self) -> int | None:
         """Most threads of a child that begins now; ``None`` for no limit."""

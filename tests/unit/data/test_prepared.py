@@ -194,6 +194,7 @@ def test_another_list_of_unfit_words_judges_anew(filled: SqlStore, tmp_path: Pat
         assert ("unfit_words" in filled.conversations.drops("default").values()) is more
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
 @given(data=st.data())
 def test_datasets_and_samples_are_those_of_a_store_that_kept_nothing(

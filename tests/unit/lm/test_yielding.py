@@ -125,6 +125,16 @@ def wait(until: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
+def test_only_beside_a_gateway_a_child_runs_on_what_is_left() -> None:
+    """Where nobody is served the lowest priority would only starve it beside other work."""
+    sign = Sign()
+    assert Yielding(YieldingConfig(), sign).lowest_priority
+    assert not Yielding(YieldingConfig(lowest_priority=False), sign).lowest_priority
+    sign.is_serving = lambda: False  # type: ignore[method-assign]
+    assert not Yielding(YieldingConfig(), sign).lowest_priority
+
+
+@pytest.mark.slow
 def test_a_child_stands_still_while_somebody_is_answered_and_then_goes_on() -> None:
     """It stops within a fraction of a second, runs again after the quiet time, and takes its own time for its own."""
     sign = Sign()
