@@ -28,7 +28,7 @@ def test_one_canary_is_promoted_and_the_other_taken_back(
         played = demo_serving.ServedDemo(home, ("Hello?", "안녕?"), said.append).play((second, first))
         live = home.store.releases.live(home.bot)
     assert [(one["adapter"], one["status"]) for one in played] == [("second", "promoted"), ("first", "rolled back")]
-    assert played[0]["steps"] == ["10%", "25%", "50%", "100%"]
+    assert played[0]["steps"] == ["20%", "50%", "100%"]
     assert live is not None
     assert live.adapter_id == second.id
     assert any("simulated" in line for line in said)
