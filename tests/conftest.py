@@ -109,17 +109,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny random Llama and a tokenizer with a chat template, made once for all processes."""
-    from filelock import FileLock
+    """A folder with a tiny random Llama and a tokenizer with a chat template; each test process has its own."""
+    from loraloop.testing.tiny import tiny_base
 
-    here = tmp_path_factory.getbasetemp()
-    shared = here.parent if "PYTEST_XDIST_WORKER" in os.environ else here
-    with FileLock(shared / "tiny.lock"):
-        if not (shared / "tiny").exists():
-            from loraloop.testing.tiny import tiny_base
-
-            tiny_base(shared / "making").rename(shared / "tiny")
-    return shared / "tiny"
+    return tiny_base(tmp_path_factory.mktemp("base") / "tiny")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from typing import Any
 from .errors import SettingsError
 
 PREFIX = "LORALOOP_"
-NOT_SETTINGS = frozenset({"LORALOOP_HOME", "LORALOOP_BENCH", "LORALOOP_FAILPOINTS"})
+NOT_SETTINGS = frozenset({"LORALOOP_HOME", "LORALOOP_BENCH", "LORALOOP_FAILPOINTS", "LORALOOP_PARENT"})
 """Variables of that prefix that say something else."""
 _SECTION = re.compile(r"\s*\[([\w.\-]+)\]")
 _KEY = re.compile(r"\s*([\w.\-]+)\s*=")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .yielding import Yielding
 
 LOWEST_PRIORITY = 10
+PARENT = "LORALOOP_PARENT"
+"""Variable that tells a child the process id of whoever started it."""
 _PR_SET_PDEATHSIG = 1
 _TRACEBACK = "Traceback (most recent call last):"
 _ABOUT_MODULES = ("ImportError", "ModuleNotFoundError")
@@ -47,12 +49,18 @@ def child_environment() -> dict[str, str]:
     source = str(Path(__file__).resolve().parents[2])
     paths = [source, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "HF_HUB_OFFLINE": "1"}
-    return env | {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return env | {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false", PARENT: str(os.getpid())}
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent is gone (Linux; elsewhere its pipes tell it)."""
+    """Ask the kernel to kill this process when its parent is gone (Linux; elsewhere its pipes tell it).
+
+    A parent that died before the kernel was asked is seen by its process id, and this process ends at once.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) if sys.platform == "linux" else None
+    parent = os.environ.pop(PARENT, "")  # not for the children that this process starts
+    if parent and parent != str(os.getppid()):
+        os._exit(1)
 
 
 def run_child(

@@ -1,7 +1,9 @@
 """A heavy step in a process of its own: facts, errors and deaths all reach the parent."""
 
 import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,28 @@ def work(spec, say):
         raise ZeroDivisionError(f"oops {spec['text']}\\n{spec['text']}: 0")
     if spec["do"] == "lack":
         import no_such_module
+    if spec["do"] == "outlive":
+        open(spec["text"], "w").close()
     return {"priority": os.nice(0), "text": spec["text"]}
 
 child_main(work)
 """
+
+
+FALLEN = """
+import json, os, subprocess, sys
+from loraloop.lm.child import child_command, child_environment
+
+stdin, out = os.pipe()
+os.write(out, json.dumps({"do": "outlive", "text": sys.argv[1]}).encode())
+os.close(out)
+child = subprocess.Popen(child_command("small_child"), stdin=stdin, stdout=subprocess.DEVNULL, env=child_environment())
+print(child.pid, flush=True)
+if sys.argv[2] == "stay":
+    child.wait()
+os._exit(0)
+"""
+"""A parent that has told its child everything, and is killed before the child's first line."""
 
 
 @pytest.fixture(autouse=True)
@@ -85,3 +105,17 @@ def test_a_module_that_the_child_lacks_is_named() -> None:
     """Whoever has to install it must know which."""
     with pytest.raises(TrainingError, match="No module named 'no_such_module'"):
         run("lack")
+
+
+@pytest.mark.fault(53)
+@pytest.mark.parametrize("parent", ["stay", "fall"])
+def test_a_child_whose_parent_fell_before_it_began_does_no_work(tmp_path: Path, parent: str) -> None:
+    """The kernel kills with its parent only who asked in time; whoever asks too late sees it by the parent's id."""
+    worked = tmp_path / "worked"
+    told = subprocess.run(
+        [sys.executable, "-c", FALLEN, str(worked), parent], capture_output=True, text=True, check=True
+    )
+    ends = time.monotonic() + 60
+    while Path(f"/proc/{int(told.stdout)}").exists() and time.monotonic() < ends:
+        time.sleep(0.02)
+    assert worked.exists() == (parent == "stay")
