@@ -82,7 +82,7 @@ class Demo:
             language=self._script.language,
             train__max_tokens=self._affordable_tokens(),
             train__eval_steps=40,
-            base__max_new_tokens=40,
+            base__max_new_tokens=self._script.answer_tokens,
             evaluate__latency_items=2,
             **demo_serving.SETTINGS,
         )
