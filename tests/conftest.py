@@ -37,6 +37,8 @@ MOST_CPU_S = 25.0
 """What a fast test and the fixtures made for it may take of the processor, children included, before it fails in CI.
 From a second on they are marked slow; the rest is room for a slower machine, and for libraries and fixtures that
 whoever comes first pays for."""
+NEED_TORCH = {"tiny_base", "tiny_base_without_template"}
+"""Fixtures that make a model, for a test or for another fixture."""
 HEAVY_CHILDREN = ("loraloop.train.", "loraloop.evaluate.")
 """Modules that train and evaluate when run as a process. No fast test starts one."""
 begun_cpu_s, quick = pytest.StashKey[float](), {"now": False}
@@ -60,6 +62,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """The fast tests do not import files that are real or slow as a whole, nor the libraries that only those need."""
     is_file = is_fast(config) and collection_path.suffix == ".py"
     return True if is_file and NOT_FAST_AS_A_WHOLE.search(collection_path.read_text(encoding="utf-8")) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a model is slow, even if the test is short: importing torch and transformers takes 5 s a process."""
+    for item in items:
+        if NEED_TORCH & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from loraloop.testing.wrappers import Plain, Speaking
 from training.lora_evaluator import LoRAEvaluator
@@ -53,6 +52,7 @@ def test_there_are_test_cases_from_the_start(speaking: Speaking) -> None:
     assert all({"input", "expected_keywords", "type"} <= set(case) for case in cases)
 
 
+@pytest.mark.slow
 def test_a_performance_is_of_the_adapter_and_of_the_callers_cases(
     speaking: Speaking, adapter_folders: Mapping[str, Path]
 ) -> None:
@@ -87,6 +87,8 @@ def test_the_callers_own_method_answers_and_draws_nothing_from_the_callers_dice(
     speaking: Speaking, adapter_folders: Mapping[str, Path]
 ) -> None:
     """Without an adapter the answer is the wrapper's own, and random numbers drawn afterwards are undisturbed."""
+    import torch
+
     evaluator = asking(speaking)
     assert evaluator.generate_test_response("안녕하세요") == speaking.generate_response("안녕하세요")
     torch.manual_seed(7)

@@ -62,6 +62,7 @@ def test_a_name_that_could_lead_elsewhere_is_refused_everywhere(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_capitals_stay_in_what_is_told(manager: LoRADeploymentManager, tmp_path: Path) -> None:
     """Results have the caller's spelling, the files are the folder's, and another spelling means the same adapter."""
     assert manager.deploy_adapter("Naviyam_V2", GOOD)["adapter_name"] == "Naviyam_V2"

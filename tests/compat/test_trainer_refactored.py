@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from loraloop.testing.wrappers import Plain, Speaking
 from training.lora_data_manager import LoRADataManager
@@ -98,6 +97,7 @@ def oldest_config(**settings: Any) -> Any:
     return Oldest(**settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("made", "switch"),
     [
@@ -217,6 +217,8 @@ class Guide(Plain):
 
     def generate_response(self, prompt: str, max_length: int = 150) -> str:
         """A sentence with the keyword that is expected, and the number."""
+        import torch
+
         ids = self.tokenizer(prompt, return_tensors="pt")["input_ids"]
         with torch.inference_mode():
             number = int(self.model(ids).logits.double().abs().sum() * 1e6)

@@ -161,6 +161,7 @@ def test_a_lost_database_is_not_silently_replaced_by_an_empty_one(tmp_path: Path
         open_home(home)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(12)
 def test_flipped_bytes_are_told_and_never_a_traceback(tmp_path: Path) -> None:
     """A changed head of any page gives an error of ours or a fault that doctor tells, or the page is not in use."""

@@ -19,6 +19,8 @@ from loraloop.testing.engine import FakeEngine
 from loraloop.testing.vllm_server import FakeVllm
 from loraloop.testing.wrappers import random_adapter
 
+pytestmark = pytest.mark.slow
+
 Started = Callable[[], AbstractAsyncContextManager[Engine]]
 HELLO = ({"role": "user", "content": "Hello, how are you?"},)
 PROBES = [Probe(HELLO, "I am fine, thank you."), Probe(({"role": "user", "content": "점심?"},), "국수가 좋아요.")]

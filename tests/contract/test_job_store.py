@@ -220,6 +220,7 @@ def test_a_reboot_ends_every_lease_and_sleep_none(tmp_path: Path) -> None:
         assert len(store.leases.lost()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_workers_that_die_and_stall_at_random_lose_no_job_and_do_none_twice(store: SqlStore, seed: int) -> None:
     """However they die, stall and come back, a bot has one valid holder; every job is done, and its effect once."""
@@ -274,6 +275,7 @@ def _worked(
     return None
 
 
+@pytest.mark.slow
 def test_a_stage_that_does_not_hold_any_more_is_undone_with_all_after_it(store: SqlStore) -> None:
     """What came before it stays, it can be recorded anew, and whoever lost the job undoes nothing."""
     job = store.jobs.add(NewJob("b", stages={"collect": {"dataset_id": "ds-1"}}))

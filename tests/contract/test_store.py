@@ -205,6 +205,7 @@ CONVERSATIONS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(CONVERSATIONS, max_size=3, unique_by=lambda one: one.id))
 def test_any_conversation_comes_back(store: SqlStore, given: list[Conversation]) -> None:

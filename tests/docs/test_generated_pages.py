@@ -83,6 +83,7 @@ def test_every_error_is_documented(generate: ModuleType, fresh: Mapping[str, str
         assert kind.__name__ == "LoraloopError" or "- exit code `" in section, kind.__name__
 
 
+@pytest.mark.slow
 def test_the_tree_in_the_architecture_equals_the_code(generate: ModuleType) -> None:
     """Every file of ``src`` stands in ``ARCHITECTURE.md`` with the first line of its docstring, and no other."""
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 
 from loraloop.cli.main import app
@@ -112,6 +113,7 @@ def test_every_word_of_make_is_one(pages: dict[str, Any]) -> None:
         assert named <= known, f"{page.name}: {named - known}"
 
 
+@pytest.mark.slow
 def test_every_test_that_a_page_names_exists(pages: dict[str, Any]) -> None:
     """An invariant names a test function that is there."""
     for page in pages.values():

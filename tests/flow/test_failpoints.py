@@ -61,6 +61,7 @@ def points_in_source() -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_every_failpoint_has_its_place_and_its_test() -> None:
     """No failpoint without a place in the code, a meaning and a case; no case or variable naming one there is not."""
     placed = points_in_source()

@@ -35,6 +35,7 @@ def finished(store: SqlStore, job_id: str, release_id: str | None = "rl-1") -> N
     store.leases.end(lease, "succeeded", RULE)
 
 
+@pytest.mark.slow
 def test_the_official_client_drives_a_job_to_its_end(served: Served) -> None:
     """Create, retrieve, list, events and checkpoints, read by the real library's types."""
     client, store = served.openai("operator"), served.client.store

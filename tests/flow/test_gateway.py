@@ -77,6 +77,7 @@ def serve(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Served
     store.close()
 
 
+@pytest.mark.slow
 def test_the_official_client_works_unchanged(serve: Callable[..., Served]) -> None:
     """Plain, streaming, models, stored completions, deletion and each error class, with the real library."""
     served = serve()

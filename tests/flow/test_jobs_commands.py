@@ -62,6 +62,7 @@ def test_jobs_are_listed_shown_and_asked(bare: Path, told: Told) -> None:
     assert {event["facts"]["actor"] for event in shown["events"][1:]} == {"kim"}
 
 
+@pytest.mark.slow
 def test_a_job_that_stands_aside_for_users_is_shown_as_such(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In the list while it does, and for how long it did when it is shown."""
     id = enqueued(bare)
@@ -75,6 +76,7 @@ def test_a_job_that_stands_aside_for_users_is_shown_as_such(bare: Path, capsys: 
         assert said in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_jobs_are_told_to_people_in_their_language(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A table in English, and the same in Korean."""
     enqueued(bare, name="mine")
@@ -132,6 +134,7 @@ def test_a_gateway_can_host_a_worker(bare: Path) -> None:
         assert identity(os.getpid()) not in owners
 
 
+@pytest.mark.slow
 def test_a_service_is_written_with_limits_and_only_when_it_is_asked(
     told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ def told(capsys: pytest.CaptureFixture[str], home: Path, *words: str) -> tuple[i
     return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_explain_tells_every_trigger_used_or_not(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each with what it sees and needs, in both languages; and that nobody looks on."""
     code, found = told(capsys, bare, "schedule", "explain")
@@ -57,6 +58,7 @@ def test_simulate_replays_a_file_and_refuses_a_wrong_one(
     assert told(capsys, bare, "schedule", "simulate", "--days", "3")[1]["runs"] == 0
 
 
+@pytest.mark.slow
 def test_trigger_leaves_a_request_and_says_whether_somebody_looks_on(
     bare: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

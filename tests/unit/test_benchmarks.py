@@ -33,6 +33,7 @@ def test_four_days_round_summer_time_are_without_fault(bench_year: Any) -> None:
     assert found["decisions_explained"] >= 20
 
 
+@pytest.mark.slow
 def test_the_oracle_notices_a_schedule_that_is_wrong(bench_year: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the scheduler takes the hours for those of another zone, two days are full of faults."""
     config = bench_year.SchedulerConfig

@@ -91,6 +91,7 @@ def is_plain(value: Any) -> bool:
     return value is None or type(value) in (bool, int, float, str)
 
 
+@pytest.mark.slow
 @given(NESTED)
 def test_anything_becomes_plain_all_the_way_down_and_stays_so(value: Any) -> None:
     """No depth or mixture of values, tuples and dicts leaves anything but dicts, lists and scalars."""

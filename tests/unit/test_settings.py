@@ -164,6 +164,7 @@ def test_what_is_no_text_is_not_written() -> None:
         default_toml({"base__system_prompt": b"caf\xe9".decode("utf-8", "surrogateescape")})
 
 
+@pytest.mark.slow
 @STRICT
 @given(st.fixed_dictionaries({}, optional=VALID))
 def test_what_init_writes_reads_back(tmp_path: Path, chosen: dict[str, Any]) -> None:
@@ -187,6 +188,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @STRICT
 @given(st.dictionaries(st.sampled_from([*KEYS, "train", "gaet.x", "", "..", "bot.x"]), JSON, max_size=5))
 def test_any_override_gives_settings_or_a_list_of_faults(tmp_path: Path, overrides: dict[str, Any]) -> None:

@@ -96,6 +96,7 @@ def flat(tree: object, prefix: str = "") -> dict[str, object]:
     return {key: leaf for name, part in tree.items() for key, leaf in flat(part, f"{prefix}{name}.").items()}
 
 
+@pytest.mark.slow
 @given(st.dictionaries(WORDS, TREES, max_size=4))
 def test_dotted_keys_make_the_tree_they_came_from(tree: dict[str, object]) -> None:
     """Taking a tree apart into dotted keys and putting it together again changes nothing."""

@@ -112,6 +112,7 @@ def with_canned_loop(home: Home, **more: object) -> CannedParts:
     return canned
 
 
+@pytest.mark.slow
 def test_a_turn_by_hand_is_a_job_that_is_done_at_once(bare: Home) -> None:
     """It ends with the turn, whose values it names; an error is told and not tried again."""
     add(bare, 0, 9)
@@ -209,6 +210,7 @@ def test_a_run_of_the_schedule_is_a_job_and_its_next_try_goes_on(bare: Home) -> 
     assert job.status == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_run_of_the_schedule_that_is_told_to_stop_goes_on_with_the_next_process(bare: Home) -> None:
     """Nothing is counted as a crash or an error, however often; what was finished is not done again."""
     add(bare, 0, 9)

@@ -80,6 +80,7 @@ def test_what_cannot_be_learnt_is_counted_while_importing(tmp_path, store):
     assert import_files([path], "auto", ImportOptions(consent="granted", approved_by="review"), store).unlearnable == {}
 
 
+@pytest.mark.slow
 def test_progress_counts_bytes_up_to_the_end(tmp_path, store):
     """Progress grows with the bytes read and ends at their sum."""
     for name in ("a", "b"):

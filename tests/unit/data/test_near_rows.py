@@ -103,6 +103,7 @@ def test_a_row_whose_words_changed_is_sketched_anew(say: Say, store: SqlStore) -
     assert after[talk.id, 3] != before[talk.id, 3]
 
 
+@pytest.mark.slow
 def test_a_dataset_holds_no_more_of_a_cluster_than_the_setting_says(say: Say, store: SqlStore) -> None:
     """Of thirty ways to say one thing five are learnt, corrections first; the rest have their reason."""
     same = [say(f"비 오는 날 뭐 먹지 {n}", f"{SAME} {n}") for n in range(30)]

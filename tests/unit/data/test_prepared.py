@@ -166,6 +166,7 @@ def test_other_checks_or_another_program_judge_anew(filled: SqlStore, monkeypatc
     assert len(asked) == 120
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(
     said=st.lists(st.lists(st.sampled_from(WORDS), max_size=5).map(" ".join), min_size=2, max_size=4),

@@ -49,6 +49,7 @@ def test_every_answer_is_kept_in_one_split_or_dropped_with_one_reason() -> None:
     assert {"cv-0000000000000003#1", "cv-0000000000000005#1"} <= set(found.drops)
 
 
+@pytest.mark.slow
 @given(st.lists(st.text("abcdefghij klmnop가나다라", min_size=12, max_size=40), min_size=1, max_size=30))
 def test_no_question_of_one_split_stands_in_another(questions: list[str]) -> None:
     """Whatever is asked, in whatever order, the same question never trains and judges."""
@@ -88,6 +89,7 @@ def test_a_correction_to_nobody_in_particular_always_teaches() -> None:
     assert len(found.rows) == found.corrections == 60
 
 
+@pytest.mark.slow
 def test_what_a_judging_user_corrects_judges_and_the_user_is_told(store: SqlStore) -> None:
     """A known user's corrections stay on that user's side, and feedback says that they will not be learnt."""
     told = {}

@@ -32,6 +32,7 @@ def test_of_100_000_users_nobody_moves_from_the_candidate_when_10_becomes_50_per
     assert all(arm_of(SALT, user, 0.5) == arm for user, arm in before.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.05, 0.25, 0.5])
 def test_both_arms_are_as_large_as_each_other_and_as_meant(share: float) -> None:
     """At every share the candidate and its control have that share each, within chance."""

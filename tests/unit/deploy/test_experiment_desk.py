@@ -335,6 +335,7 @@ def test_a_release_on_trial_that_breaks_a_floor_goes_back_and_a_confirmed_one_st
     assert "rolled back automatically" in manager.rollback_adapter("a2")["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(67)
 def test_lost_users_of_one_arm_stop_the_verdict(
     desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided, store: SqlStore, live: Release,
@@ -393,6 +394,7 @@ def test_the_assignment_is_written_first_and_a_dead_database_means_the_live_rele
     assert [desk.assign(f"u{n}").arm for n in range(20)] == arms  # these are written down already
 
 
+@pytest.mark.slow
 def test_a_shadow_shows_nobody_the_candidate_and_promotes_nothing(
     desk: ExperimentDesk, experiments: Experiments, adapter: Made, decided: Decided, live: Release, clock: MovedClock
 ) -> None:

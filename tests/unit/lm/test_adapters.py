@@ -14,6 +14,8 @@ from loraloop.lm.adapters import adapter_digest, attach, attention_projections, 
 from loraloop.lm.loader import load_model
 from loraloop.train.child import write_adapter
 
+pytestmark = pytest.mark.slow
+
 IDS = torch.tensor([[5, 9, 12, 7, 30]])
 
 

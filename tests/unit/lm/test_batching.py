@@ -20,6 +20,8 @@ from loraloop.lm.weights import Weights
 from loraloop.testing.wrappers import random_adapter
 from loraloop.types import Sample
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = [tuple(5 + (7 * n + 3 * k) % 250 for k in range(2 + 13 * n % 90)) for n in range(9)]
 STOP = (1,)
 

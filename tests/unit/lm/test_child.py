@@ -107,6 +107,7 @@ def test_a_module_that_the_child_lacks_is_named() -> None:
         run("lack")
 
 
+@pytest.mark.slow
 @pytest.mark.fault(53)
 @pytest.mark.parametrize("parent", ["stay", "fall"])
 def test_a_child_whose_parent_fell_before_it_began_does_no_work(tmp_path: Path, parent: str) -> None:

@@ -15,6 +15,8 @@ from loraloop.lm.many_rows import ManyRows
 from loraloop.lm.template import Template
 from loraloop.types import Message, message
 
+pytestmark = pytest.mark.slow
+
 PIECES = [
     "안녕",
     "ㅋㅋ",

@@ -13,6 +13,8 @@ from loraloop.lm.packed import PackedModel
 from loraloop.lm.packing import IGNORED
 from loraloop.types import Sample
 
+pytestmark = pytest.mark.slow
+
 ROWS = [
     Sample(tuple(range(5, 5 + n)), (IGNORED,) * k + tuple(range(5 + k, 5 + n))) for n, k in [(17, 6), (5, 2), (29, 20)]
 ]

@@ -1,10 +1,13 @@
 """Rows of unequal length in one sequence."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loraloop.lm.packing import IGNORED, batches, group_rows, pack, shared_start
 from loraloop.types import Sample
+
+pytestmark = pytest.mark.slow
 
 
 @st.composite

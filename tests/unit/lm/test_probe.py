@@ -8,6 +8,8 @@ from loraloop.lm.packing import pack
 from loraloop.lm.probe import chosen_device, probe
 from loraloop.types import Sample
 
+pytestmark = pytest.mark.slow
+
 LENGTHS = (100, 60, 40, 30)
 
 

@@ -12,6 +12,8 @@ from loraloop.lm.speaker import Speaker
 from loraloop.train.child import write_adapter
 from loraloop.types import message
 
+pytestmark = pytest.mark.slow
+
 ASKED = [message("user", "hello there")]
 DECODING = Decoding(max_new_tokens=12)
 

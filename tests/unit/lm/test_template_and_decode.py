@@ -10,6 +10,8 @@ from loraloop.lm.loader import load_model, load_tokenizer
 from loraloop.lm.template import Template
 from loraloop.types import message
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("old_transformers", [False, True])
 def test_a_person_cannot_forge_a_turn(tiny_base: Path, old_transformers: bool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,10 @@ from loraloop.lm.child import run_child, stop_children
 from loraloop.lm.yielding import Turns, Yielding, YieldingConfig
 from loraloop.processes import identity, is_gone, is_stopped
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children stand still on Linux only")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="children stand still on Linux only"),
+]
 
 CHILD = """
 import os, signal, sys, time

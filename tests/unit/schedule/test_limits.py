@@ -63,6 +63,7 @@ def test_a_retry_waits_for_hours_and_machine_and_not_for_pauses() -> None:
     assert not may_retry(facts, wanted(quiet_hours="10:00-14:00")).fires
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(
     st.integers(0, 200 * 24), st.sampled_from(["", "07:00-22:00", "22:00-06:30"]), st.integers(0, 3),

@@ -296,6 +296,7 @@ STEPS = st.sampled_from([(step, value) for step, values in VALUES.items() for va
 """Each step as likely as the others, and each value of a step: drawn as one number, in half the time of two."""
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(STEPS, max_size=25))
 def test_whatever_happens_runs_are_counted_spaced_and_have_enough_rows(steps: list[tuple[str, Any]]) -> None:

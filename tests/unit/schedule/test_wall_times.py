@@ -48,6 +48,7 @@ def test_summer_time_comes_and_goes() -> None:
         assert next_moment("30 2 * * *", BERLIN, begin) == utc("2026-10-26T01:30")
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 366 * 24 * 60),
     st.integers(1, 20 * 24 * 60),

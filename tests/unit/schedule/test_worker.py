@@ -241,6 +241,7 @@ def standing_aside(seconds: float) -> Callable[..., None]:
     return run
 
 
+@pytest.mark.slow
 def test_time_that_a_job_stands_aside_for_users_is_told_and_is_not_time_without_progress(store: SqlStore) -> None:
     """The watchdog leaves it alone as long as it stands aside, and kills what only says so for a part of the time."""
     config = QUICK.model_copy(update={"hung_after_s": 0.2, "max_crashes": 1})

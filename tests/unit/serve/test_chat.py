@@ -184,6 +184,7 @@ def test_a_request_keeps_its_route_to_the_end(client: Client) -> None:
     assert set(client.routes.held.values()) == {0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("after", [0, 2])
 def test_what_the_engine_does_not_do_counts_against_the_release(client: Client, stream: bool, after: int) -> None:

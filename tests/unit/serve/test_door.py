@@ -37,6 +37,7 @@ def test_every_route_of_the_app_stands_in_the_table(client: Client) -> None:
     assert set(PERMISSIONS) <= known
 
 
+@pytest.mark.slow
 def test_route_by_method_by_role(client: Client) -> None:
     """Each of all combinations is let in exactly where the role holds what the table asks for."""
     client.open(requests_per_minute=1e9, burst=1_000_000)

@@ -19,6 +19,7 @@ GUARDS = guards_of(ServeConfig())
 DISTRESS = GUARDS[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "topic"),
     [

@@ -128,6 +128,7 @@ def test_a_deployment_beside_the_gateway_is_served_proven_and_told(tmp_path: Pat
     run(scenario())
 
 
+@pytest.mark.slow
 @pytest.mark.fault(56)
 def test_a_request_keeps_the_version_it_began_with_and_that_is_unloaded_only_then(tmp_path: Path) -> None:
     """Two swaps pass during one answer; it ends on its own version, which stays loaded until it has."""
@@ -153,6 +154,7 @@ def test_a_request_keeps_the_version_it_began_with_and_that_is_unloaded_only_the
     run(scenario())
 
 
+@pytest.mark.slow
 @pytest.mark.fault(55)
 def test_fifty_swaps_under_load_fail_nobody_and_mix_no_answer(tmp_path: Path) -> None:
     """Askers never pause while two releases take turns; every answer is wholly of one version, and both answer."""

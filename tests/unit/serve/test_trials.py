@@ -333,6 +333,7 @@ def test_an_engine_that_fails_on_the_candidate_ends_it_at_once(tmp_path: Path) -
     run(scenario())
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_away_is_not_the_candidates_fault(tmp_path: Path) -> None:
     """Ten failures while it is away count once for each release; with every one counted the canary would be gone."""
 
@@ -354,6 +355,7 @@ def test_an_engine_that_is_away_is_not_the_candidates_fault(tmp_path: Path) -> N
     run(scenario())
 
 
+@pytest.mark.slow
 def test_a_user_stays_with_a_release_and_an_experiment_stopped_elsewhere_ends_for_all(tmp_path: Path) -> None:
     """Same user, same release, whatever comes between; a stop withdraws the candidate, drained, within two seconds."""
 
@@ -405,6 +407,7 @@ def test_an_answer_under_way_ends_on_the_candidate_that_is_withdrawn(tmp_path: P
     run(scenario())
 
 
+@pytest.mark.slow
 @pytest.mark.fault(58)
 def test_a_candidate_that_cannot_be_proven_ends_its_experiment_and_nobody_gets_it(tmp_path: Path) -> None:
     """The engine lies about it: the live release stays, an event says why, the experiment is over."""
@@ -464,6 +467,7 @@ def test_a_shadow_answers_everything_and_is_never_seen(tmp_path: Path) -> None:
     run(scenario())
 
 
+@pytest.mark.slow
 @pytest.mark.fault(69)
 def test_the_third_rollback_of_a_day_freezes_and_the_gateway_says_so(tmp_path: Path) -> None:
     """Metrics and the detail of /readyz tell it, also after a restart."""
@@ -494,6 +498,7 @@ def test_the_third_rollback_of_a_day_freezes_and_the_gateway_says_so(tmp_path: P
     run(scenario())
 
 
+@pytest.mark.slow
 def test_a_guard_that_stops_the_candidates_answers_ends_it(tmp_path: Path) -> None:
     """What users write is not held against it; the third answer of its own that a guard replaced is its last."""
 
@@ -593,6 +598,7 @@ def test_a_canary_that_nobody_judges_is_held_and_ends_with_its_days(tmp_path: Pa
     run(scenario())
 
 
+@pytest.mark.slow
 def test_no_error_whatever_ends_what_follows_releases_and_experiments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -658,6 +664,7 @@ def test_a_loop_that_has_stopped_is_named_and_keeps_nothing_from_closing(
     run(scenario())
 
 
+@pytest.mark.slow
 def test_what_is_asked_of_the_candidate_by_name_does_not_send_it_back(tmp_path: Path) -> None:
     """Neither by its alias nor by its id: who asks for it by name chose it, and may provoke it."""
 

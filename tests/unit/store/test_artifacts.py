@@ -102,6 +102,7 @@ def test_whatever_was_changed_is_found_and_mended_by_publishing_again(artifacts:
     assert aside.is_dir(), "it is kept for a look, however old"
 
 
+@pytest.mark.slow
 @pytest.mark.fault(25)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from("abc"), st.binary(max_size=8), min_size=1), st.data())

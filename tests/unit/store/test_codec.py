@@ -64,6 +64,7 @@ def of(hint: Any) -> st.SearchStrategy[Any]:
 KINDS = [Conversation, Dataset, DatasetRow, Adapter, Report, Decision, Release, Exchange, Message, Feedback, Part]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_value_comes_back_equal(kind: Any) -> None:
     """Whatever is in any field of any kind of value, decoding what was encoded gives it back, and its text is one."""
@@ -89,6 +90,7 @@ def test_the_same_value_gives_the_same_text_whatever_its_order() -> None:
     assert json_text({"b": {"d": 1, "c": "밥"}, "a": [2]}) == '{"a": [2], "b": {"c": "밥", "d": 1}}'
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(max_size=4), st.text(st.sampled_from("\x00\\u0a\ud800밥"), max_size=6) | PLAIN))
 def test_text_that_no_database_keeps_is_refused_and_all_other_text_is_kept(value: dict[str, Any]) -> None:
     """A NUL byte or half a surrogate pair anywhere, in keys too, is an error; text that looks like an escape is not."""

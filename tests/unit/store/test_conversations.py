@@ -35,6 +35,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(STEPS)
 def test_they_behave_like_a_dict_of_conversations(

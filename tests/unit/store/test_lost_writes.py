@@ -199,6 +199,7 @@ def recorded(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     return record
 
 
+@pytest.mark.slow
 @pytest.mark.fault(20)
 @pytest.mark.fault(3)
 def test_a_power_cut_while_publishing_leaves_nothing_or_a_whole_object(recorded: Any, tmp_path: Path) -> None:
@@ -209,6 +210,7 @@ def test_a_power_cut_while_publishing_leaves_nothing_or_a_whole_object(recorded:
     assert found == []
 
 
+@pytest.mark.slow
 def test_without_syncing_the_very_same_check_fails(recorded: Any, tmp_path: Path) -> None:
     """Were no fsync heeded, there would be disks with a broken object, and with none though it was acknowledged."""
     recorder, digest = recorded(heeds_fsync=False)

@@ -37,6 +37,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(STEPS)
 def test_releases_behave_like_a_list_a_bot(
@@ -69,6 +70,7 @@ def test_releases_behave_like_a_list_a_bot(
     store.close()
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abc"), st.integers(0, 4)), max_size=8))
 def test_every_bot_finds_the_adapters_it_stored_and_no_others(

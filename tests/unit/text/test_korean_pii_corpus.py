@@ -8,6 +8,8 @@ import random
 from collections import Counter
 from datetime import date, timedelta
 
+import pytest
+
 from loraloop.text.personal_money import passes_luhn
 from loraloop.text.redact import redact
 
@@ -129,6 +131,7 @@ def _harmless(rng: random.Random) -> str:
     )
 
 
+@pytest.mark.slow
 def test_recall_and_precision_on_900_sentences():
     """Of 600 personal values at least 99 % are taken, and at least 95 % of what is taken is one (300 harmless)."""
     rng = random.Random(SEED)

@@ -122,6 +122,7 @@ TEXT = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=2)), max_siz
 NEVER = re.compile("(?!)")
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(text=TEXT)
 def test_personal_data_is_found_as_if_every_pattern_were_asked(text: str) -> None:
@@ -141,6 +142,7 @@ def test_personal_data_is_found_as_if_every_pattern_were_asked(text: str) -> Non
         assert quick == [(one.text, personal.spans(one.text)) for one in (view, *spelt_views(view))]
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(text=TEXT)
 def test_faults_are_found_as_if_every_pattern_were_asked(text: str) -> None:
@@ -153,6 +155,7 @@ def test_faults_are_found_as_if_every_pattern_were_asked(text: str) -> None:
         assert faults.contact_details(text) == bool(leads)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(text=TEXT)
 def test_normal_forms_and_languages_are_those_of_the_long_way(text: str) -> None:
@@ -166,6 +169,7 @@ def test_normal_forms_and_languages_are_those_of_the_long_way(text: str) -> None
         assert quick == (normalise.clean(text), normalise.match_key(text), language.language(text))
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(texts=st.lists(TEXT, max_size=8))
 def test_many_texts_are_compacted_and_sketched_as_each_alone(texts: list[str]) -> None:
@@ -186,6 +190,7 @@ def test_plain_texts_are_none_of_the_odd_ones() -> None:
 LETTERS = st.text("가나다ab", max_size=45)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(texts=st.lists(LETTERS, max_size=12), query=LETTERS, similarity=st.sampled_from([0.84, 0.9, 0.95, 1.0]))
 def test_the_index_of_edits_misses_no_text(texts: list[str], query: str, similarity: float) -> None:
