@@ -11,7 +11,7 @@ from loraloop.lm.adapters import merged
 from loraloop.lm.batching import Batcher, Request, Said
 from loraloop.lm.decode import Decoding, generate
 from loraloop.lm.drawing import Draw
-from loraloop.lm.fixed_answers import answer_logprobs, serve_with_ragged_attention
+from loraloop.lm.fixed_answers import Fixed, answer_logprobs, serve_with_ragged_attention
 from loraloop.lm.loader import load_model, load_tokenizer
 from loraloop.lm.packed import PackedModel
 from loraloop.lm.template import Template
@@ -192,7 +192,21 @@ def test_fixed_answers_are_as_likely_as_training_finds_them(
     tiny_base: Path, adapters: dict[str, Path], weights: Weights
 ) -> None:
     """The proof's log-probabilities equal those of the evaluation's packed model with the adapter merged."""
-    fixed = [((5, 9, 12), (30, 31, 1)), ((7, 8, 9, 10, 11), (40, 1))]
+    fixed: list[Fixed] = [((5, 9, 12), (30, 31, 1)), ((7, 8, 9, 10, 11), (40, 1))]
+    start = tuple(range(60, 80))
+    alike: list[Fixed] = [((*start, *prompt), answer) for prompt, answer in fixed]
+    alike.append((start, (9, 9)))
+    for asked in (fixed, alike):
+        assert_as_likely_as_in_training(tiny_base, adapters, weights, asked)
+    with weights.reading("ll-3") as served:
+        together, alone = answer_logprobs(served, alike), [answer_logprobs(served, [one])[0] for one in alike]
+    assert together == pytest.approx(alone, abs=1e-3)
+
+
+def assert_as_likely_as_in_training(
+    tiny_base: Path, adapters: dict[str, Path], weights: Weights, fixed: list[Fixed]
+) -> None:
+    """Compare each version's numbers with the packed model's."""
     samples = [Sample((*p, *a), (*(-100,) * len(p), *a)) for p, a in fixed]
     for version, folder in [("base", None), *adapters.items()]:
         with merged(load_model(tiny_base, "float32"), folder) as model:
