@@ -292,7 +292,7 @@ def main() -> None:
             adapters = make_adapters(home.base.folder, Path(folder), ADAPTERS)
             found = asyncio.run(measure(home, adapters, chosen))
             spec = {"base": str(home.base.folder), "adapters": list(map(str, adapters)), "times": chosen.times,
-                    **found["engine"]}  # fmt: skip
+                    "dtype": found["engine"]["dtype"], "threads": found["engine"]["threads"]}  # fmt: skip
             out = subprocess.run([sys.executable, __file__, "--peft", json.dumps(spec)], capture_output=True, text=True,
                                  check=True)  # fmt: skip
             found["peft"] = json.loads(out.stdout.splitlines()[-1])
