@@ -176,4 +176,5 @@ class Weights:
                 layer.factors.pop(version, None)
                 weight = layer.merged.pop(version, None)
                 if weight is not None:
-                    weight.set_()  # frees without Python's lock; a whole version freed under it would hold up passes
+                    # frees without Python's lock; a whole version freed under it would hold up passes
+                    weight.set_()  # type: ignore[call-overload]  # torch's stub lacks the form without arguments
