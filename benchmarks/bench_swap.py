@@ -70,13 +70,21 @@ async def answer(serving: Serving, number: int, tokens: int, heard: Heard, versi
     return "".join(words)
 
 
-async def load(serving: Serving, rate: float, total: int, tokens: int, heard: Heard) -> None:
-    """Open loop: requests come at random moments of a fixed rate, whether or not earlier ones are answered."""
+async def load(
+    serving: Serving, rate: float, total: int, tokens: int, heard: Heard, over: asyncio.Event | None = None
+) -> None:
+    """Open loop: requests come at random moments of a fixed rate, whether or not earlier ones are answered.
+
+    Args:
+        total: requests; fewer where it is ``over`` before.
+    """
     rng, tasks = random.Random(0), []
     due = time.monotonic()
     for number in range(total):
         due += rng.expovariate(rate)
         await asyncio.sleep(max(0.0, due - time.monotonic()))
+        if over is not None and over.is_set():
+            break
         tasks.append(asyncio.create_task(answer(serving, number, tokens, heard)))
     await asyncio.gather(*tasks)
 
@@ -203,8 +211,8 @@ async def rollbacks(serving: Serving, home: Home, stored: list[Adapter], chosen:
             release = await asyncio.to_thread(home.deployer.release, decision, adapter, serving=home.serving())
             while serving.router.live.release_id != release.id:
                 await asyncio.sleep(0.02)
-        heard, withdrawn = Heard(), serving.router.live.version
-        loading = asyncio.create_task(load(serving, chosen.rate, int(chosen.rate * 6), chosen.tokens, heard))
+        heard, withdrawn, over = Heard(), serving.router.live.version, asyncio.Event()
+        loading = asyncio.create_task(load(serving, chosen.rate, 1_000_000, chosen.tokens, heard, over))
         await asyncio.sleep(0.5)
         start = time.monotonic()
         command = await asyncio.create_subprocess_exec(
@@ -212,7 +220,10 @@ async def rollbacks(serving: Serving, home: Home, stored: list[Adapter], chosen:
         )
         assert await command.wait() == 0
         commands.append(time.monotonic() - start)
+        await asyncio.sleep(1.0)  # asked on, so that nothing is begun on what was withdrawn later either
+        over.set()
         await loading
+        assert serving.router.live.version != withdrawn
         spent.append(max(at for at, version in heard.begun if version == withdrawn) - start)
         assert not heard.failed, heard.failed[:3]
     return {"rollbacks": len(spent), "rollback_s": {"median": statistics.median(spent), "max": max(spent)},
