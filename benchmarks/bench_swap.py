@@ -23,11 +23,14 @@ from recording import record
 
 from loraloop.engines import Serving, serving_of
 from loraloop.serve.engine import Ask
+from loraloop.serve.proof import PROBES
 from loraloop.types import Adapter, Decision, Release
 from loraloop.wiring import Home, init_home, open_home
 
 ADAPTERS = 3
 """The one before stays loaded; with three in turn each swap loads, proves and unloads for real."""
+_AFTER_FLIP_S = 0.3
+"""Seconds after a flip that count as part of the swap: what left is unloaded in them."""
 
 
 @dataclass
@@ -67,13 +70,21 @@ async def answer(serving: Serving, number: int, tokens: int, heard: Heard, versi
     return "".join(words)
 
 
-async def load(serving: Serving, rate: float, total: int, tokens: int, heard: Heard) -> None:
-    """Open loop: requests come at random moments of a fixed rate, whether or not earlier ones are answered."""
+async def load(
+    serving: Serving, rate: float, total: int, tokens: int, heard: Heard, over: asyncio.Event | None = None
+) -> None:
+    """Open loop: requests come at random moments of a fixed rate, whether or not earlier ones are answered.
+
+    Args:
+        total: requests; fewer where it is ``over`` before.
+    """
     rng, tasks = random.Random(0), []
     due = time.monotonic()
     for number in range(total):
         due += rng.expovariate(rate)
         await asyncio.sleep(max(0.0, due - time.monotonic()))
+        if over is not None and over.is_set():
+            break
         tasks.append(asyncio.create_task(answer(serving, number, tokens, heard)))
     await asyncio.gather(*tasks)
 
@@ -94,7 +105,7 @@ def release_of(home: Home, adapter: Adapter, number: int) -> Release:
 
 async def swaps(serving: Serving, home: Home, stored: list[Adapter], chosen: argparse.Namespace) -> dict[str, Any]:
     """Swap under load from the first answer to the last; compare every answer with the one its version gives alone."""
-    heard, prepare_s, flips = Heard(), [], []
+    heard, swapped = Heard(), []
     await serving.engine.start()
     await serving.swap.start()
     alone: dict[tuple[str, int], str] = {}
@@ -111,32 +122,54 @@ async def swaps(serving: Serving, home: Home, stored: list[Adapter], chosen: arg
             await asyncio.sleep(0.002)
         start = time.monotonic()
         await serving.swap.serve(release_of(home, stored[done % ADAPTERS], done + ADAPTERS))
-        flips.append(time.monotonic())
-        prepare_s.append(flips[-1] - start)
+        swapped.append((start, time.monotonic()))
         done += 1
     await loading
     verdicts = Counter(judged(version, question, text, alone) for version, question, text in heard.answers)
-    steady = statistics.median(end - begin for begin, end in heard.gaps)
-    at_flip = widest_gaps(heard, flips)
-    # a moment taken at random falls into a wide gap more often than into a narrow one, as a flip does
-    rng = random.Random(1)
-    elsewhere = widest_gaps(heard, [rng.uniform(heard.begun[0][0], heard.gaps[-1][1]) for _ in flips])
     return {
         "swaps": done, "answers": len(heard.answers), "failed": len(heard.failed), "failures": heard.failed[:3],
         "own": verdicts["own"], "mixed": verdicts["mixed"], "other": verdicts["other"],
         "versions_heard": len({version for version, _, _ in heard.answers}),
-        "step_ms": steady * 1e3,
-        "gap_at_flip_ms": {"median": statistics.median(at_flip) * 1e3, "max": max(at_flip) * 1e3},
-        "gap_elsewhere_ms": {"median": statistics.median(elsewhere) * 1e3, "max": max(elsewhere) * 1e3},
-        "stall_at_flip_ms": (statistics.median(at_flip) - statistics.median(elsewhere)) * 1e3,
-        "gap_p99_ms": sorted(e - b for b, e in heard.gaps)[int(0.99 * len(heard.gaps))] * 1e3,
-        "prepare_ms": {"median": statistics.median(prepare_s) * 1e3, "max": max(prepare_s) * 1e3},
+        **stalls(heard, swapped),
+        "prepare_under_load_ms": spread([end - begin for begin, end in swapped]),
     }  # fmt: skip
 
 
-def widest_gaps(heard: Heard, moments: list[float]) -> list[float]:
-    """For each moment that some answer was waiting for its next piece in: the longest of those waits, in seconds."""
-    found = [[end - begin for begin, end in heard.gaps if begin <= moment <= end] for moment in moments]
+def stalls(heard: Heard, swapped: list[tuple[float, float]]) -> dict[str, Any]:
+    """How long answers waited for a piece: at the flip, in the whole swap with the unloading after it, and elsewhere.
+
+    What is compared is as long as what it is compared with, for a long time holds a wider gap than a short one; and a
+    moment taken at random falls into a wide gap more often than into a narrow one, as a flip does.
+    """
+    step = statistics.median(end - begin for begin, end in heard.gaps)
+    whole = [(begin, end + _AFTER_FLIP_S) for begin, end in swapped]
+    first, last, rng, others = heard.begun[0][0], heard.gaps[-1][1], random.Random(1), []
+    for _ in range(100 * len(whole)):
+        begin, end = whole[len(others) % len(whole)]
+        at = rng.uniform(first, max(first, last - (end - begin)))
+        if len(others) < len(whole) and not any(b < at + end - begin and at < e for b, e in whole):
+            others.append((at, at + end - begin))
+    at_flip, at_moments = (widest_gaps(heard, [(at, at) for at in moments]) for moments in (
+        [end for _, end in swapped], [begin for begin, _ in others]))  # fmt: skip
+    in_swap, beside = widest_gaps(heard, whole), widest_gaps(heard, others)
+    return {
+        "step_ms": step * 1e3,
+        "gap_at_flip_ms": spread(at_flip), "gap_at_other_moments_ms": spread(at_moments),
+        "gap_in_swap_ms": spread(in_swap), "gap_in_other_times_ms": spread(beside),
+        "stall_at_flip_ms": (statistics.median(at_flip) - statistics.median(at_moments)) * 1e3,
+        "stall_in_swap_ms": (statistics.median(in_swap) - statistics.median(beside)) * 1e3,
+        "gap_p99_ms": sorted(e - b for b, e in heard.gaps)[int(0.99 * len(heard.gaps))] * 1e3,
+    }  # fmt: skip
+
+
+def spread(seconds: list[float]) -> dict[str, float]:
+    """The middle and the most of some times, in milliseconds."""
+    return {"median": statistics.median(seconds) * 1e3, "max": max(seconds) * 1e3}
+
+
+def widest_gaps(heard: Heard, times: list[tuple[float, float]]) -> list[float]:
+    """For each time in which some answer waited for its next piece: the longest of those waits, in seconds."""
+    found = [[e - b for b, e in heard.gaps if b <= end and begin <= e] for begin, end in times]
     return [max(gaps) for gaps in found if gaps]
 
 
@@ -150,15 +183,20 @@ def judged(version: str, question: int, text: str, alone: dict[tuple[str, int], 
     return "mixed" if any(text == said or (tail and said.endswith(tail)) for said in others) else "other"
 
 
-async def loads(serving: Serving, adapters: list[Path], times: int) -> dict[str, float]:
-    """Preparation alone: what ``load`` takes in the engine, without load and without the proof."""
-    spent = []
+async def loads(serving: Serving, home: Home, stored: list[Adapter], times: int) -> dict[str, float]:
+    """Preparation while nobody asks: what ``load`` takes (it checks and merges), and with verification and proof."""
+    loading, whole = [], []
     for number in range(times):
+        adapter, name = stored[number % ADAPTERS], f"ll-alone-{number}"
         start = time.perf_counter()
-        await serving.engine.load(f"ll-alone-{number}", adapters[number % ADAPTERS])
-        spent.append(time.perf_counter() - start)
-        await serving.engine.unload(f"ll-alone-{number}")
-    return {"load_ms": statistics.median(spent) * 1e3}
+        files = await asyncio.to_thread(home.artifacts.verified, adapter.digest)
+        verified = time.perf_counter()
+        await serving.engine.load(name, files, adapter.digest)
+        loading.append(time.perf_counter() - verified)
+        await serving.engine.logprobs(name, PROBES)
+        whole.append(time.perf_counter() - start)
+        await serving.engine.unload(name)
+    return {"load_ms": statistics.median(loading) * 1e3, "prepare_ms": statistics.median(whole) * 1e3}
 
 
 async def rollbacks(serving: Serving, home: Home, stored: list[Adapter], chosen: argparse.Namespace) -> dict[str, Any]:
@@ -173,8 +211,8 @@ async def rollbacks(serving: Serving, home: Home, stored: list[Adapter], chosen:
             release = await asyncio.to_thread(home.deployer.release, decision, adapter, serving=home.serving())
             while serving.router.live.release_id != release.id:
                 await asyncio.sleep(0.02)
-        heard, withdrawn = Heard(), serving.router.live.version
-        loading = asyncio.create_task(load(serving, chosen.rate, int(chosen.rate * 6), chosen.tokens, heard))
+        heard, withdrawn, over = Heard(), serving.router.live.version, asyncio.Event()
+        loading = asyncio.create_task(load(serving, chosen.rate, 1_000_000, chosen.tokens, heard, over))
         await asyncio.sleep(0.5)
         start = time.monotonic()
         command = await asyncio.create_subprocess_exec(
@@ -182,7 +220,10 @@ async def rollbacks(serving: Serving, home: Home, stored: list[Adapter], chosen:
         )
         assert await command.wait() == 0
         commands.append(time.monotonic() - start)
+        await asyncio.sleep(1.0)  # asked on, so that nothing is begun on what was withdrawn later either
+        over.set()
         await loading
+        assert serving.router.live.version != withdrawn
         spent.append(max(at for at, version in heard.begun if version == withdrawn) - start)
         assert not heard.failed, heard.failed[:3]
     return {"rollbacks": len(spent), "rollback_s": {"median": statistics.median(spent), "max": max(spent)},
@@ -218,7 +259,7 @@ async def measure(home: Home, adapters: list[Path], chosen: argparse.Namespace) 
     serving = serving_of(home)
     try:
         found = await swaps(serving, home, stored, chosen)
-        found |= await loads(serving, adapters, chosen.times)
+        found |= await loads(serving, home, stored, chosen.times)
         found |= await rollbacks(serving, home, stored, chosen)
         found["engine"] = dict(getattr(serving.engine, "facts", {}))
     finally:
@@ -262,18 +303,22 @@ def main() -> None:
             adapters = make_adapters(home.base.folder, Path(folder), ADAPTERS)
             found = asyncio.run(measure(home, adapters, chosen))
             spec = {"base": str(home.base.folder), "adapters": list(map(str, adapters)), "times": chosen.times,
-                    **found["engine"]}  # fmt: skip
+                    "dtype": found["engine"]["dtype"], "threads": found["engine"]["threads"]}  # fmt: skip
             out = subprocess.run([sys.executable, __file__, "--peft", json.dumps(spec)], capture_output=True, text=True,
                                  check=True)  # fmt: skip
             found["peft"] = json.loads(out.stdout.splitlines()[-1])
     found["ratios"] = {
         "stall_over_hotswap": max(0.0, found["stall_at_flip_ms"]) / found["peft"]["hotswap_ms"],
+        "stall_in_swap_over_hotswap": max(0.0, found["stall_in_swap_ms"]) / found["peft"]["hotswap_ms"],
+        "stall_in_swap_over_step": max(0.0, found["stall_in_swap_ms"]) / found["step_ms"],
         "load_over_load_adapter": found["load_ms"] / found["peft"]["load_adapter_ms"],
+        "prepare_over_load_adapter": found["prepare_ms"] / found["peft"]["load_adapter_ms"],
     }
     found["required"] = {
         "failed": 0,
         "mixed": 0,
         "stall_over_hotswap": 0.1,
+        "stall_in_swap_over_step": 1.0,
         "load_over_load_adapter": 1.0,
         "rollback_s": 2,
     }

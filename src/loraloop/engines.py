@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import EngineError
+from .errors import EngineError, WrongBase
 from .experimenting import desk_of
+from .lm.bases import Base
 from .lm.child import run_child
 from .serve.candidate import CandidateWatch
 from .serve.embedded import EmbeddedEngine
@@ -110,9 +111,13 @@ def serving_of(home: Home, *, engine: Engine | None = None) -> Serving:
 
 
 def expectations(home: Home, engine: Engine) -> Expect:
-    """What an adapter's files give, computed once by a process of its own and kept in the database."""
+    """What an adapter's files give, computed once by a process of its own and kept in the database.
+
+    An adapter that was trained on another base than the home's is refused: its layers may well fit by their shapes.
+    """
 
     async def expect(adapter: Adapter, files: Path) -> Expected | None:
+        refuse_other_base(adapter, home.base)
         facts: Mapping[str, Any] = getattr(engine, "facts", {})
         dtype, device = str(facts.get("dtype", "auto")), str(facts.get("device", "auto"))
         key = f"proof:{PROBES_ID}:{home.base.id}:{dtype}:{device}:{adapter.digest}"
@@ -123,6 +128,19 @@ def expectations(home: Home, engine: Engine) -> Expect:
         return Expected(tuple(found["base"]), tuple(found["adapter"]))
 
     return expect
+
+
+def refuse_other_base(adapter: Adapter, base: Base) -> None:
+    """See that an adapter was trained on the base that serves; a name from elsewhere says nothing of that.
+
+    Raises:
+        WrongBase: it was trained on another.
+    """
+    if adapter.base_id.startswith("base-") and adapter.base_id != base.id:
+        raise WrongBase(
+            f"adapter {adapter.name} was trained on {adapter.base_id}; this gateway serves {base.id} ({base.source})",
+            hint="set [base] model back and start the gateway again, or turn the loop, so that this base gets its own",
+        )
 
 
 def _computed(home: Home, files: Path, dtype: str, device: str) -> dict[str, Any]:

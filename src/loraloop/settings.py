@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from .data.quality import DataQualityConfig
+from .data.quality_config import DataQualityConfig
 from .data.trust import TrustConfig
 from .deploy.config import DeploymentConfig, ExperimentConfig
 from .errors import SettingsError

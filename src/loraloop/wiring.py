@@ -22,6 +22,7 @@ from .store.ledger import Ledger
 from .store.secret import home_secrets
 from .store.sql import SqlStore, open_store
 from .store.turn_lock import TurnLock
+from .tending import tend
 from .turns import last_turn
 
 if TYPE_CHECKING:
@@ -274,8 +275,10 @@ class Home:
         }
 
 
-def open_home(folder: str | Path | None = None, *, bot: str | None = None, settings: Settings | None = None) -> Home:
-    """Open a home made by ``init_home``.
+def open_home(
+    folder: str | Path | None = None, *, bot: str | None = None, settings: Settings | None = None, tended: bool = True
+) -> Home:
+    """Open a home made by ``init_home``, after what is due was done unless it is to be ``tended`` later.
 
     Raises:
         UnknownThing: there is no home. SettingsError: its settings are wrong. StoreError: its database is.
@@ -289,8 +292,8 @@ def open_home(folder: str | Path | None = None, *, bot: str | None = None, setti
         refuse_lost_database(home)
     opened = Home(home, settings, bot)
     try:
-        opened.recovered = (*opened.deployer.recover(), *opened.forgetting.look_after())
-        opened.artifacts.sweep_staging()
+        if tended:
+            opened.recovered = tend(opened)
     except BaseException:
         opened.close()
         raise

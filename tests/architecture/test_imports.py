@@ -29,7 +29,7 @@ LEVELS = [
         "turning",
         "upkeep",
     },
-    {"homes", "live_base", "wiring"},
+    {"homes", "live_base", "tending", "wiring"},
     {"settings", "settings_sources"},
     {"controller", "forgetting", "lineage", "stages", "traces", "turns"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},

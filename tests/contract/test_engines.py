@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from loraloop.errors import EngineError
+from loraloop.errors import ArtifactError, EngineError
 from loraloop.serve.embedded import EmbeddedEngine
 from loraloop.serve.engine import BASE, Ask, Engine, Probe
 from loraloop.serve.engine_config import EngineConfig
@@ -175,7 +175,7 @@ def test_files_that_are_no_adapter_are_refused_and_nothing_changes(started: Star
 
     async def scenario() -> None:
         async with started() as engine:
-            with pytest.raises(EngineError):
+            with pytest.raises((EngineError, ArtifactError)):
                 await engine.load("ll-0", tmp_path)
             assert (await engine.health()).versions == (BASE,)
             assert await text_of(engine, BASE)

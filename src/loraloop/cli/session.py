@@ -40,20 +40,31 @@ class Session:
     as_json: bool = False
 
     @contextmanager
-    def opened(self) -> Iterator[Home]:
-        """Open the home; its log file, its language and whatever had to be put right are taken care of."""
+    def opened(self, *, urgent: bool = False) -> Iterator[Home]:
+        """Open the home; its log file, its language and whatever had to be put right are taken care of.
+
+        Args:
+            urgent: whether what has to be put right comes last, after what the command does.
+        """
         from ..store.location import checked_name
+        from ..tending import tend
         from ..wiring import open_home
 
         if self.bot is not None:
             checked_name(self.bot, "bot")
-        with open_home(self.home, bot=self.bot) as home:
+        with open_home(self.home, bot=self.bot, tended=not urgent) as home:
             log_to_file(home.folder)
             if self.lang is None:
                 choose_language(None if home.settings.language == "en" else home.settings.language)
-            for line in home.recovered:
-                self.note(t("recovered", text=line))
+            self._tell_recovered(home)
             yield home
+            if urgent:
+                home.recovered = tend(home)
+                self._tell_recovered(home)
+
+    def _tell_recovered(self, home: Home) -> None:
+        for line in home.recovered:
+            self.note(t("recovered", text=line))
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:

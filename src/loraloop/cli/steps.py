@@ -199,7 +199,7 @@ def rollback(
 ) -> None:
     """Go back to an earlier release: the same bytes, verified."""
     session = session_of(context, as_json)
-    with session.opened() as home:
+    with session.opened(urgent=True) as home:
         done = home.deployer.rollback_adapter(target, actor=actor)
     if not done["success"]:
         raise DeployError(done["error"], hint=done["hint"])

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from ..errors import StoreError
 from ..failpoints import reached
 from ..ports import ArtifactStore, Store
 from ..types import Release
@@ -46,14 +47,23 @@ class Switch:
         Raises:
             StaleRelease: another release went live meanwhile.
         """
+        self._back_up(live)
+        reached("release.backed_up")
+        return self._shown(self._published(release, live, also), files)
+
+    def _back_up(self, live: Release | None) -> None:
         if live is not None and live.adapter_id is not None and self.production.current.is_dir():
             self.production.back_up(folder_name(live), self.production.current.resolve(), metadata_of(live))
-        reached("release.backed_up")
+
+    def _published(self, release: Release, live: Release | None, also: Callable[[], None] = lambda: None) -> Release:
         with self._store.together():
             also()
             published = self._store.releases.publish(release, live.version if live is not None else 0)
         reached("release.published")
         log.info("release %s (%s) is live, %s by %s", published.id, release.adapter_name, release.method, release.actor)
+        return published
+
+    def _shown(self, published: Release, files: Path | None) -> Release:
         if files is None:
             self.production.hide()
         else:
@@ -62,15 +72,20 @@ class Switch:
         return published
 
     def go_back(self, target: Release | None, live: Release, newest: Release, actor: str) -> Release:
-        """Let an earlier release (``None``: the base alone) be live again.
+        """Let an earlier release (``None``: the base alone) be live again; what is withdrawn is backed up after that.
 
         Raises:
             TamperedArtifact, UnknownThing: its files are not what they were; the live one still serves.
             StaleRelease: another release went live meanwhile.
         """
         files = self.files_of(target) if target is not None and target.adapter_id is not None else None
-        release = self.go_live(return_to(target, live, newest, actor=actor, now=self.now()), live, files)
+        release = self._published(return_to(target, live, newest, actor=actor, now=self.now()), live)
         reached("rollback.published")
+        try:
+            self._back_up(live)
+        except StoreError as error:  # its files are in the store as well; users must not wait for a copy of them
+            log.warning("release %s was withdrawn and not backed up: %s", live.id, error)
+        self._shown(release, files)
         self._store.releases.set_status(live.id, "reverted")
         log.info("rolled back from release %s to %s as %s", live.id, release.adapter_name, release.id)
         return release

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,20 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+@dataclass(frozen=True, slots=True)
+class AdapterFiles:
+    """An adapter's files as they were read and checked, once.
+
+    Attributes:
+        tensors: header entry and raw bytes of each weight, by name. digest: see ``adapter_digest``.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    tensors: Mapping[str, tuple[Mapping[str, Any], bytearray]]
+    digest: str
+
+
 def check_adapter(folder: Path) -> None:
     """Refuse anything that is not a whole, plain, finite LoRA adapter in safetensors.
 
@@ -76,9 +91,31 @@ def adapter_digest(folder: Path) -> str:
     Raises:
         ArtifactError: see ``check_adapter``.
     """
+    hasher = _hasher(read_config(folder))
+    for _ in _checked_tensors(folder, hasher):
+        pass
+    return hasher.hexdigest()
+
+
+def read_adapter(folder: Path) -> AdapterFiles:
+    """Read an adapter's files once: what was checked is what can be loaded, whatever happens to the files meanwhile.
+
+    Raises:
+        ArtifactError: see ``check_adapter``.
+    """
     config = read_config(folder)
+    hasher = _hasher(config)
+    found = {name: (entry, raw) for name, entry, raw in _checked_tensors(folder, hasher)}
+    return AdapterFiles(folder.name, config, found, hasher.hexdigest())
+
+
+def _hasher(config: Mapping[str, Any]) -> hashlib._Hash:
+    return hashlib.sha256(json.dumps(canonical_config(config), sort_keys=True).encode())
+
+
+def _checked_tensors(folder: Path, hasher: hashlib._Hash) -> Iterator[tuple[str, dict[str, Any], bytearray]]:
+    """Every weight in name order, after it was checked and added to the digest."""
     _refuse_foreign_files(folder)
-    hasher = hashlib.sha256(json.dumps(canonical_config(config), sort_keys=True).encode())
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise ArtifactError(f"no adapter at {folder.name}: {WEIGHTS} is missing")
@@ -91,9 +128,9 @@ def adapter_digest(folder: Path) -> str:
         hasher.update(json.dumps([name, entry["dtype"], entry["shape"]]).encode())
         hasher.update(raw)
         count += 1
+        yield name, entry, raw
     if count == 0:
         raise ArtifactError(f"{folder.name}/{WEIGHTS} holds no weights")
-    return hasher.hexdigest()
 
 
 def canonical_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,30 +149,51 @@ def _refuse_foreign_files(folder: Path) -> None:
             raise ArtifactError(f"{folder.name}/{path.name} could run code when loaded; only safetensors is accepted")
 
 
-def lora_factors(model: torch.nn.Module, folder: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor, float]]:
+def lora_factors(
+    model: torch.nn.Module, adapter: Path | AdapterFiles
+) -> dict[str, tuple[torch.Tensor, torch.Tensor, float]]:
     """Return ``{module name: (A, B, scale)}`` in float32 for every adapted linear layer of ``model``.
 
     Shapes: A is (rank, in), B is (out, rank); the layer's weight gains ``scale * B @ A``. On the layer's device.
 
+    Args:
+        adapter: its folder, or its files as they were read.
+
     Raises:
+        ArtifactError: see ``check_adapter``, or it holds weights that would not be used.
         WrongBase: the adapter names layers or shapes this model does not have.
     """
-    from safetensors.torch import load_file
-
-    config = read_config(folder)
-    weights = load_file(str(folder / WEIGHTS))
+    files = read_adapter(adapter) if isinstance(adapter, Path) else adapter
+    weights = {name: _tensor(entry, raw) for name, (entry, raw) in files.tensors.items()}
     modules = dict(model.named_modules())
     factors: dict[str, tuple[torch.Tensor, torch.Tensor, float]] = {}
     for key in sorted(k for k in weights if ".lora_A." in k):
         name = key.removeprefix("base_model.model.").split(".lora_A.")[0]
-        a_RI, b_OR = weights[key].float(), weights[key.replace(".lora_A.", ".lora_B.")].float()
+        other = key.replace(".lora_A.", ".lora_B.")
+        if other not in weights:
+            raise ArtifactError(f"{files.name}/{WEIGHTS}: {key} has no second half")
+        a_RI, b_OR = weights.pop(key).float(), weights.pop(other).float()
         target = getattr(modules.get(name), "weight", None)
         if target is None or tuple(target.shape) != (b_OR.shape[0], a_RI.shape[1]):
             raise WrongBase(f"the adapter adapts {name} with shape {b_OR.shape[0]}x{a_RI.shape[1]}, the model does not")
-        factors[name] = (a_RI.to(target.device), b_OR.to(target.device), _scale(config, name))
+        factors[name] = (a_RI.to(target.device), b_OR.to(target.device), _scale(files.config, name))
+    if weights:
+        raise ArtifactError(
+            f"{files.name}/{WEIGHTS}: {min(weights)} is no half of a low-rank pair; it would be ignored"
+        )
     if not factors:
         raise WrongBase("the adapter adapts no layer of this model")
     return factors
+
+
+def _tensor(entry: Mapping[str, Any], raw: bytearray) -> torch.Tensor:
+    """A tensor over bytes as they were read."""
+    import torch
+
+    kinds = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+    if entry["dtype"] not in kinds:
+        raise ArtifactError(f"{WEIGHTS} holds numbers of type {entry['dtype']}; LoRA weights are floating-point")
+    return torch.frombuffer(raw, dtype=kinds[entry["dtype"]]).reshape(entry["shape"])
 
 
 def lora_deltas(model: torch.nn.Module, folder: Path) -> dict[str, torch.Tensor]:

@@ -17,7 +17,7 @@ from .drawing import Draw, next_tokens
 from .lanes import Lane, Row
 from .ragged import forward
 from .text_stream import TextStream
-from .weights import Mixed, Weights
+from .weights import Weights
 
 BUSY_PROMPT_TOKENS, IDLE_PROMPT_TOKENS = 48, 256
 """Prompt tokens read in one step: few while others are being answered, so that a long prompt does not hold them up."""
@@ -104,14 +104,13 @@ class Batcher:
         names = [version for version, lane in self._lanes.items() if lane.rows]
         first = self._turn % max(1, len(names))
         lanes = {version: self._lanes[version] for version in (*names[first:], *names[:first])}
-        mixed = self._weights.mixed
         said: list[Said] = []
         with torch.inference_mode():
-            if len(lanes) > 1 and mixed is not None and all(v in mixed.columns or v == "base" for v in lanes):
-                said = self._pass(mixed.model, lanes, mixed)
+            if len(lanes) > 1 and self._weights.can_mix(lanes):
+                said = self._pass(lanes)
             else:
                 for version, lane in lanes.items():
-                    said += self._pass(self._weights.model(version), {version: lane}, None)
+                    said += self._pass({version: lane})
         self._leave(lambda row: bool(row.finish))
         return said
 
@@ -128,7 +127,7 @@ class Batcher:
             self._lanes.setdefault(request.version, Lane()).admit(row)
             count, cells = count + 1, cells + row.most_tokens
 
-    def _pass(self, model: Any, lanes: dict[str, Lane], mixed: Mixed | None) -> list[Said]:
+    def _pass(self, lanes: dict[str, Lane]) -> list[Said]:
         """One forward pass over the lanes given; each row whose prompt is read gets its next token."""
         busy = any(row.writing for lane in lanes.values() for row in lane.rows)
         left = BUSY_PROMPT_TOKENS if busy else IDLE_PROMPT_TOKENS
@@ -146,9 +145,8 @@ class Batcher:
             writers += part.writers
         if not tokens:
             return []
-        if mixed is not None:
-            mixed.read_as(whose)
-        logits_BV = forward(model, tokens, plans, keep or [len(tokens) - 1])
+        with self._weights.mixing(whose) if len(whose) > 1 else self._weights.reading(whose[0][0]) as model:
+            logits_BV = forward(model, tokens, plans, keep or [len(tokens) - 1])
         if not keep:
             return []
         drawn = next_tokens(logits_BV, [row.draw for row in writers], [(*row.prompt, *row.out) for row in writers])

@@ -113,7 +113,7 @@ class Serving:
             try:
                 value: Any = None
                 if frame["do"] == "load":
-                    self._weights.add(frame["version"], Path(frame["adapter"]))
+                    self._weights.add(frame["version"], Path(frame["adapter"]), frame["digest"])
                 elif frame["do"] == "drop":
                     self._weights.drop(frame["version"])
                 else:
@@ -145,7 +145,7 @@ class Serving:
         from .drawing import Draw
 
         try:
-            self._weights.model(frame["version"])
+            self._weights.check(frame["version"])
             if any(leaving["version"] == frame["version"] for leaving in self._leaving):
                 raise EngineError(f"version {frame['version']} is being unloaded", hint="ask for another")
         except LoraloopError as error:
@@ -177,10 +177,9 @@ class Serving:
     def _logprobs(self, frame: Frame) -> list[float]:
         from .fixed_answers import answer_logprobs
 
-        model = self._weights.model(frame["version"])
-        return answer_logprobs(
-            model, [(self._prompt(probe), self._template.text_ids(probe["answer"])) for probe in frame["probes"]]
-        )
+        fixed = [(self._prompt(probe), self._template.text_ids(probe["answer"])) for probe in frame["probes"]]
+        with self._weights.reading(frame["version"]) as model:
+            return answer_logprobs(model, fixed)
 
     def _fail(self, frame: Frame, error: LoraloopError) -> None:
         told = {"error": type(error).__name__, "args": [str(a) for a in error.args], "hint": error.hint}

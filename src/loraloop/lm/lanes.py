@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +84,7 @@ class Lane:
     def admit(self, row: Row) -> None:
         """Give a row the next slot."""
         self._pool.reserve(len(self.rows) + 1, len(row.prompt) + 1)
-        known = _common(self._start, row.prompt)
+        known = common_start(self._start, row.prompt)
         if known >= _WORTH_KEEPING:
             row.read = min(known, len(row.prompt) - 1)
             self._pool.put(len(self.rows), self._kept, row.read)
@@ -140,12 +140,12 @@ class Lane:
         for slot, row in enumerate(self.rows):
             if not row.writing or row.prompt == self._last_prompt or len(row.out) != 1:
                 continue
-            shared = _common(self._last_prompt, row.prompt)
+            shared = common_start(self._last_prompt, row.prompt)
             self._last_prompt = row.prompt
             if shared >= _WORTH_KEEPING and row.prompt[:shared] != self._start[:shared]:
                 self._start, self._kept = row.prompt[:shared], self._pool.take(slot, shared)
 
 
-def _common(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+def common_start(one: Sequence[int], other: Sequence[int]) -> int:
     """How many tokens two prompts begin with alike."""
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

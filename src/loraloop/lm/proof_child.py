@@ -17,14 +17,13 @@ def expected_answers(spec: Mapping[str, Any]) -> dict[str, list[float]]:
         spec: ``base`` and ``adapter`` (folders), ``dtype`` and ``device`` (or ``"auto"``), ``probes`` (``messages`` and
             ``answer``).
     """
-    from .adapters import check_adapter, merged
+    from .adapters import merged
     from .loader import load_model, load_tokenizer
     from .packed import PackedModel
     from .probe import DECODING_ROWS, probe
     from .template import Template
 
     base, adapter = Path(spec["base"]), Path(spec["adapter"])
-    check_adapter(adapter)
     template = Template(load_tokenizer(base))
     samples = []
     for one in spec["probes"]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..errors import ArtifactError
 
@@ -28,20 +29,24 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
         ArtifactError: the file is truncated, its header is no JSON or over 1 MB, or tensors overlap, leave gaps or
             reach past the end.
     """
-    size_bytes = path.stat().st_size
     with path.open("rb") as file:
-        lead = file.read(8)
-        length = struct.unpack("<Q", lead)[0] if len(lead) == 8 else size_bytes
-        if length > MAX_HEADER_BYTES or 8 + length > size_bytes:
-            raise ArtifactError(f"{path.name}: not a whole safetensors file (header of {length} bytes in {size_bytes})")
-        try:
-            header = json.loads(file.read(length))
-        except ValueError as error:
-            raise ArtifactError(f"{path.name}: its header cannot be read ({error})") from error
+        return _header_of(path.name, file)
+
+
+def _header_of(name: str, file: IO[bytes]) -> tuple[dict[str, Any], int]:
+    size_bytes = os.fstat(file.fileno()).st_size
+    lead = file.read(8)
+    length = struct.unpack("<Q", lead)[0] if len(lead) == 8 else size_bytes
+    if length > MAX_HEADER_BYTES or 8 + length > size_bytes:
+        raise ArtifactError(f"{name}: not a whole safetensors file (header of {length} bytes in {size_bytes})")
+    try:
+        header = json.loads(file.read(length))
+    except ValueError as error:
+        raise ArtifactError(f"{name}: its header cannot be read ({error})") from error
     if not isinstance(header, dict):
-        raise ArtifactError(f"{path.name}: its header is not a table of tensors")
+        raise ArtifactError(f"{name}: its header is not a table of tensors")
     header.pop("__metadata__", None)
-    _check_layout(path.name, header, size_bytes - 8 - length)
+    _check_layout(name, header, size_bytes - 8 - length)
     return dict(sorted(header.items())), 8 + length
 
 
@@ -62,17 +67,20 @@ def _check_layout(name: str, header: dict[str, Any], buffer_bytes: int) -> None:
         raise ArtifactError(f"{name}: truncated or padded ({buffer_bytes} bytes of numbers, {reached} declared)")
 
 
-def tensors(path: Path) -> Iterator[tuple[str, dict[str, Any], bytes]]:
-    """Yield ``(name, header entry, raw bytes)`` of every tensor, in name order."""
-    header, offset = read_header(path)
+def tensors(path: Path) -> Iterator[tuple[str, dict[str, Any], bytearray]]:
+    """Yield ``(name, header entry, raw bytes)`` of every tensor, in name order; the bytes are the caller's to keep."""
     with path.open("rb") as file:
+        header, offset = _header_of(path.name, file)
         for name, entry in header.items():
             begin, end = entry["data_offsets"]
+            raw = bytearray(end - begin)
             file.seek(offset + begin)
-            yield name, entry, file.read(end - begin)
+            if file.readinto(raw) != len(raw):
+                raise ArtifactError(f"{path.name}: truncated while it was read")
+            yield name, entry, raw
 
 
-def all_finite(entry: dict[str, Any], raw: bytes) -> bool:
+def all_finite(entry: dict[str, Any], raw: bytes | bytearray) -> bool:
     """Return whether a tensor holds no NaN and no infinity (integers always pass)."""
     import numpy as np
 

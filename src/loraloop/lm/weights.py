@@ -1,4 +1,7 @@
-"""The weights of every version that is served: the base once, a merged copy of the adapted layers for each adapter.
+"""The weights of every version that is served: the base once, and beside each linear layer what an adapter makes of it.
+
+One tree of modules answers for all versions; which one a pass reads is told to the thread that runs it. So a version
+comes and goes by entries in tables, without a lock and without a pass that waits.
 
 Where numbers are float32, versions can also be read in one pass: the base's product and each row's own low-rank
 correction, which equals the merged product within float32's rounding and reads the weights once for all versions. In
@@ -7,159 +10,171 @@ bfloat16 that would round differently from the weights the gate scored, so there
 
 from __future__ import annotations
 
-import copy
-import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 
-from ..errors import EngineError
-from .adapters import check_adapter, lora_factors
+from ..errors import EngineError, TamperedArtifact, WrongBase
+from .adapters import lora_factors, read_adapter
 
 BASE = "base"
-_MOST_RANKS = 512
-Factors = dict[str, tuple[torch.Tensor, torch.Tensor, float]]
 
 
-class _Lanes:
-    """Which columns of the low-rank product belong to each token of the pass; set before it, read by every layer."""
+class _Reading(threading.local):
+    """What the pass of this thread reads.
 
-    def __init__(self) -> None:
-        self.mask_TR = torch.zeros(0)
+    Attributes:
+        version: whose merged weights, where it reads one version.
+        parts: which tokens are each version's, where it reads several.
+    """
+
+    version: str = BASE
+    parts: tuple[tuple[str, slice], ...] = ()
 
 
-class _MixedLinear(torch.nn.Module):
-    """A linear layer for tokens of several versions: the base's product and each version's own correction."""
+class _ServedLinear(torch.nn.Module):
+    """A linear layer of the base, and of every version that adapts it.
 
-    def __init__(self, linear: Any, a_RI: torch.Tensor, b_OR: torch.Tensor, lanes: _Lanes) -> None:
+    Attributes:
+        merged: each version's weight. factors: its low-rank correction, (rank, in) and (rank, out), scaled.
+    """
+
+    def __init__(self, linear: torch.nn.Linear, reading: _Reading) -> None:
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
-        self._a_RI, self._b_RO, self._lanes = a_RI, b_OR.t().contiguous(), lanes
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self._reading = reading
+        self.merged: dict[str, torch.Tensor] = {}
+        self.factors: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def forward(self, x_1TI: torch.Tensor) -> torch.Tensor:
         """Shapes: (1, T, in) to (1, T, out)."""
+        reading = self._reading
+        if not reading.parts:
+            return F.linear(x_1TI, self.merged.get(reading.version, self.weight), self.bias)
         y_1TO = F.linear(x_1TI, self.weight, self.bias)
-        low_TR = F.linear(x_1TI[0], self._a_RI) * self._lanes.mask_TR
-        y_1TO[0].addmm_(low_TR, self._b_RO)
+        for version, own in reading.parts:
+            if version in self.factors:
+                a_RI, b_RO = self.factors[version]
+                y_1TO[0, own].addmm_(F.linear(x_1TI[0, own], a_RI), b_RO)
         return y_1TO
 
 
-@dataclass(frozen=True, slots=True)
-class Mixed:
-    """One model that reads tokens of several versions in one pass.
-
-    Attributes:
-        columns: which low-rank columns are each version's; the base has none.
-    """
-
-    model: Any
-    columns: dict[str, slice]
-    ranks: int
-    lanes: _Lanes
-
-    def read_as(self, versions: Sequence[tuple[str, int]]) -> None:
-        """Say whose the tokens of the next pass are: ``(version, tokens)`` in their order."""
-        mask_TR = torch.zeros(sum(n for _, n in versions), self.ranks, device=self.model.device)
-        begin = 0
-        for version, count in versions:
-            if version != BASE:
-                mask_TR[begin : begin + count, self.columns[version]] = 1.0
-            begin += count
-        self.lanes.mask_TR = mask_TR
-
-
 class Weights:
-    """Every version's model. Only ``add`` and ``drop`` change anything, and one thread calls them.
+    """Every version's weights. Only ``add`` and ``drop`` change anything, and one thread calls them.
 
     Args:
-        model: the base, frozen, its attention already the one that serves.
+        model: the base, frozen, its attention already the one that serves; its linear layers are replaced by ours.
     """
 
     def __init__(self, model: Any) -> None:
-        self._models: dict[str, Any] = {BASE: model}
-        self._factors: dict[str, Factors] = {}
-        self.mixed: Mixed | None = None
+        self._model, self._reading = model, _Reading()
+        self._versions: tuple[str, ...] = (BASE,)
+        self._layers: dict[str, _ServedLinear] = {}
         self._can_mix = next(model.parameters()).dtype == torch.float32
+        self._alone: set[str] = set()  # versions that only a pass of their own can read
+        for name, module in list(model.named_modules()):
+            if isinstance(module, torch.nn.Linear):
+                self._layers[name] = _ServedLinear(module, self._reading)
+                model.set_submodule(name, self._layers[name])
 
     @property
     def versions(self) -> tuple[str, ...]:
         """Names served now."""
-        return tuple(self._models)
+        return self._versions
 
-    def model(self, version: str) -> Any:
-        """The model of a version.
+    def check(self, version: str) -> None:
+        """See that a version is served.
 
         Raises:
             EngineError: it is not loaded.
         """
-        if version not in self._models:
+        if version not in self._versions:
             raise EngineError(f"version {version} is not loaded", hint="load it first, or ask for another")
-        return self._models[version]
 
-    def add(self, version: str, folder: Path) -> None:
+    @contextmanager
+    def reading(self, version: str) -> Iterator[Any]:
+        """The model as one version is, for passes of this thread inside the block.
+
+        Raises:
+            EngineError: it is not loaded.
+        """
+        self.check(version)
+        self._reading.version = version
+        try:
+            yield self._model
+        finally:
+            self._reading.version = BASE
+
+    def can_mix(self, versions: Collection[str]) -> bool:
+        """Whether one pass can read tokens of all these versions."""
+        return self._can_mix and self._alone.isdisjoint(versions)
+
+    @contextmanager
+    def mixing(self, whose: Sequence[tuple[str, int]]) -> Iterator[Any]:
+        """The model for passes of this thread over tokens of several versions, which ``can_mix``.
+
+        Args:
+            whose: each version and how many tokens it has, in the order in which they lie end to end.
+        """
+        parts, begin = [], 0
+        for version, count in whose:
+            parts.append((version, slice(begin, begin + count)))
+            begin += count
+        self._reading.parts = tuple(parts)
+        try:
+            yield self._model
+        finally:
+            self._reading.parts = ()
+
+    def add(self, version: str, folder: Path, digest: str = "") -> None:
         """Merge an adapter's files into a copy of the layers it adapts; everything else is shared with the base.
+
+        Its files are read once: what was checked is what is loaded. Passes of other threads go on meanwhile, since
+        nothing here holds Python's lock for long.
+
+        Args:
+            digest: of the adapter that it must be; empty where only being sound is asked for.
 
         Raises:
             EngineError: the name is taken. ArtifactError: the files are unsafe or made for another base.
+            TamperedArtifact: they are sound and another adapter's.
         """
-        if version in self._models:
+        if version in self._versions:
             raise EngineError(f"version {version} is loaded already", hint="names are never used twice")
-        check_adapter(folder)
-        base = self._models[BASE]
-        factors = lora_factors(base, folder)
-        model = _sharing(base)
-        modules = dict(model.named_modules())
-        for name, (a_RI, b_OR, scale) in factors.items():
-            weight = modules[name].weight
-            merged = (weight.float() + (b_OR @ a_RI) * scale).to(weight.dtype)
-            modules[name].weight = torch.nn.Parameter(merged, requires_grad=False)
-        if self._can_mix:
-            self._factors[version] = factors
-            self.mixed = _mixed(base, self._factors)
-        self._models[version] = model
+        files = read_adapter(folder)
+        if digest and files.digest != digest:
+            raise TamperedArtifact(f"adapter {digest[:16]}: its files now are those of {files.digest[:16]}")
+        factors = lora_factors(self._model, files)
+        foreign = next((name for name in factors if name not in self._layers), None)
+        if foreign is not None:
+            raise WrongBase(f"the adapter adapts {foreign}, which is no plain linear layer of this model")
+        with torch.inference_mode():
+            for name, (a_RI, b_OR, scale) in factors.items():
+                layer = self._layers[name]
+                delta_OI = (b_OR @ a_RI).mul_(scale).add_(layer.weight)  # in float32, to the bit as the gate merges
+                layer.merged[version] = delta_OI.to(layer.weight.dtype)
+                if self._can_mix:
+                    layer.factors[version] = a_RI, (b_OR * scale).t().contiguous()
+        if any(self._layers[name] is self._model.get_output_embeddings() for name in factors):
+            self._alone.add(version)  # the head reads fewer tokens than the layers below it
+        self._versions = (*self._versions, version)
 
     def drop(self, version: str) -> None:
-        """Forget a version; its own layers are freed with the last pass that reads them."""
-        if version == BASE or self._models.pop(version, None) is None:
+        """Forget a version that no pass reads any more, and free its weights."""
+        if version == BASE or version not in self._versions:
             return
-        if self._factors.pop(version, None) is not None:
-            self.mixed = _mixed(self._models[BASE], self._factors)
-
-
-def _sharing(model: Any) -> Any:
-    """A copy of a model's modules around the very same tensors."""
-    tensors = itertools.chain(model.parameters(), model.buffers())
-    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
-
-
-def _mixed(base: Any, versions: dict[str, Factors]) -> Mixed | None:
-    """One model for all versions; ``None`` where there is nothing to mix or an adapter's layers differ in rank."""
-    ranks = {name: {a_RI.shape[0] for a_RI, _, _ in factors.values()} for name, factors in versions.items()}
-    if not versions or any(len(found) != 1 for found in ranks.values()):
-        return None
-    columns, total = {}, 0
-    for name, found in ranks.items():
-        (rank,) = found
-        columns[name] = slice(total, total + rank)
-        total += rank
-    if total > _MOST_RANKS:
-        return None
-    model, lanes = _sharing(base), _Lanes()
-    for layer in sorted({layer for factors in versions.values() for layer in factors}):
-        parent_name, _, leaf = layer.rpartition(".")
-        parent = model.get_submodule(parent_name)
-        linear = getattr(parent, leaf)
-        if not isinstance(linear, torch.nn.Linear):
-            return None
-        a_RI = torch.zeros(total, linear.in_features, device=linear.weight.device)
-        b_OR = torch.zeros(linear.out_features, total, device=linear.weight.device)
-        for name, factors in versions.items():
-            if layer in factors:
-                a, b, scale = factors[layer]
-                a_RI[columns[name]], b_OR[:, columns[name]] = a, b * scale
-        setattr(parent, leaf, _MixedLinear(linear, a_RI, b_OR, lanes))
-    return Mixed(model, columns, total, lanes)
+        self._versions = tuple(other for other in self._versions if other != version)
+        self._alone.discard(version)
+        with torch.inference_mode():
+            for layer in self._layers.values():
+                layer.factors.pop(version, None)
+                weight = layer.merged.pop(version, None)
+                if weight is not None:
+                    # frees without Python's lock; a whole version freed under it would hold up passes
+                    weight.set_()  # type: ignore[call-overload]  # torch's stub lacks the form without arguments

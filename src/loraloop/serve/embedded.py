@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import EngineError, in_words
+from ..errors import ArtifactError, EngineError, in_words
 from ..lm.child import child_command, child_environment, rebuilt_error
 from .engine import BASE, Ask, Health, Piece, Probe
 from .engine_config import EngineConfig
@@ -37,7 +37,7 @@ class EmbeddedEngine:
 
     def __init__(self, base: Path, config: EngineConfig | None = None, *, log_path: Path | None = None) -> None:
         self._base, self._config, self._log_path = base, config or EngineConfig(), log_path
-        self._versions: dict[str, Path] = {}
+        self._versions: dict[str, tuple[Path, str]] = {}
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._streams: dict[int, asyncio.Queue[Piece | EngineError]] = {}
         self._numbers = itertools.count(1)
@@ -59,12 +59,12 @@ class EmbeddedEngine:
             await self._spawn()
             self._keeper = asyncio.create_task(self._keep())
 
-    async def load(self, version: str, adapter: Path) -> None:
+    async def load(self, version: str, adapter: Path, digest: str = "") -> None:
         """See ``Engine.load``; answers of other versions go on meanwhile."""
         if version in self._versions:
             raise EngineError(f"version {version} is loaded already", hint="names are never used twice")
-        await self._call("load", version=version, adapter=str(adapter))
-        self._versions[version] = adapter
+        await self._call("load", version=version, adapter=str(adapter), digest=digest)
+        self._versions[version] = adapter, digest
 
     async def unload(self, version: str) -> None:
         """See ``Engine.unload``; returns when the last answer has ended and the weights are free."""
@@ -165,8 +165,12 @@ class EmbeddedEngine:
         listening = asyncio.create_task(self._listen())
         self._ready = False  # not before it serves what it served
         try:
-            for version, adapter in list(self._versions.items()):
-                await self._call("load", version=version, adapter=str(adapter))
+            for version, (adapter, digest) in list(self._versions.items()):
+                try:
+                    await self._call("load", version=version, adapter=str(adapter), digest=digest)
+                except ArtifactError as error:  # whoever routes to it sees that it is gone; the others serve on
+                    del self._versions[version]
+                    log.warning("%s is not loaded again: %s", version, error)
         finally:
             listening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -185,7 +189,7 @@ class EmbeddedEngine:
                 error = rebuilt_error(frame)
                 told = error if isinstance(error, EngineError) else EngineError(str(error), hint=error.hint)
                 self._tell(frame["failed"], told)
-                self._settle(frame["failed"], told)
+                self._settle(frame["failed"], error if isinstance(error, ArtifactError) else told)
 
     async def _end(self, reason: str) -> None:
         self._ready, self._reason, self._load = False, reason, (0, 0)

@@ -89,8 +89,15 @@ class Engine(Protocol):
         """Bring the engine up (or connect to it) with the base served as ``"base"``."""
         ...
 
-    async def load(self, version: str, adapter: Path) -> None:
-        """Serve a verified adapter folder under a name never used before in this engine's life."""
+    async def load(self, version: str, adapter: Path, digest: str = "") -> None:
+        """Serve a verified adapter folder under a name never used before in this engine's life.
+
+        Args:
+            digest: of the adapter that the files must be, for an engine that reads them itself; empty for any.
+
+        Raises:
+            ArtifactError: such an engine found the files unsafe, another adapter's, or made for another base.
+        """
         ...
 
     async def unload(self, version: str) -> None:

@@ -59,11 +59,13 @@ class Swap:
         self._calibration: Calibration | None = None
         self._key = f"engine:{bot}"  # where the names that this bot used are kept
         self._names: dict[str, str] = {}  # of adapters that are loaded and proven, by digest
+        self._adapters: dict[str, Adapter] = {}  # those that were brought here, by id; what an id means never changes
         self._used: set[str] = set()
         self._preparing: dict[str, asyncio.Task[str]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._live: Route = router.base
         self._before: Route | None = None
+        self._may_return = True  # whether what was live before may still be asked for by its id
         self._candidate: Route | None = None
 
     @property
@@ -91,19 +93,21 @@ class Swap:
     async def serve(self, release: Release | None) -> Route:
         """Let a release be live (``None``: the base alone); returns its route once it answers.
 
-        A rollback whose target is not loaded any more withdraws what is live at once: the base stands in meanwhile.
+        A rollback whose target is loaded flips at once, without a look into the database. One whose target is not
+        withdraws what is live at once: the base stands in meanwhile. What was withdrawn cannot be asked for by its id.
 
         Raises:
             DeployError, ArtifactError: it cannot serve, and why; what was live stays. EngineError: the engine is away.
         """
         start = time.monotonic()
-        if release is not None and release.method == "rollback" and not await self._is_warm(release):
+        back = release is not None and release.method == "rollback"
+        if release is not None and back and not await self._is_warm(release):
             log.warning("release %s is not loaded any more; the base answers until it is", release.id)
-            self._flip(self._router.base)
+            self._flip(self._router.base, withdraw=True)
         route = await self._loaded(release)
         if self._candidate is not None and not self._serves(self._candidate):
             self._candidate = None  # the engine lost it; whoever stood it sees that
-        self._flip(route)
+        self._flip(route, withdraw=back)
         seconds = time.monotonic() - start
         log.info("release %s answers as %s after %.2f s", route.release_id, route.version, seconds)
         return route
@@ -155,6 +159,9 @@ class Swap:
     async def _adapter(self, release: Release) -> Adapter | None:
         if release.adapter_id is None:
             return None
+        known = self._adapters.get(release.adapter_id)
+        if known is not None and known.digest in self._names:
+            return known
         adapter = await asyncio.to_thread(self._store.adapters.get, release.adapter_id)
         if adapter is None:
             raise DeployError(f"adapter {release.adapter_id} of release {release.id} is not stored any more")
@@ -188,7 +195,7 @@ class Swap:
             await self.start()
         assert self._calibration is not None  # start() measured it
         name = await self._fresh_name(adapter.digest)
-        await self._engine.load(name, files)
+        await self._engine.load(name, files, adapter.digest)
         try:
             wrong = fault(await self._engine.logprobs(name, PROBES), self._calibration, expected)
             if wrong:
@@ -197,7 +204,7 @@ class Swap:
             with contextlib.suppress(LoraloopError):
                 await self._engine.unload(name)
             raise
-        self._names[adapter.digest] = name
+        self._names[adapter.digest], self._adapters[adapter.id] = name, adapter
         return name
 
     async def _fresh_name(self, digest: str) -> str:
@@ -209,11 +216,12 @@ class Swap:
         await asyncio.to_thread(self._store.state.write, self._key, sorted(self._used))
         return name
 
-    def _flip(self, route: Route) -> None:
+    def _flip(self, route: Route, *, withdraw: bool = False) -> None:
         if route.version != self._live.version and self._live.version != BASE:
-            self._before = self._live
+            self._before, self._may_return = self._live, not withdraw
         self._live = route
-        warm = [self._before] if self._before is not None and self._serves(self._before) else []
+        before = self._before if self._may_return else None
+        warm = [before] if before is not None and self._serves(before) else []
         self._router.flip(route, self._candidate, warm)
         self._tidy()
 

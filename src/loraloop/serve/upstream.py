@@ -45,7 +45,7 @@ class UpstreamEngine:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    async def load(self, version: str, adapter: Path) -> None:
+    async def load(self, version: str, adapter: Path, digest: str = "") -> None:
         """Refuse."""
         raise EngineError(_CANNOT, hint=_HINT)
 

@@ -61,8 +61,8 @@ class VllmEngine:
             if self._base not in names:
                 raise EngineError(f"{url} does not serve {self._base}", hint="let every server serve the same base")
 
-    async def load(self, version: str, adapter: Path) -> None:
-        """See ``Engine.load``; a server that refuses undoes the load on the others."""
+    async def load(self, version: str, adapter: Path, digest: str = "") -> None:
+        """See ``Engine.load``; a server that refuses undoes the load on the others. The servers read the files."""
         body = {"lora_name": version, "lora_path": str(adapter.resolve())}
         tries = (self._post(url, "/v1/load_lora_adapter", body) for url in self._urls)
         done = await asyncio.gather(*tries, return_exceptions=True)

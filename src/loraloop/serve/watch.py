@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -75,6 +76,7 @@ class Watch:
         self._seen: str | None = ""  # of the release that is served or being brought; "" before the first look
         self._served_at, self._failed_then = 0.0, 0
         self._swapping: asyncio.Task[None] | None = None
+        self._looker = ThreadPoolExecutor(1, "watch")  # no crowd of requests stands before a rollback
         self.loop = Loop("the watch over the live release")
 
     async def start(self) -> None:
@@ -90,6 +92,7 @@ class Watch:
         await self.loop.close()
         await ended(self._swapping)
         await self._swap.close()
+        self._looker.shutdown(wait=False)
 
     async def _follow(self) -> None:
         checked = time.monotonic()
@@ -106,7 +109,8 @@ class Watch:
 
     async def _look(self) -> Release | None:
         """Notice whether the pointer moved, and begin to follow it."""
-        live = await asyncio.to_thread(self._store.releases.live, self._bot)
+        looking = asyncio.get_running_loop().run_in_executor(self._looker, self._store.releases.live, self._bot)
+        live = await looking
         self._hear()
         if (live.id if live else None) != self._seen:
             if self._swapping is not None:

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 PAGE = 5_000
 """Values asked for, or rows written, in one statement."""
@@ -24,6 +23,8 @@ def among(connection: sa.Connection, column: Any, values: Collection[Any]) -> sa
         found = sa.func.json_each(sa.literal(json.dumps(listed))).table_valued("value")
         chosen: sa.ColumnElement[bool] = column.in_(sa.select(found.c.value))
         return chosen
+    from sqlalchemy.dialects import postgresql  # only where one is asked: it takes a tenth of a second to import
+
     one_of: sa.ColumnElement[bool] = column == sa.any_(sa.literal(listed, postgresql.ARRAY(column.type)))
     return one_of
 

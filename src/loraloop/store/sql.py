@@ -33,6 +33,7 @@ from .keys import Keys
 from .leases import Leases, held_job
 from .people import People
 from .prepared import Prepared
+from .revisions import MIGRATIONS, is_newest
 from .signatures import Signatures
 from .snapshot import take
 from .tombstones import Tombstones
@@ -202,13 +203,16 @@ def _revisions() -> tuple[ScriptDirectory, str | None]:
     from alembic.script import ScriptDirectory
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     script = ScriptDirectory.from_config(config)
     return script, script.get_current_head()
 
 
 def _migrate(database: Database) -> None:
     """Bring the database to the newest revision, in one transaction; a killed migration simply runs again."""
+    with database.read() as connection:
+        if is_newest(connection):
+            return
     from alembic.migration import MigrationContext
 
     script, head = _revisions()

@@ -32,7 +32,7 @@ class FakeEngine:
         """Nothing is needed."""
         self._reachable()
 
-    async def load(self, version: str, adapter: Path) -> None:
+    async def load(self, version: str, adapter: Path, digest: str = "") -> None:
         """Read the weights file; see ``Engine.load``."""
         self._reachable()
         await asyncio.sleep(self.load_s)

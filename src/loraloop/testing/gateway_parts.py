@@ -37,7 +37,7 @@ class ScriptedEngine:
     async def start(self) -> None:
         """Nothing to start."""
 
-    async def load(self, version: str, adapter: Path) -> None:
+    async def load(self, version: str, adapter: Path, digest: str = "") -> None:
         """Serve a version; a name is never used twice."""
         if version in self.versions:
             raise EngineError(f"{version} was used before")

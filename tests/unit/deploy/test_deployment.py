@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loraloop.deploy.manager import LoRADeploymentManager
-from loraloop.errors import DeployError, StaleRelease, TamperedArtifact, UnknownThing
+from loraloop.errors import DeployError, StaleRelease, StoreError, TamperedArtifact, UnknownThing
 from loraloop.store.sql import SqlStore
 from loraloop.testing.clock import MovedClock
 from loraloop.types import Adapter, Decision, Release
@@ -169,6 +170,22 @@ def test_a_rollback_brings_back_the_same_bytes_and_prompt(
     undone = store.releases.get(second.id)
     assert undone is not None
     assert undone.status == "reverted"
+
+
+def test_a_backup_that_cannot_be_written_does_not_keep_a_release_from_being_withdrawn(
+    manager: LoRADeploymentManager, release: Callable[[int], Release], store: SqlStore
+) -> None:
+    """Users come before copies: where there is no room for a backup the pointer moves all the same."""
+    release(1)
+    release(2)
+    shutil.rmtree(manager.backup_dir)
+    manager.backup_dir.write_text("in the way")
+    assert manager.rollback_adapter()["success"]
+    live = store.releases.live("b")
+    assert live is not None
+    assert (live.adapter_name, live.method) == ("a1", "rollback")
+    with pytest.raises(StoreError):
+        release(3)
 
 
 def test_going_back_twice_goes_back_two_releases(

@@ -11,7 +11,7 @@ from loraloop.lm.adapters import merged
 from loraloop.lm.batching import Batcher, Request, Said
 from loraloop.lm.decode import Decoding, generate
 from loraloop.lm.drawing import Draw
-from loraloop.lm.fixed_answers import answer_logprobs, serve_with_ragged_attention
+from loraloop.lm.fixed_answers import Fixed, answer_logprobs, serve_with_ragged_attention
 from loraloop.lm.loader import load_model, load_tokenizer
 from loraloop.lm.packed import PackedModel
 from loraloop.lm.template import Template
@@ -89,12 +89,18 @@ def lonely(tiny_base: Path, adapters: dict[str, Path]) -> list[list[int]]:
 @pytest.mark.parametrize("every", [1, 2, 0])
 @pytest.mark.parametrize("mix", [True, False])
 def test_an_answer_beside_others_is_the_one_given_alone(
-    tiny_base: Path, adapters: dict[str, Path], weights: Weights, lonely: list[list[int]], mix: bool, every: int
+    tiny_base: Path,
+    adapters: dict[str, Path],
+    weights: Weights,
+    lonely: list[list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+    mix: bool,
+    every: int,
 ) -> None:
     """Rows of three versions, come one by one or all at once, each say what generate() says to them alone."""
     if not mix:
-        weights.mixed = None
-    assert (weights.mixed is not None) == mix
+        monkeypatch.setattr(weights, "can_mix", lambda versions: False)
+    assert weights.can_mix(["base", *adapters]) == mix
     tokenizer = load_tokenizer(tiny_base)
     batcher = Batcher(weights, tokenizer, STOP, max_rows=5 if every else 16)
     versions = ["base", *adapters]
@@ -172,14 +178,15 @@ def test_a_long_prompt_does_not_hold_up_whoever_writes(tiny_base: Path, weights:
 
 def test_the_weights_of_a_dropped_version_are_freed(adapters: dict[str, Path], weights: Weights) -> None:
     """What was merged for a version goes with it; the base's tensors are shared and stay."""
-    import gc
-    import weakref
-
-    own = weakref.ref(weights.model("ll-3").model.layers[0].self_attn.q_proj.weight)
-    assert weights.model("ll-3").model.embed_tokens.weight is weights.model("base").model.embed_tokens.weight
+    with weights.reading("ll-3") as model:
+        layer = model.model.layers[0].self_attn.q_proj
+    own, base = layer.merged["ll-3"], layer.weight
+    storage, size_bytes = own.untyped_storage().data_ptr(), base.nbytes
     weights.drop("ll-3")
-    gc.collect()
-    assert own() is None
+    assert own.untyped_storage().nbytes() == 0
+    assert set(layer.merged) == set(layer.factors) == {"ll-4"}
+    assert (layer.weight.data_ptr(), layer.weight.nbytes) == (base.data_ptr(), size_bytes)
+    assert storage != base.data_ptr()
     assert weights.versions == ("base", "ll-4")
 
 
@@ -187,12 +194,27 @@ def test_fixed_answers_are_as_likely_as_training_finds_them(
     tiny_base: Path, adapters: dict[str, Path], weights: Weights
 ) -> None:
     """The proof's log-probabilities equal those of the evaluation's packed model with the adapter merged."""
-    fixed = [((5, 9, 12), (30, 31, 1)), ((7, 8, 9, 10, 11), (40, 1))]
+    fixed: list[Fixed] = [((5, 9, 12), (30, 31, 1)), ((7, 8, 9, 10, 11), (40, 1))]
+    start = tuple(range(60, 80))
+    alike: list[Fixed] = [((*start, *prompt), answer) for prompt, answer in fixed]
+    alike.append((start, (9, 9)))
+    for asked in (fixed, alike):
+        assert_as_likely_as_in_training(tiny_base, adapters, weights, asked)
+    with weights.reading("ll-3") as served:
+        together, alone = answer_logprobs(served, alike), [answer_logprobs(served, [one])[0] for one in alike]
+    assert together == pytest.approx(alone, abs=1e-3)
+
+
+def assert_as_likely_as_in_training(
+    tiny_base: Path, adapters: dict[str, Path], weights: Weights, fixed: list[Fixed]
+) -> None:
+    """Compare each version's numbers with the packed model's."""
     samples = [Sample((*p, *a), (*(-100,) * len(p), *a)) for p, a in fixed]
     for version, folder in [("base", None), *adapters.items()]:
         with merged(load_model(tiny_base, "float32"), folder) as model:
             expected = [-nll for nll in PackedModel(model).row_nll(samples)]
-        assert answer_logprobs(weights.model(version), fixed) == pytest.approx(expected, abs=1e-3)
+        with weights.reading(version) as served:
+            assert answer_logprobs(served, fixed) == pytest.approx(expected, abs=1e-3)
 
 
 def test_text_comes_in_pieces_that_together_are_the_whole(tiny_base: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from loraloop.errors import EngineError, ModelError
+from loraloop.errors import EngineError, ModelError, TamperedArtifact
+from loraloop.lm.adapters import WEIGHTS, adapter_digest
 from loraloop.serve.embedded import EmbeddedEngine
 from loraloop.serve.engine import Ask, Probe
 from loraloop.serve.engine_config import EngineConfig
@@ -69,6 +71,31 @@ def test_a_process_that_dies_fails_its_answers_and_comes_back_with_its_versions(
                     await asyncio.sleep(0.05)
             assert (await engine.health()).versions == ("base", "ll-1")
             assert await text_of(engine, ask) == before
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.fault(59)
+def test_an_adapter_that_was_spoilt_meanwhile_does_not_keep_the_others_away(tiny_base: Path, tmp_path: Path) -> None:
+    """When the process starts again, what is still whole is served, and what was exchanged is not."""
+    whole, spoilt = random_adapter(tiny_base, tmp_path / "1"), random_adapter(tiny_base, tmp_path / "2", seed=4)
+
+    async def scenario() -> None:
+        async with started(tiny_base) as engine:
+            await engine.load("ll-1", whole, adapter_digest(whole))
+            await engine.load("ll-2", spoilt, adapter_digest(spoilt))
+            shutil.copyfile(whole / WEIGHTS, spoilt / WEIGHTS)
+            with pytest.raises(TamperedArtifact):
+                await engine.load("ll-3", spoilt, adapter_digest(random_adapter(tiny_base, tmp_path / "3", seed=4)))
+            assert engine._process is not None
+            os.kill(engine._process.pid, signal.SIGKILL)
+            async with asyncio.timeout(60):
+                while (await engine.health()).ready:
+                    await asyncio.sleep(0.01)
+                while not (await engine.health()).ready:
+                    await asyncio.sleep(0.05)
+            assert (await engine.health()).versions == ("base", "ll-1")
+            assert await text_of(engine, Ask("ll-1", HELLO, max_tokens=4))
 
     asyncio.run(scenario())
 

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ import pytest
 
 from loraloop.deploy.config import DeploymentConfig
 from loraloop.deploy.manager import LoRADeploymentManager
-from loraloop.errors import DeployError, EngineError, UnknownThing
+from loraloop.engines import expectations, refuse_other_base
+from loraloop.errors import DeployError, EngineError, UnknownThing, WrongBase
 from loraloop.experiments import Assignment
 from loraloop.lm.adapters import adapter_digest
+from loraloop.lm.bases import Base
 from loraloop.serve.engine import BASE, Ask
 from loraloop.serve.engine_config import EngineConfig
 from loraloop.serve.proof import PROBES, Calibration, Expected, calibrate, fault
@@ -28,6 +30,7 @@ from loraloop.testing.adapter_files import plain_adapter
 from loraloop.testing.clock import MovedClock
 from loraloop.testing.engine import FakeEngine
 from loraloop.types import Adapter, Decision, Release
+from loraloop.wiring import init_home, open_home
 
 
 @dataclass
@@ -255,6 +258,87 @@ def test_a_rollback_withdraws_at_once_even_while_another_release_is_being_loaded
             assert gateway.engine.loaded == [name_of(first), name_of(second)]
 
     run(scenario())
+
+
+def test_a_rollback_to_what_is_loaded_asks_neither_the_database_nor_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the moved pointer is seen, the flip is one step: no file, row or proof is between it and the next answer."""
+
+    async def scenario() -> None:
+        gateway = Gateway(tmp_path)
+        first, second = gateway.deploy(1), gateway.deploy(2)
+        async with gateway.running():
+            await gateway.swap.serve(first)
+            await gateway.swap.serve(second)
+            back = replace(first, id="rl-back", method="rollback")
+            asked: list[str] = []
+            monkeypatch.setattr(gateway.store.adapters, "get", lambda id_: asked.append(id_))
+            monkeypatch.setattr(gateway.artifacts, "verified", lambda digest: asked.append(digest))
+            gateway.engine.away = True
+            serving = gateway.swap.serve(back)
+            with pytest.raises(StopIteration):  # it ends without ever having waited
+                serving.send(None)
+            assert gateway.router.live.version == name_of(first)
+            assert asked == []
+            gateway.engine.away = False
+
+    run(scenario())
+
+
+def test_a_withdrawn_release_cannot_be_asked_for_by_its_id(tmp_path: Path) -> None:
+    """After a rollback its id leads nowhere, though its weights are kept; after a deployment the one before answers."""
+
+    async def scenario() -> None:
+        gateway = Gateway(tmp_path)
+        first, second = gateway.deploy(1), gateway.deploy(2)
+        async with gateway.running():
+            await gateway.swap.serve(first)
+            await gateway.swap.serve(second)
+            async with gateway.router.hold(first.id, None) as route:
+                assert route.version == name_of(first)
+            await gateway.swap.serve(replace(first, id="rl-back", method="rollback"))
+            with pytest.raises(UnknownThing):
+                async with gateway.router.hold(second.id, None):
+                    pass
+            assert name_of(second) not in gateway.engine.unloaded
+            await gateway.swap.serve(replace(second, id="rl-again"))
+            assert gateway.router.live.version == name_of(second)
+            async with gateway.router.hold("rl-back", None) as route:
+                assert route.version == name_of(first)
+
+    run(scenario())
+
+
+def test_an_adapter_of_another_base_is_refused_by_name(tmp_path: Path, tiny_base: Path) -> None:
+    """A home whose base was changed does not serve what was trained on the old one, however well its shapes fit."""
+
+    async def scenario() -> None:
+        gateway = Gateway(tmp_path / "gateway")
+        with open_home(init_home(tmp_path / "home", base__model=str(tiny_base))) as home:
+            gateway.swap = Swap("b", gateway.store, gateway.artifacts, gateway.engine, gateway.router,
+                                expect=expectations(home, gateway.engine))  # fmt: skip
+            release = gateway.deploy(1)
+            with pytest.raises(WrongBase, match=f"a1 was trained on base-tiny.*serves {home.base.id}") as caught:
+                await gateway.swap.serve(release)
+            assert "[base] model" in caught.value.hint
+            assert gateway.engine.loaded == []
+            gateway.watch = Watch("b", gateway.store, gateway.swap, gateway.router, gateway.engine,
+                                  deployer=gateway.deployer, config=EngineConfig(watch_s=0.01))  # fmt: skip
+            async with gateway.running():
+                await gateway.soon(lambda: gateway.events("ReleaseFailed"))
+                assert "trained on base-tiny" in gateway.events("ReleaseFailed")[0]["reason"]
+                assert gateway.router.live.version == BASE
+
+    run(scenario())
+
+
+def test_a_name_from_elsewhere_says_nothing_of_the_base() -> None:
+    """An adapter that was brought in names its base as its maker does; the shapes and the proof judge it."""
+    base = Base("base-0123456789abcdef", Path("b"), "smollm2")
+    at = MovedClock().now()
+    refuse_other_base(Adapter("ad-1", "b", "a", "0" * 64, "HuggingFaceTB/SmolLM2-135M-Instruct", "p", at), base)
+    refuse_other_base(Adapter("ad-1", "b", "a", "0" * 64, base.id, "p", at), base)
 
 
 def test_a_rollback_to_what_is_not_loaded_lets_the_base_stand_in(tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""Versions in one tree of modules: loaded from one read, apart from each other, gone without a wait."""
+
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from loraloop.errors import ArtifactError, TamperedArtifact
+from loraloop.lm.adapters import WEIGHTS, adapter_digest, lora_factors, merged
+from loraloop.lm.loader import load_model
+from loraloop.lm.weights import Weights
+from loraloop.testing.wrappers import random_adapter
+
+IDS = torch.tensor([[5, 9, 12, 7, 30]])
+
+
+@pytest.fixture
+def adapter(tiny_base: Path, tmp_path: Path) -> Path:
+    """An adapter that changes the tiny base's answers."""
+    return random_adapter(tiny_base, tmp_path / "adapter")
+
+
+def logits(weights: Weights, version: str) -> torch.Tensor:
+    """What a version makes of five tokens."""
+    with torch.inference_mode(), weights.reading(version) as model:
+        return model(input_ids=IDS).logits  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_version_is_to_the_bit_what_the_gate_scores(tiny_base: Path, adapter: Path, dtype: str) -> None:
+    """Merged beside the base it answers as merged into it; the base answers as before."""
+    weights = Weights(load_model(tiny_base, dtype))
+    before = logits(weights, "base")
+    weights.add("ll-1", adapter)
+    with torch.inference_mode(), merged(load_model(tiny_base, dtype), adapter) as model:
+        assert torch.equal(logits(weights, "ll-1"), model(input_ids=IDS).logits)
+    assert torch.equal(logits(weights, "base"), before)
+    assert weights.can_mix(["base", "ll-1"]) == (dtype == "float32")
+
+
+def test_the_weights_file_is_opened_once(tiny_base: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was checked is what is loaded: there is no second read that could find something else."""
+    weights, opened = Weights(load_model(tiny_base, "float32")), []
+    whole = Path.open
+
+    def counting(path: Path, *how: str, **more: str) -> object:
+        opened.append(path.name)
+        return whole(path, *how, **more)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", counting)
+    weights.add("ll-1", adapter, adapter_digest(adapter))
+    assert opened.count(WEIGHTS) == 2  # one of them is this test's own digest
+
+
+def test_sound_files_of_another_adapter_are_refused(tiny_base: Path, adapter: Path, tmp_path: Path) -> None:
+    """An adapter that was exchanged since it was verified is not loaded, and leaves nothing behind."""
+    weights, digest = Weights(load_model(tiny_base, "float32")), adapter_digest(adapter)
+    other = random_adapter(tiny_base, tmp_path / "other", seed=9)
+    with pytest.raises(TamperedArtifact, match=digest[:16]):
+        weights.add("ll-1", other, digest)
+    assert weights.versions == ("base",)
+
+
+def test_weights_that_would_be_ignored_are_refused(tiny_base: Path, adapter: Path) -> None:
+    """An adapter of embeddings beside the layers is not served as if it had none."""
+    tensors = load_file(str(adapter / WEIGHTS))
+    extra = "base_model.model.model.embed_tokens.lora_embedding_A"
+    save_file({**tensors, extra: torch.ones(4, 8)}, str(adapter / WEIGHTS))
+    with pytest.raises(ArtifactError, match=extra):
+        lora_factors(load_model(tiny_base, "float32"), adapter)
+    half = next(name for name in tensors if ".lora_B." in name)
+    save_file({name: tensor for name, tensor in tensors.items() if name != half}, str(adapter / WEIGHTS))
+    with pytest.raises(ArtifactError, match="second half"):
+        lora_factors(load_model(tiny_base, "float32"), adapter)
+
+
+def test_an_adapted_head_is_read_alone(tiny_base: Path, adapter: Path) -> None:
+    """The head reads only the tokens after which something is said, so such a version shares no pass."""
+    tensors = load_file(str(adapter / WEIGHTS))
+    model = load_model(tiny_base, "float32")
+    size, hidden = model.get_output_embeddings().weight.shape
+    name = "base_model.model.lm_head.lora_{}.weight"
+    head = {name.format("A"): torch.ones(4, hidden), name.format("B"): torch.ones(size, 4)}
+    save_file({**tensors, **head}, str(adapter / WEIGHTS))
+    weights = Weights(model)
+    weights.add("ll-1", adapter)
+    assert not weights.can_mix(["base", "ll-1"])
+    weights.drop("ll-1")
+    assert weights.can_mix(["base"])
+
+
+def test_threads_read_different_versions_at_the_same_time(tiny_base: Path, adapter: Path) -> None:
+    """A proof beside the answers: each thread reads the version that it asked for, while others come and go."""
+    weights = Weights(load_model(tiny_base, "float32"))
+    weights.add("ll-1", adapter)
+    expected = {version: logits(weights, version) for version in weights.versions}
+    faults: list[str] = []
+
+    def read(version: str) -> None:
+        for _ in range(20):
+            if not torch.equal(logits(weights, version), expected[version]):
+                faults.append(version)
+
+    threads = [threading.Thread(target=read, args=(version,)) for version in expected]
+    for thread in threads:
+        thread.start()
+    for number in range(5):
+        weights.add(f"ll-{number + 2}", adapter)
+        weights.drop(f"ll-{number + 2}")
+    for thread in threads:
+        thread.join()
+    assert faults == []

@@ -1,0 +1,57 @@
+"""Opening a database that needs no migration is cheap, and never wrong about that."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from loraloop.store import revisions
+from loraloop.store.revisions import is_newest, newest_revision
+from loraloop.store.sql import known_revisions
+
+
+def test_the_end_of_the_chain_is_read_from_the_files_as_alembic_finds_it() -> None:
+    """What is told without alembic is what alembic says."""
+    assert newest_revision() == known_revisions()[0]
+
+
+def test_two_ends_or_none_are_left_to_alembic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the files form no one chain nothing is assumed."""
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "versions" / "r1_a.py").write_text('revision = "r1"\ndown_revision = None\n')
+    (tmp_path / "versions" / "r2_b.py").write_text('revision = "r2"\ndown_revision = None\n')
+    monkeypatch.setattr(revisions, "MIGRATIONS", tmp_path)
+    newest_revision.cache_clear()
+    try:
+        assert newest_revision() is None
+    finally:
+        monkeypatch.undo()
+        newest_revision.cache_clear()
+
+
+def test_only_the_newest_revision_alone_needs_nothing() -> None:
+    """An empty database, an older one and one with two revisions are all handed to the migration."""
+    with sa.create_engine("sqlite://").connect() as connection:
+        assert not is_newest(connection)
+        connection.execute(sa.text("CREATE TABLE alembic_version (version_num TEXT)"))
+        assert not is_newest(connection)
+        connection.execute(sa.text("INSERT INTO alembic_version VALUES ('r0001')"))
+        assert not is_newest(connection)
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :v"), {"v": newest_revision()})
+        assert is_newest(connection)
+        connection.execute(sa.text("INSERT INTO alembic_version VALUES ('r0001')"))
+        assert not is_newest(connection)
+
+
+def test_a_database_of_today_is_opened_without_alembic(empty_database: Path, tmp_path: Path) -> None:
+    """The import of alembic, half of what a short command takes, is left out."""
+    copy = tmp_path / "loraloop.db"
+    copy.write_bytes(empty_database.read_bytes())
+    code = (
+        "import sys; from loraloop.store.sql import open_store; open_store(sys.argv[1]).close(); "
+        "print('alembic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(copy)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
