@@ -60,8 +60,8 @@ class ChatEndpoint:
     @asynccontextmanager
     async def _held(self, model: str, user: str | None) -> AsyncIterator[tuple[Route, list[EngineError]]]:
         """The route, and a list in which to say what the engine did not do."""
-        held = self._gateway.routes.hold(model, user)
         try:
+            held = self._gateway.routes.hold(model, user)
             route = await held.__aenter__()
         except UnknownThing as error:
             said = "there is no such model here; GET /v1/models lists them"

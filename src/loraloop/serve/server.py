@@ -37,7 +37,7 @@ class PatientProtocol(HttpToolsProtocol):
         """The first request must come within the deadline."""
         super().connection_made(transport)
         self._head_bytes = 0
-        self._in_head = True
+        self._in_head, self._is_whole = True, True
         self._deadline: TimerHandle | None = None
         self._start()
 
@@ -47,7 +47,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes before the headers end."""
+        """Count what comes before the headers end; most requests come in one piece and need no deadline."""
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -56,12 +56,12 @@ class PatientProtocol(HttpToolsProtocol):
                 b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             )
             self.transport.close()
+        if not self._is_whole and self._deadline is None:
+            self._start()
 
     def on_message_begin(self) -> None:
         """A request has begun."""
-        self._in_head = True
-        if self._deadline is None:
-            self._start()
+        self._in_head, self._is_whole = True, False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -71,6 +71,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is here."""
+        self._is_whole = True
         self._stop()
         super().on_message_complete()
 
