@@ -62,7 +62,7 @@ class Sieve:
         return most
 
     def _found(self, end: int) -> Hit | None:
-        """The first thing to stop that begins before ``end``; the letters after it may make harmless what begins there."""
+        """The first thing to stop that begins before ``end``: what begins there may become harmless by what follows."""
         first = None
         for guard in self._guards:
             hit = guard.answered(self._text, self._cleared)
