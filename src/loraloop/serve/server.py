@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..errors import EngineError
 from .config import ServeConfig
+from .held_head import HeldHead
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The first request must come within the deadline."""
-        super().connection_made(transport)
+        super().connection_made(HeldHead(transport, self.loop))  # type: ignore[arg-type]
         self._head_bytes = 0
         self._in_head, self._is_whole = True, True
         self._deadline: TimerHandle | None = None

@@ -138,13 +138,14 @@ class _Reading:
 
     def feed(self, raw: bytes) -> str:
         """Take bytes; returns the text in them. What comes with the end is kept for ``rest``."""
-        raw = self._buffer + raw
+        if self._buffer:
+            raw = self._buffer + raw
         if b"\r" in raw:
             raw = raw.replace(b"\r\n", b"\n")
         *events, self._buffer = raw.split(b"\n\n")
         text = ""
         for event in events:
-            for line in event.split(b"\n"):
+            for line in event.split(b"\n") if b"\n" in event else (event,):
                 if line.startswith(b"data:"):
                     text += self._line(line[5:].strip())
         if self.done:
@@ -165,16 +166,18 @@ class _Reading:
             value = json.loads(data)
         if "error" in value:
             raise EngineError("the upstream server failed while it answered", hint="see its log")
-        usage, text = value.get("usage"), ""
+        usage, choices, text = value.get("usage"), value.get("choices"), ""
         if usage:
             self.prompt_tokens = int(usage["prompt_tokens"])
             self.completion_tokens = int(usage["completion_tokens"])
-        for choice in value.get("choices") or ():
-            text += (choice.get("delta") or {}).get("content") or ""
-            if text and not usage:
-                self.completion_tokens += 1
-            if choice.get("finish_reason"):
-                self.finish = "length" if choice["finish_reason"] == "length" else "stop"
+        for choice in choices or ():
+            delta, finish = choice.get("delta"), choice.get("finish_reason")
+            if delta and (said := delta.get("content")):
+                text += said
+                if not usage:
+                    self.completion_tokens += 1
+            if finish:
+                self.finish = "length" if finish == "length" else "stop"
         return text
 
 
