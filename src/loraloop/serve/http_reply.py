@@ -96,15 +96,27 @@ class Reply:
         line: the connection. free: told once when the answer has ended, with the connection if it can be used again.
     """
 
-    __slots__ = ("_fault", "_free", "_is_ended", "_line", "_parsed", "_timer", "_unread_bytes", "_waiter", "has_begun")
+    __slots__ = (
+        "_due",
+        "_fault",
+        "_free",
+        "_gathers",
+        "_is_ended",
+        "_line",
+        "_parsed",
+        "_timer",
+        "_unread_bytes",
+        "_waiter",
+        "has_begun",
+    )
 
     def __init__(self, line: Line, free: Callable[[Line | None], None]) -> None:
         self._line, self._free, self._parsed = line, free, Parsed()
         self._waiter: asyncio.Future[None] | None = None
         self._timer: TimerHandle | None = None
         self._fault: Exception | None = None
-        self._unread_bytes = 0
-        self._is_ended = self.has_begun = False
+        self._unread_bytes, self._due = 0, 0.0
+        self._gathers = self._is_ended = self.has_begun = False
 
     @property
     def status(self) -> int:
@@ -127,22 +139,34 @@ class Reply:
             self.drop()
             raise
 
-    async def read(self) -> bytes:
+    async def read(self, pace_s: float = 0.0) -> bytes:
         """Return what has come since the read before, waiting until something has; nothing at the end.
+
+        Args:
+            pace_s: so long after the read before what comes is gathered, but for the end, which nothing holds up.
 
         Raises:
             ConnectionError, ValueError: as ``begin``.
         """
-        body = self._parsed.body
-        while not body:
-            if self._parsed.is_whole:
+        parsed, loop = self._parsed, asyncio.get_running_loop()
+        if loop.time() < self._due and not parsed.is_whole and self._fault is None:
+            self._gathers = True
+            timer = loop.call_at(self._due, self._wake)
+            try:
+                await self._news()
+            finally:
+                self._gathers = False
+                timer.cancel()
+        while not parsed.body:
+            if parsed.is_whole:
                 return b""
             await self._news()
+        self._due = loop.time() + pace_s
         if self._unread_bytes > MAX_UNREAD_BYTES:
             self._line.transport.resume_reading()
         self._unread_bytes = 0
-        found = body[0] if len(body) == 1 else b"".join(body)
-        body.clear()
+        found = parsed.body[0] if len(parsed.body) == 1 else b"".join(parsed.body)
+        parsed.body.clear()
         return found
 
     def release(self) -> None:
@@ -174,7 +198,8 @@ class Reply:
             self._unread_bytes += len(data)
             if self._unread_bytes > MAX_UNREAD_BYTES:
                 self._line.transport.pause_reading()
-        self._wake()
+        if not self._gathers or parsed.is_whole or self._fault is not None:
+            self._wake()
 
     def lost(self) -> None:
         """The connection is closed; where nothing told the length, that is the end."""

@@ -18,6 +18,11 @@ from .routes import LIVE, Route
 from .wire import to_json
 
 HEALTH_S = 2.0
+FRAME_S = 0.015
+"""What comes within one picture of a screen (16.7 ms at 60 Hz) is read, judged and shown together; the end at once.
+
+A write costs as much as all else that is done to its text, and nobody sees the difference.
+"""
 _CANNOT = "an upstream server loads no adapters here: it is only asked and logged"
 _HINT = "use an engine that serves adapters"
 
@@ -61,7 +66,7 @@ class UpstreamEngine:
         raise EngineError("an upstream server's weights cannot be proved", hint=_HINT)
 
     async def stream(self, ask: Ask) -> AsyncIterator[Piece]:
-        """Ask; every read from the network becomes one piece."""
+        """Ask; what came within a frame becomes one piece."""
         body = to_json(_body(ask, await self._model_of(ask.version)))
         reading, reply = _Reading(), None
         self._active += 1
@@ -69,7 +74,7 @@ class UpstreamEngine:
             reply = await self._open().post("/chat/completions", body)
             if reply.status != 200:
                 raise EngineError(f"the upstream server refused ({reply.status})", hint="see its log")
-            while not reading.done and (raw := await reply.read()):
+            while not reading.done and (raw := await reply.read(FRAME_S)):
                 text = reading.feed(raw)
                 if text:
                     yield Piece(text, "", reading.prompt_tokens, reading.completion_tokens)

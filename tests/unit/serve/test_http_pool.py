@@ -261,6 +261,56 @@ def test_what_comes_unasked_closes_the_connection() -> None:
     asyncio.run(main())
 
 
+def test_a_paced_reader_gathers_what_comes_and_waits_for_no_end() -> None:
+    """The first piece is read at once, later ones together, and the end is held up by nothing."""
+
+    async def main() -> None:
+        async def answer(writer: asyncio.StreamWriter) -> None:
+            writer.write(CHUNKED)
+            for letter in b"abcde":
+                writer.write(b"1\r\n%c\r\n" % letter)
+                await writer.drain()
+                await asyncio.sleep(0.02)
+            writer.write(b"0\r\n\r\n")
+
+        async with ScriptedServer(answer) as server:
+            pool = HttpPool(server.url, {})
+            reply = await pool.post("/chat", b"")
+            async with asyncio.timeout(5):
+                assert [await reply.read(60), await reply.read(60), await reply.read(60)] == [b"a", b"bcde", b""]
+            reply.release()
+            pool.close()
+
+    asyncio.run(main())
+
+
+def test_a_paced_reader_keeps_nothing_back_when_the_server_falls_silent() -> None:
+    """What came is read when its time is over, though nothing follows it; a loss is told at once."""
+    cut = asyncio.Event()
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED + b"1\r\na\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        writer.write(b"1\r\nb\r\n")
+        await writer.drain()
+        await cut.wait()
+        writer.close()
+
+    async def main() -> None:
+        async with ScriptedServer(answer) as server:
+            pool = HttpPool(server.url, {})
+            reply = await pool.post("/chat", b"")
+            async with asyncio.timeout(5):
+                assert [await reply.read(0.1), await reply.read(60)] == [b"a", b"b"]
+                cut.set()
+                with pytest.raises(ConnectionError):
+                    await reply.read(60)
+            reply.drop()
+
+    asyncio.run(main())
+
+
 def test_more_than_the_most_wait_for_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """With room for two, eight requests at once share two connections."""
     monkeypatch.setattr(http_pool, "CONNECTIONS", 2)
