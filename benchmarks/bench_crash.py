@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
-import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,12 +25,15 @@ from recording import record
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", OMP_NUM_THREADS="1")
 
-KINDS = ("kill worker", "kill job", "stop")
-"""SIGKILL to the worker, SIGKILL to the process of its job, SIGSTOP to both until long after the lease."""
+KINDS = ("kill worker", "kill job", "stop", "memory limit")
+"""SIGKILL to the worker; SIGKILL to the process of its job; SIGSTOP to both until long after the lease; no more memory
+for the job than it has at that moment."""
 LEASE_S, BEAT_S = 3.0, 0.2
 STAGE_S = 0.5
 """Seconds that each stage of a turn takes at least, where its parts compute nothing."""
 LONGEST_S = 900.0
+WAITING_JOBS = 4
+"""Jobs that wait at least, so that whoever works always has one under way."""
 
 
 def worker(home: Path, protected: bool, until_idle: bool, tiny: bool) -> None:
@@ -69,6 +75,8 @@ class Harness:
 
     Attributes:
         records, jobs: what was acknowledged.
+        worker: the one that works now. wakers: they let go on, later, what was stopped.
+        met: blows of each kind that met a job under way. found, crashes: what the store says at the end.
     """
 
     home: Path
@@ -77,6 +85,12 @@ class Harness:
     drawn: random.Random
     records: list[str] = field(default_factory=list)
     jobs: dict[str, str] = field(default_factory=dict)
+    worker: subprocess.Popen[bytes] | None = None
+    wakers: list[threading.Thread] = field(default_factory=list)
+    met: Counter[str] = field(default_factory=Counter)
+    found: dict[str, int] = field(default_factory=dict)
+    crashes: int = 0
+    turn_s: float = 0.0
 
     def start(self, *more: str) -> subprocess.Popen[bytes]:
         """A worker in a process of its own."""
@@ -112,43 +126,93 @@ class Harness:
         words = ["".join(drawn.choices(syllables, k=drawn.randint(2, 3))) for _ in range(10)]
         return f"cv-{number:016x}", f"{' '.join(words[:5])}?", f"{' '.join(words[5:])}, my friend."
 
-    def strike(self, store: Any, kind: str, turn_s: float) -> bool:
-        """One job, and one blow to whoever does it; returns whether the blow met it under way."""
-        from loraloop.jobs import STAGES
-        from loraloop.processes import descendants, end_tree, identity, is_gone
+    def run(self, blows: int, told: Callable[[str], None]) -> None:
+        """Deal the blows one after the other while jobs wait, then let all that was asked for be done."""
+        from loraloop.wiring import open_home
 
-        job_id = self.enqueue(store)
-        first = self.start()
-        self.until(lambda: store.jobs.get(job_id).process not in ("", store.jobs.get(job_id).owner))
-        if (
-            kind == "stop"
-        ):  # in a stage: what is stopped while it starts has nothing to do afterwards, fence or no fence
-            self.until(lambda: store.jobs.get(job_id).stage in STAGES)
-            # Later, a successor finds what the stopped one made, and takes it: without fences that hides the fault.
-            turn_s = (len(STAGES) if self.protected else 2) * STAGE_S
-        time.sleep(self.drawn.random() * turn_s)
-        tree = [identity(first.pid), *descendants(first.pid)]
-        hit = store.jobs.get(job_id).status == "running"
-        if kind == "kill job":
+        with open_home(self.home) as opened:
+            store = opened.store
+            self.turn_s = self.undisturbed(store)
+            told(f"an undisturbed turn takes {self.turn_s:.1f} s")
+            for number in range(blows):
+                while len(self.waiting(store)) < WAITING_JOBS:
+                    self.enqueue(store)
+                kind = KINDS[number % len(KINDS)] if self.protected else "stop"
+                met = self.blow(store, kind)
+                self.met[kind] += met
+                told(f"{number + 1}/{blows} {kind}{'' if met else ' (met nothing)'}, {len(self.jobs)} jobs asked for")
+            if self.worker is not None:
+                self.end(self.worker)
+            self.start("until-idle").wait(LONGEST_S)
+            for waker in self.wakers:
+                waker.join()
+            self.found = self.faults(store)
+            self.crashes = sum(job.crashes for job in store.jobs.list("default", limit=10**6))
+
+    def undisturbed(self, store: Any) -> float:
+        """Seconds of a turn that nothing befalls."""
+        first = self.enqueue(store)
+        self.start("until-idle").wait(LONGEST_S)
+        job: Any = store.jobs.get(first)
+        return float((job.finished_at - job.begun_at).total_seconds())
+
+    def waiting(self, store: Any) -> list[str]:
+        """Jobs that are not done yet."""
+        return [job_id for job_id in self.jobs if store.jobs.get(job_id).status != "succeeded"]
+
+    def blow(self, store: Any, kind: str) -> bool:
+        """One blow at a moment drawn from a whole turn; returns whether it met a job under way."""
+        from loraloop.jobs import STAGES
+        from loraloop.processes import descendants, identity
+
+        worker, within_s = self.worker or self.start(), self.turn_s
+        self.worker = worker
+        self.until(lambda: self.at_work(store, worker))
+        if not self.protected:  # late in a turn a successor finds what the stopped one made, and hides the fault
+            self.until(lambda: any(job.stage in STAGES for job in store.jobs.list("default", limit=20)))
+            within_s = 2 * STAGE_S
+        time.sleep(self.drawn.random() * within_s)
+        met = self.at_work(store, worker)
+        tree = [identity(worker.pid), *descendants(worker.pid)]
+        if kind in ("kill job", "memory limit"):
             for who in tree[1:]:
-                self.send(who, signal.SIGKILL)
-            self.until(lambda: store.jobs.get(job_id).status == "succeeded")
-        elif kind == "kill worker":
+                self.send(who, signal.SIGKILL) if kind == "kill job" else forbid_more_memory(who)
+            return met
+        self.worker = None
+        if kind == "kill worker":
             self.send(tree[0], signal.SIGKILL)
+            worker.wait(30)
         else:
             self.stop(tree)
-        if kind != "kill job":
-            time.sleep(LEASE_S + 2 * BEAT_S)
-            self.start("until-idle").wait(LONGEST_S)
-            self.until(lambda: store.jobs.get(job_id).status == "succeeded")
+            late_s = LEASE_S + 2 * BEAT_S + self.drawn.random() * self.turn_s
+            self.wakers.append(threading.Thread(target=self.wake, args=(worker, tree, late_s)))
+            self.wakers[-1].start()
+        return met
+
+    def at_work(self, store: Any, worker: subprocess.Popen[bytes]) -> bool:
+        """Whether a worker's child does a job now."""
+        from loraloop.processes import descendants
+
+        under_way = {job.process for job in store.jobs.list("default", limit=20) if job.status == "running"}
+        return bool(under_way & set(descendants(worker.pid)))
+
+    def wake(self, worker: subprocess.Popen[bytes], tree: list[str], late_s: float) -> None:
+        """Let what was stopped go on long after its lease: it gets all the time it wants to do harm."""
+        from loraloop.processes import is_gone
+
+        time.sleep(late_s)
         for who in tree:
             self.send(who, signal.SIGCONT)
-        # A stale process gets all the time it wants to do harm, and ends by itself.
         self.until(lambda: all(map(is_gone, tree[1:])))
         time.sleep(2 * BEAT_S)
-        end_tree(identity(first.pid), 5.0)
-        first.wait(30)
-        return hit
+        self.end(worker)
+
+    def end(self, worker: subprocess.Popen[bytes]) -> None:
+        """End a worker in order."""
+        from loraloop.processes import end_tree, identity
+
+        end_tree(identity(worker.pid), 5.0)
+        worker.wait(30)
 
     def stop(self, tree: list[str]) -> None:
         """Stop all at a moment when none of them holds the lock of the one SQLite file: other machines have none."""
@@ -190,7 +254,15 @@ class Harness:
         while not holds():
             if time.monotonic() > end:
                 raise SystemExit("what had to come did not come: a job is stuck")
-            time.sleep(0.02)
+            time.sleep(0.05)
+
+
+def forbid_more_memory(who: str) -> None:
+    """Hold a process to the address space that it has now: whatever it asks for from here on is refused."""
+    with contextlib.suppress(OSError):  # it may be gone
+        pid = int(who.split()[1])
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+        resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize(),) * 2)
 
 
 def prepared(folder: Path, tiny: bool) -> Path:
@@ -198,6 +270,7 @@ def prepared(folder: Path, tiny: bool) -> Path:
     from loraloop.testing.tiny import tiny_base
     from loraloop.wiring import init_home
 
+    folder.mkdir()
     base = str(tiny_base(folder / "tiny", hidden=64, layers=4)) if tiny else str(folder / "none")
     return init_home(
         folder / "home", base__model=base, train__save_steps=2, train__min_steps=1, train__max_tokens=4000,
@@ -211,6 +284,7 @@ def main() -> None:
     """Run the benchmark and print one JSON line at the end; exit 1 if anything was lost or doubled."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--kills", type=int, default=10 if os.environ.get("CI") else 60)
+    options.add_argument("--homes", type=int, default=2, help="homes side by side, the kills shared among them")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--parts", choices=("canned", "tiny"), default="canned", help="tiny: train a tiny real model")
     options.add_argument("--unprotected", action="store_true", help="without fences: this must fail")
@@ -220,30 +294,26 @@ def main() -> None:
         home, parts, protection, *more = chosen.worker
         worker(Path(home), protection == "on", "until-idle" in more, parts == "tiny")
         return
-    from loraloop.wiring import open_home
-
     tiny, begun = chosen.parts == "tiny", time.perf_counter()
-    with tempfile.TemporaryDirectory() as name:
-        home = prepared(Path(name), tiny)
-        harness = Harness(home, not chosen.unprotected, tiny, random.Random(chosen.seed))
-        with open_home(home) as opened:
-            first = harness.enqueue(opened.store)
-            harness.start("until-idle").wait(LONGEST_S)
-            job: Any = opened.store.jobs.get(first)
-            turn_s = (job.finished_at - job.begun_at).total_seconds()
-            print(f"an undisturbed turn takes {turn_s:.1f} s", flush=True)
-            kinds = ("stop",) if chosen.unprotected else KINDS
-            hits: Counter[str] = Counter()
-            for number in range(chosen.kills):
-                kind = kinds[number % len(kinds)]
-                hits[kind] += harness.strike(opened.store, kind, turn_s)
-                print(f"{number + 1}/{chosen.kills} {kind}: {json.dumps(harness.faults(opened.store))}", flush=True)
-            faults = harness.faults(opened.store)
-            crashes = sum(job.crashes for job in opened.store.jobs.list("default", limit=10**6))
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(chosen.homes) as pool:
+        harnesses = [
+            Harness(
+                prepared(Path(name) / str(n), tiny), not chosen.unprotected, tiny, random.Random(chosen.seed * 1000 + n)
+            )
+            for n in range(chosen.homes)
+        ]
+        shares = [len(range(n, chosen.kills, chosen.homes)) for n in range(chosen.homes)]
+        told = [lambda line, n=n: print(f"home {n + 1}: {line}", flush=True) for n in range(chosen.homes)]
+        list(pool.map(Harness.run, harnesses, shares, told))
+    met = sum((one.met for one in harnesses), Counter())
+    faults = {name: sum(one.found[name] for one in harnesses) for name in harnesses[0].found}
     record("crash", {
-        "kills": chosen.kills, "met_under_way": dict(hits), "parts": chosen.parts, "protected": not chosen.unprotected,
-        "jobs": len(harness.jobs), "records": len(harness.records), "crashes_counted": crashes,
-        "turn_s": round(turn_s, 1), **faults, "seconds": round(time.perf_counter() - begun),
+        "kills": chosen.kills, "homes": chosen.homes, "met_under_way": dict(met), "parts": chosen.parts,
+        "protected": not chosen.unprotected, "jobs": sum(len(one.jobs) for one in harnesses),
+        "records": sum(len(one.records) for one in harnesses),
+        "crashes_counted": sum(one.crashes for one in harnesses),
+        "turn_s": round(max(one.turn_s for one in harnesses), 1), **faults,
+        "seconds": round(time.perf_counter() - begun),
     })  # fmt: skip
     sys.exit(1 if any(faults.values()) else 0)
 

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from .lm.speaker import Speaker
 
 
-def speaker_of(home: Home, subject: str = "live") -> Speaker:
+def speaker_of(home: Home, subject: str = "live", beside: Speaker | None = None) -> Speaker:
     """Load a model that answers: ``"live"``, ``"base"``, or an adapter's name or id.
+
+    Args:
+        beside: one of the base alone, whose weights are copied instead of read anew where the base is the same.
 
     Raises:
         UnknownThing: no such adapter, or ``"live"`` was asked for and nothing was ever released.
@@ -36,9 +39,6 @@ def speaker_of(home: Home, subject: str = "live") -> Speaker:
             folder = Path(adapter.path) if adapter is not None else None
     elif subject != "base":
         folder = Path(home.loop.find_adapter(subject).path)
-    return Speaker(
-        base.folder,
-        folder,
-        system_prompt=str(serving["system_prompt"]),
-        decoding=Decoding(**serving["decoding"]),
-    )
+    how: dict[str, Any] = {"system_prompt": str(serving["system_prompt"]), "decoding": Decoding(**serving["decoding"])}
+    copied = beside.beside(base.folder, folder, **how) if beside is not None else None
+    return copied or Speaker(base.folder, folder, **how)

@@ -17,6 +17,7 @@ from .demo_tables import escaped, score_lines, summary_tables
 
 if TYPE_CHECKING:
     from ..controller import TurnResult
+    from ..lm.speaker import Speaker
     from ..wiring import Home
 
 Say = Callable[[str], None]
@@ -41,6 +42,7 @@ class Demo:
         self.turns: list[TurnResult] = []
         self.seconds: dict[str, float] = {}
         self.canaries: list[dict[str, Any]] = []
+        self._base_speaker: Speaker | None = None
 
     def run(self) -> dict[str, Any]:
         """Play all acts; returns what happened as plain data."""
@@ -80,7 +82,7 @@ class Demo:
             language=self._script.language,
             train__max_tokens=self._affordable_tokens(),
             train__eval_steps=40,
-            base__max_new_tokens=40,
+            base__max_new_tokens=self._script.answer_tokens,
             evaluate__latency_items=2,
             **demo_serving.SETTINGS,
         )
@@ -121,7 +123,9 @@ class Demo:
         from ..speaking import speaker_of
         from ..types import message
 
-        speaker = speaker_of(home, subject)
+        speaker = speaker_of(home, subject, beside=self._base_speaker)
+        if subject == "base":
+            self._base_speaker = speaker
         live = home.store.releases.live(home.bot)
         texts, last = [], ""
         for number, question in enumerate(self._script.questions):

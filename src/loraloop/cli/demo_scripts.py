@@ -17,6 +17,7 @@ class Script:
         held_back: topics of the corpus that arrive only before turn two. left_out: those that never do.
         tokens: trained on in each turn, at most, where training products run at 190 GFLOP/s or more; fewer on a
             slower machine, so that the demo takes minutes everywhere.
+        answer_tokens: longest answer.
     """
 
     base: str
@@ -26,6 +27,7 @@ class Script:
     correction: str
     held_back: tuple[str, ...]
     tokens: int
+    answer_tokens: int = 40
     left_out: tuple[str, ...] = ()
 
 
@@ -61,6 +63,7 @@ SCRIPTS = {
         questions=("인공지능이 뭐야?", "너도 화가 날 때가 있어?", "오늘 저녁은 누가 차려?"),
         correction="오늘은 네가 요리사야! 나는 맛있는 메뉴를 골라 줄게.",
         held_back=("emotion", "food", "gossip", "history", "humor", "money", "movies", "politics", "psychology"),
-        tokens=18_000,
+        tokens=16_000,
+        answer_tokens=28,
     ),
 }
