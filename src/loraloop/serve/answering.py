@@ -87,7 +87,7 @@ class Leaving:
         return self
 
     def _listen(self) -> None:
-        self._listener: asyncio.Task[Message] = asyncio.ensure_future(self._receive())  # type: ignore[arg-type]
+        self._listener: asyncio.Task[Message] = asyncio.ensure_future(self._receive())
         self._listener.add_done_callback(self._heard)
 
     def _heard(self, listener: asyncio.Task[Message]) -> None:
