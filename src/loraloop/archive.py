@@ -119,7 +119,7 @@ class HomeArchive:
             source=SOURCE,
             kind=_KIND.get(one.state, one.state),
         )
-        return replace(talk, group=one.group)
+        return talk if one.group is None else replace(talk, group=one.group)
 
     def _completion(self, one: Served, talk: Conversation | None) -> Completion:
         traced = talk is not None or bool(one.experiment_id)

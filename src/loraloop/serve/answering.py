@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from ..errors import EngineError
 from .engine import Ask, Engine
@@ -83,22 +83,29 @@ class Leaving:
 
     async def __aenter__(self) -> Leaving:
         self._task = asyncio.current_task()
-        self._watcher = asyncio.create_task(self._watch())
+        self._listen()
         return self
 
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+    def _listen(self) -> None:
+        self._listener: asyncio.Task[Message] = asyncio.ensure_future(self._receive())
+        self._listener.add_done_callback(self._heard)
+
+    def _heard(self, listener: asyncio.Task[Message]) -> None:
+        if listener.cancelled() or self._task is None:  # the answer has ended
+            return
+        if listener.result()["type"] != "http.disconnect":
+            self._listen()
+            return
         self.left = True
-        if self._task is not None:
-            self._task.cancel()
+        self._task.cancel()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> bool:
-        self._watcher.cancel()
-        if kind is asyncio.CancelledError and self.left and self._task is not None:
-            return self._task.uncancel() == 0  # ours; another's cancellation goes on
+        task, self._task = self._task, None
+        self._listener.cancel()
+        if kind is asyncio.CancelledError and self.left and task is not None:
+            return task.uncancel() == 0  # ours; another's cancellation goes on
         return False
 
 

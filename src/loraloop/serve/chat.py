@@ -6,8 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
@@ -21,7 +20,6 @@ from .grouping import group_of
 from .guards import Hit
 from .keeping import Request, keep_answers, record, served, shown
 from .problems import Problem, problem_of
-from .routes import Route
 from .sieve import Sieve
 
 if TYPE_CHECKING:
@@ -46,32 +44,32 @@ class ChatEndpoint:
         if gateway.config.capture == "strict" and gateway.recorder.is_broken:
             raise Problem(503, "exchanges cannot be stored now", code="not_durable", retry_after_s=1)
         user = gateway.archive.pseudonym(body.user) if body.user else None
-        async with self._held(body.model, user) as (route, failures):
+        try:
+            held = gateway.routes.hold(body.model, user)
+            route = await held.__aenter__()
+        except UnknownThing as error:
+            said_back = "there is no such model here; GET /v1/models lists them"
+            raise Problem(404, said_back, param="model", code="model_not_found") from error
+        failures: list[EngineError] = []
+        try:
             name, now = "chatcmpl-" + secrets.token_hex(12), gateway.now()
             group = group_of(scope, gateway.config.group, gateway.archive.pseudonym)
             request = Request(name, now, began, body, said, _question(said), user, group, route, failures)
-            hit = next((hit for guard in gateway.guards if (hit := guard.asked(request.question))), None)
-            if hit is not None:
-                await self._reply(request, hit, send)
-                return
-            with gateway.answering():
-                await (self._stream if body.stream else self._whole)(request, receive, send)
-
-    @asynccontextmanager
-    async def _held(self, model: str, user: str | None) -> AsyncIterator[tuple[Route, list[EngineError]]]:
-        """The route, and a list in which to say what the engine did not do."""
-        held = self._gateway.routes.hold(model, user)
-        try:
-            route = await held.__aenter__()
-        except UnknownThing as error:
-            said = "there is no such model here; GET /v1/models lists them"
-            raise Problem(404, said, param="model", code="model_not_found") from error
-        failures: list[EngineError] = []
-        try:
-            yield route, failures
+            await self._respond(request, receive, send)
         finally:
             failure = failures[0] if failures else None
             await held.__aexit__(type(failure) if failure else None, failure, None)
+
+    async def _respond(self, request: Request, receive: Receive, send: Send) -> None:
+        """Let a guard answer, or the engine."""
+        gateway = self._gateway
+        for guard in gateway.guards:
+            hit = guard.asked(request.question)
+            if hit is not None:
+                await self._reply(request, hit, send)
+                return
+        with gateway.answering():
+            await (self._stream if request.body.stream else self._whole)(request, receive, send)
 
     def _answers(self, request: Request) -> list[Answering]:
         gateway = self._gateway
@@ -121,20 +119,24 @@ class ChatEndpoint:
         """Answer as server-sent events."""
         gateway, answers = self._gateway, self._answers(request)
         chunks, with_usage = _chunks(request)
-        begun, waiting = False, b""  # the role goes out with the first text: a write costs more than all else here
+        begun, waiting = False, b""  # a write costs more than all else here: head and role go out with the first text
+
+        async def put(event: bytes, more: bool = True) -> None:
+            nonlocal begun
+            if not begun:
+                begun = True
+                headers = [_EVENTS, (b"cache-control", b"no-store"), *self._headers(request, ())]
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": event, "more_body": more})
 
         async def write(index: int, one: Answering) -> None:
             async def show(text: str) -> None:
-                nonlocal begun, waiting
-                if not begun:
-                    begun = True
-                    headers = [_EVENTS, (b"cache-control", b"no-store"), *self._headers(request, ())]
-                    await send({"type": "http.response.start", "status": 200, "headers": headers})
-                if not text:
+                nonlocal waiting
+                if text:
+                    event, waiting = waiting + chunks.text(index, text), b""
+                    await put(event)
+                else:
                     waiting += chunks.role(index)
-                    return
-                event, waiting = waiting + chunks.text(index, text), b""
-                await send({"type": "http.response.body", "body": event, "more_body": True})
 
             await one.run(show)
 
@@ -153,13 +155,13 @@ class ChatEndpoint:
         if problem is not None:
             if not begun:
                 raise problem
-            await send({"type": "http.response.body", "body": waiting + wire.error_event(problem.body())})
+            await put(waiting + wire.error_event(problem.body()), more=False)
             return
         self._mirror(request, answers)
         end = waiting + chunks.finish(len(answers) - 1, answers[-1].finish)
         if with_usage:
             end += chunks.usage(wire.usage(answers[0].prompt_tokens, sum(one.completion_tokens for one in answers)))
-        await send({"type": "http.response.body", "body": end + wire.DONE})
+        await put(end + wire.DONE, more=False)
 
     async def _reply(self, request: Request, hit: Hit, send: Send) -> None:
         """Answer with a guard's fixed reply; the model is not asked."""

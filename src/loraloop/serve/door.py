@@ -7,6 +7,7 @@ import hmac
 import logging
 import re
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -56,6 +57,7 @@ _TEMPLATES = [
     for path in sorted({p for _, p in PERMISSIONS})
     if "{" in path
 ]
+_PORT = re.compile(r":\d+$")
 _PLAIN = {path for _, path in PERMISSIONS if "{" not in path}
 
 
@@ -67,20 +69,24 @@ def template_of(path: str) -> str | None:
 
 
 class Door:
-    """Host, origin, key, role, rate, size: then the app, whose failures become OpenAI's errors here."""
+    """Host, origin, key, role, rate, size: then an app, whose failures become OpenAI's errors here."""
 
-    def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
-        self._app, self._gateway = app, gateway
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
         config = gateway.config
         self._hosts = {*_LOCAL, config.host.lower(), *(host.lower() for host in config.allowed_hosts)}
         self._origins = {origin.rstrip("/").lower() for origin in config.allowed_origins}
         self._refreshing: asyncio.Task[None] | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def before(self, app: ASGIApp) -> ASGIApp:
+        """Return an app that nobody reaches but through this door."""
+        return partial(self._answer, app)
+
+    async def _answer(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or say why not."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
-                await self._app(scope, receive, send)
+                await app(scope, receive, send)
             return  # a web socket is closed by the server: nothing here speaks it
         gateway, begun = self._gateway, False
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -97,7 +103,7 @@ class Door:
         try:
             if not self._is_preflight(scope, headers, more):
                 await self._admit(scope, headers, more)
-                await self._app(scope, receive, tell)
+                await app(scope, receive, tell)
                 return
             await tell({"type": "http.response.start", "status": 204, "headers": []})
             await tell({"type": "http.response.body", "body": b""})
@@ -165,8 +171,7 @@ class Door:
 
     def _check_host(self, headers: dict[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        name = re.sub(r":\d+$", "", host)
-        if name not in self._hosts and host not in self._hosts:
+        if _PORT.sub("", host) not in self._hosts and host not in self._hosts:
             raise Problem(
                 421, "this gateway is not called by that name; see [serve] allowed_hosts", code="unknown_host"
             )

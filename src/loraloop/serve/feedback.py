@@ -104,7 +104,7 @@ class Tokens:
         return int(until, 16) > self._clock()
 
     def _mac(self, completion_id: str, until: str) -> str:
-        return hmac.new(self._key, f"{completion_id}\0{until}".encode(), hashlib.sha256).hexdigest()[:40]
+        return hmac.digest(self._key, f"{completion_id}\0{until}".encode(), "sha256").hex()[:40]
 
 
 def parsed(kind: type[B], raw: bytes) -> B:

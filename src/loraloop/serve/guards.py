@@ -77,12 +77,20 @@ class Distress:
         self._topics = [
             (one["topic"], _korean(one["ko"]), _english(one["en"]), dict(one["reply"])) for one in listed["topics"]
         ]
+        self._ascii_topics = [
+            (topic, [one for one in korean if one[0].isascii()], english, reply)
+            for topic, korean, english, reply in self._topics
+        ]
+        self._any_english = _english([phrase for one in listed["topics"] for phrase in one["en"]])
 
     def asked(self, question: str) -> Hit | None:
         """The first topic that the words speak of."""
         key = match_key(question)
-        for topic, korean, english, reply in self._topics:
-            if english.search(key) or any(phrase in (key.replace(" ", "") if glue else key) for phrase, glue in korean):
+        glued, has_english = key.replace(" ", ""), self._any_english.search(key) is not None
+        for topic, korean, english, reply in self._ascii_topics if key.isascii() else self._topics:
+            if (has_english and english.search(key)) or any(
+                phrase in (glued if glue else key) for phrase, glue in korean
+            ):
                 return Hit(self.name, topic, reply)
         return None
 
@@ -105,6 +113,7 @@ class UnfitWords:
         self._allowed = re.compile("|".join(map(re.escape, listed.get("allowed", ()))) or "(?!)", re.IGNORECASE)
         self._words = re.compile("|".join(map(_word, words)), re.IGNORECASE)
         self._stems = tuple(word.rstrip("*").lower() for word in words)
+        self._ascii_stems = tuple(stem for stem in self._stems if stem.isascii())
         self._longest = max(len(word) for word in [*words, *listed.get("allowed", ())]) + 1
 
     def asked(self, question: str) -> Hit | None:
@@ -115,7 +124,7 @@ class UnfitWords:
         """The first such word."""
         begin = max(0, cleared - self._longest)
         tail = answer[begin:].lower()
-        for stem in self._stems:
+        for stem in self._ascii_stems if tail.isascii() else self._stems:
             if stem in tail:
                 break
         else:

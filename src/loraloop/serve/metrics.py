@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FIRST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _TOKEN_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_LABELS = 1024
+"""Label sets that are kept at hand."""
 _SWAP_S = (0.001, 0.01, 0.1, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -46,6 +49,9 @@ class Metrics:
             "loraloop_experiment", "Steps and ends of experiments, and unseen answers of a shadow, by kind.", ["kind"],
             registry=self.registry,
         )  # fmt: skip
+        # looking a label up costs more than counting
+        self._requests_of = lru_cache(_LABELS)(self._requests.labels)
+        self._answers_of = lru_cache(_LABELS)(self._answers)
 
     def experimented(self, kind: str) -> None:
         """An experiment went on.
@@ -59,14 +65,14 @@ class Metrics:
 
     def answered(self, release: str, status: str, first_s: float, seconds: float, tokens: tuple[int, int]) -> None:
         """An answer ended. Args: status: done, aborted, guarded or failed. tokens: of the prompt and the answer."""
-        self._requests.labels(release, status).inc()
-        prompt, said = tokens
+        self._requests_of(release, status).inc()
+        first, token, prompt, completion = self._answers_of(release)
         if first_s:
-            self._first.labels(release).observe(first_s)
-        if said > 1:
-            self._token.labels(release).observe(max(0.0, seconds - first_s) / (said - 1))
-        self._tokens.labels(release, "prompt").inc(prompt)
-        self._tokens.labels(release, "completion").inc(said)
+            first.observe(first_s)
+        if tokens[1] > 1:
+            token.observe(max(0.0, seconds - first_s) / (tokens[1] - 1))
+        prompt.inc(tokens[0])
+        completion.inc(tokens[1])
 
     def guarded(self, release: str, guard: str) -> None:
         """A guard spoke."""
@@ -92,3 +98,9 @@ class Metrics:
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""
         return generate_latest(self.registry)
+
+    def _answers(self, release: str) -> tuple[Histogram, Histogram, Counter, Counter]:
+        """What counts a release's answers."""
+        tokens = self._tokens.labels
+        first, token = self._first.labels(release), self._token.labels(release)
+        return first, token, tokens(release, "prompt"), tokens(release, "completion")

@@ -40,18 +40,32 @@ class Sieve:
         if not last and len(self._text) - self._judged < STEP_CHARS:
             return ""
         self._judged = len(self._text)
-        held = 0 if last else max(guard.undecided(self._text) for guard in self._guards)
-        end = max(self._cleared, len(self._text) - held)
+        end = max(self._cleared, len(self._text) - (0 if last else self._held()))
         if end == self._cleared and not last:
             return ""  # nothing is about to be shown, so nothing needs to be judged: looking costs milliseconds
-        # What begins in the part held back is not judged yet: the next letters may make it harmless.
-        found = (guard.answered(self._text, self._cleared) for guard in self._guards)
-        hits = [hit for hit in found if hit is not None and hit.start < end]
-        if hits:
-            self.hit = min(hits, key=lambda hit: hit.start)
+        self.hit = self._found(end)
+        if self.hit is not None:
             self.reply = self.hit.reply_to(self._question)
             told = (BREAK if self.shown else "") + self.reply
         else:
             told, self._cleared = self._text[self._cleared : end], end
         self.shown += told
         return told
+
+    def _held(self) -> int:
+        """How many characters of the end are not decided yet."""
+        most = 0
+        for guard in self._guards:
+            held = guard.undecided(self._text)
+            if held > most:
+                most = held
+        return most
+
+    def _found(self, end: int) -> Hit | None:
+        """The first thing to stop that begins before ``end``: what begins there may become harmless by what follows."""
+        first = None
+        for guard in self._guards:
+            hit = guard.answered(self._text, self._cleared)
+            if hit is not None and hit.start < (end if first is None else first.start):
+                first = hit
+        return first

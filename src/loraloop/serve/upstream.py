@@ -5,24 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import aiohttp
+from pydantic_core import from_json
 
 from ..errors import EngineError, UnknownThing
 from .engine import BASE, Ask, Health, Piece, Probe
+from .http_pool import HttpPool
 from .routes import LIVE, Route
+from .wire import to_json
 
-CONNECT_S, HEALTH_S, END_S = 5.0, 2.0, 0.5
-CONNECTIONS = 1024
+HEALTH_S = 2.0
+FRAME_S = 0.015
+"""What comes within one picture of a screen (16.7 ms at 60 Hz) is read, judged and shown together; the end at once.
+
+A write costs as much as all else that is done to its text, and nobody sees the difference.
+"""
 _CANNOT = "an upstream server loads no adapters here: it is only asked and logged"
 _HINT = "use an engine that serves adapters"
 
 
 class UpstreamEngine:
-    """Asks a foreign server over one pooled session.
+    """Asks a foreign server over connections kept open.
 
     Args:
         url: where its API begins, for example ``http://127.0.0.1:8000/v1``.
@@ -31,19 +37,21 @@ class UpstreamEngine:
     """
 
     def __init__(self, url: str, model: str = "", key: str = "") -> None:
-        self._url, self._model = url.rstrip("/"), model
+        self._url, self._model = url, model
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
-        self._session: aiohttp.ClientSession | None = None
+        self._pool: HttpPool | None = None
         self._active = 0
 
     async def start(self) -> None:
-        """Open the session; a server that is away may come later."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
-            headers=self._headers,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        """Make ready; a server that is away may come later.
+
+        Raises:
+            EngineError: the address or the key cannot be used.
+        """
+        try:
+            self._pool = HttpPool(self._url, self._headers)
+        except ValueError as error:
+            raise EngineError(f"the upstream server cannot be asked: {error}", hint="see [serve] upstream") from error
 
     async def load(self, version: str, adapter: Path, digest: str = "") -> None:
         """Refuse."""
@@ -58,28 +66,27 @@ class UpstreamEngine:
         raise EngineError("an upstream server's weights cannot be proved", hint=_HINT)
 
     async def stream(self, ask: Ask) -> AsyncIterator[Piece]:
-        """Ask; every read from the network becomes one piece."""
-        body = _body(ask, await self._model_of(ask.version))
-        reading = _Reading()
+        """Ask; what came within a frame becomes one piece."""
+        body = to_json(_body(ask, await self._model_of(ask.version)))
+        reading, reply = _Reading(), None
         self._active += 1
         try:
-            async with self._open().post(f"{self._url}/chat/completions", json=body, allow_redirects=False) as response:
-                if response.status != 200:
-                    raise EngineError(f"the upstream server refused ({response.status})", hint="see its log")
-                async for raw in response.content.iter_any():
-                    text = reading.feed(raw)
-                    if reading.done:
-                        break
-                    if text:
-                        yield Piece(text, "", reading.prompt_tokens, reading.completion_tokens)
-                if not reading.finish:
-                    raise EngineError("the upstream server stopped without an end", hint="see its log")
-                await _to_the_end(response)
-                yield Piece(reading.rest(), reading.finish, reading.prompt_tokens, reading.completion_tokens)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+            reply = await self._open().post("/chat/completions", body)
+            if reply.status != 200:
+                raise EngineError(f"the upstream server refused ({reply.status})", hint="see its log")
+            while not reading.done and (raw := await reply.read(FRAME_S)):
+                text = reading.feed(raw)
+                if text:
+                    yield Piece(text, "", reading.prompt_tokens, reading.completion_tokens)
+            if not reading.finish:
+                raise EngineError("the upstream server stopped without an end", hint="see its log")
+            yield Piece(reading.rest(), reading.finish, reading.prompt_tokens, reading.completion_tokens)
+        except (OSError, ValueError) as error:
             raise EngineError(f"the upstream server is away ({type(error).__name__})", hint="start it") from error
         finally:
             self._active -= 1
+            if reply is not None:
+                (reply.release if reading.finish else reply.drop)()
 
     async def health(self) -> Health:
         """Whether it lists its models."""
@@ -91,14 +98,14 @@ class UpstreamEngine:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _open(self) -> HttpPool:
+        if self._pool is None:
             raise EngineError("the upstream engine was not started", hint="call start() first")
-        return self._session
+        return self._pool
 
     async def _model_of(self, version: str) -> str:
         if version not in ("", BASE):
@@ -109,12 +116,18 @@ class UpstreamEngine:
 
     async def _names(self) -> list[str]:
         try:
-            timeout = aiohttp.ClientTimeout(total=HEALTH_S)
-            async with self._open().get(f"{self._url}/models", timeout=timeout, allow_redirects=False) as response:
-                if response.status != 200:
-                    raise EngineError(f"the upstream server refused ({response.status})", hint="see its log")
-                return [str(one["id"]) for one in (await response.json(content_type=None))["data"]]
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            async with asyncio.timeout(HEALTH_S):
+                reply = await self._open().get("/models")
+                try:
+                    if reply.status != 200:
+                        raise EngineError(f"the upstream server refused ({reply.status})", hint="see its log")
+                    raw = b""
+                    while piece := await reply.read():
+                        raw += piece
+                finally:
+                    reply.release()
+            return [str(one["id"]) for one in json.loads(raw)["data"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise EngineError(f"the upstream server is away ({type(error).__name__})", hint="start it") from error
 
 
@@ -130,10 +143,14 @@ class _Reading:
 
     def feed(self, raw: bytes) -> str:
         """Take bytes; returns the text in them. What comes with the end is kept for ``rest``."""
-        *events, self._buffer = (self._buffer + raw).replace(b"\r\n", b"\n").split(b"\n\n")
+        if self._buffer:
+            raw = self._buffer + raw
+        if b"\r" in raw:
+            raw = raw.replace(b"\r\n", b"\n")
+        *events, self._buffer = raw.split(b"\n\n")
         text = ""
         for event in events:
-            for line in event.split(b"\n"):
+            for line in event.split(b"\n") if b"\n" in event else (event,):
                 if line.startswith(b"data:"):
                     text += self._line(line[5:].strip())
         if self.done:
@@ -148,19 +165,24 @@ class _Reading:
         if data == b"[DONE]":
             self.done = True
             return ""
-        value: Mapping[str, Any] = json.loads(data)
+        try:
+            value: Mapping[str, Any] = from_json(data)
+        except ValueError:  # half a surrogate pair, which only the slower reader takes
+            value = json.loads(data)
         if "error" in value:
             raise EngineError("the upstream server failed while it answered", hint="see its log")
-        if value.get("usage"):
-            self.prompt_tokens = int(value["usage"]["prompt_tokens"])
-            self.completion_tokens = int(value["usage"]["completion_tokens"])
-        text = ""
-        for choice in value.get("choices") or ():
-            text += (choice.get("delta") or {}).get("content") or ""
-            if text and not value.get("usage"):
-                self.completion_tokens += 1
-            if choice.get("finish_reason"):
-                self.finish = "length" if choice["finish_reason"] == "length" else "stop"
+        usage, choices, text = value.get("usage"), value.get("choices"), ""
+        if usage:
+            self.prompt_tokens = int(usage["prompt_tokens"])
+            self.completion_tokens = int(usage["completion_tokens"])
+        for choice in choices or ():
+            delta, finish = choice.get("delta"), choice.get("finish_reason")
+            if delta and (said := delta.get("content")):
+                text += said
+                if not usage:
+                    self.completion_tokens += 1
+            if finish:
+                self.finish = "length" if finish == "length" else "stop"
         return text
 
 
@@ -179,8 +201,7 @@ class FixedRoutes:
         """Both names."""
         return tuple(self._routes.values())
 
-    @asynccontextmanager
-    async def hold(self, model: str, user: str | None) -> AsyncIterator[Route]:
+    def hold(self, model: str, user: str | None) -> AbstractAsyncContextManager[Route]:
         """The route.
 
         Raises:
@@ -188,7 +209,7 @@ class FixedRoutes:
         """
         if model not in self._routes:
             raise UnknownThing(f"no model {model!r}", hint=f"one of {', '.join(self._routes)}")
-        yield self._routes[model]
+        return nullcontext(self._routes[model])
 
 
 def _body(ask: Ask, model: str) -> dict[str, Any]:
@@ -202,13 +223,3 @@ def _body(ask: Ask, model: str) -> dict[str, Any]:
     }
     optional = {"top_p": ask.top_p if ask.top_p != 1.0 else None, "seed": ask.seed, "stop": list(ask.stop) or None}
     return body | {name: value for name, value in optional.items() if value is not None}
-
-
-async def _to_the_end(response: aiohttp.ClientResponse) -> None:
-    """Read what follows the last event, so that the connection can be used again."""
-    try:
-        async with asyncio.timeout(END_S):
-            async for _ in response.content.iter_any():
-                pass
-    except TimeoutError:
-        response.close()

@@ -11,11 +11,12 @@ from .routes import Route
 
 DONE = b"data: [DONE]\n\n"
 OWNER = "loraloop"
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def to_json(value: Any) -> bytes:
     """Return JSON in UTF-8; half a surrogate pair, which a model may utter, becomes a question mark."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _encode(value).encode("utf-8", "replace")
 
 
 def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:

@@ -35,10 +35,15 @@ def json_text(value: Any, default: Callable[[Any], Any] = str) -> str:
     Raises:
         DataError: a text in it cannot be stored (a NUL byte, half of a surrogate pair).
     """
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=default)
+    text = _encoder(default)(value)
     if "u0000" in text and _ESCAPED_NUL.search(text):
         raise DataError(_HAS_NUL, hint=_REMEDY)
     return checked_text(text)
+
+
+@cache
+def _encoder(default: Callable[[Any], Any]) -> Callable[[Any], str]:
+    return json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=default).encode
 
 
 def decode(kind: type[R], text: str) -> R:

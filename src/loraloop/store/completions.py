@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from ..errors import UnknownThing
 from ..traffic import Completion, Opinion
 from ..types import Conversation, Feedback
-from . import codec, tables
+from . import bulk, codec, tables
 from .consents import withdrawn_within
 from .conversations import add_within, judge_within
 from .database import Database
@@ -20,6 +20,10 @@ from .events import Events
 from .tombstones import Tombstones
 
 _T, _C, _O = tables.completions, tables.conversations, tables.opinions
+_COLUMNS = (
+    "id", "choice", "bot", "created_at", "model", "release_id", "conversation_id", "person", "state", "guard", "finish",
+    "experiment_id", "arm", "prompt_tokens", "completion_tokens", "first_token_s", "seconds", "metadata",
+)  # fmt: skip
 
 
 class Completions:
@@ -43,9 +47,7 @@ class Completions:
             dead = self._tombstones.dead_among(connection, kept)
             gone |= {(c.bot, c.user) for c in kept if c.id in dead and c.user is not None}
             add_within(connection, self._events, self._tombstones, kept, actor="gateway")
-            rows = [_row(c, (c.bot, c.user) in gone) for c in completions]
-            if rows:
-                connection.execute(sa.insert(_T), rows)
+            bulk.insert_rows(connection, _T, _COLUMNS, [_row(c, (c.bot, c.user) in gone) for c in completions])
 
     def get(self, completion_id: str) -> list[Completion]:
         """Return the answers of one completion, by choice; none where it is unknown."""
@@ -148,27 +150,14 @@ def _opinion_row(opinion: Opinion, at: datetime) -> dict[str, Any]:
     }
 
 
-def _row(c: Completion, withdrawn: bool) -> dict[str, Any]:
-    return {
-        "id": c.id,
-        "choice": c.choice,
-        "bot": c.bot,
-        "created_at": codec.stamp(c.created_at),
-        "model": codec.checked_text(c.model),
-        "release_id": c.release_id,
-        "conversation_id": None if withdrawn else c.conversation_id,
-        "person": None if withdrawn else c.user,
-        "state": c.state,
-        "guard": c.guard,
-        "finish": c.finish,
-        "experiment_id": c.experiment_id,
-        "arm": c.arm,
-        "prompt_tokens": c.prompt_tokens,
-        "completion_tokens": c.completion_tokens,
-        "first_token_s": c.first_token_s,
-        "seconds": c.seconds,
-        "metadata": "{}" if withdrawn else codec.json_text(dict(c.metadata)),
-    }
+def _row(c: Completion, withdrawn: bool) -> tuple[Any, ...]:
+    """As ``_COLUMNS`` stand."""
+    return (
+        c.id, c.choice, c.bot, codec.stamp(c.created_at), codec.checked_text(c.model), c.release_id,
+        None if withdrawn else c.conversation_id, None if withdrawn else c.user, c.state, c.guard, c.finish,
+        c.experiment_id, c.arm, c.prompt_tokens, c.completion_tokens, c.first_token_s, c.seconds,
+        "{}" if withdrawn or not c.metadata else codec.json_text(dict(c.metadata)),
+    )  # fmt: skip
 
 
 def _completion(row: Any) -> Completion:
