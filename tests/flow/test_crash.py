@@ -17,6 +17,7 @@ def crashed(*words: str) -> tuple[int, dict[str, int]]:
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=2400, check=False, env={**os.environ, "CI": "1"}
     )
+    assert done.stdout.strip(), done.stderr[-3000:]
     assert done.returncode in (0, 1), done.stdout[-3000:] + done.stderr[-3000:]
     return done.returncode, json.loads(done.stdout.strip().splitlines()[-1])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 log = logging.getLogger(__name__)
+
+_ONE_MIGRATION = threading.Lock()
+"""Revisions speak to a module of alembic's that knows one connection: of two threads one would get the other's."""
 
 HOW_POSTGRES_IS_SAVED = (
     "first pg_dump --format=custom --file=loraloop.dump URL, then copy the home folder and HOME.tombstones; "
@@ -231,7 +235,7 @@ def _migrate(database: Database) -> None:
             return
         from alembic.operations import Operations
 
-        with Operations.context(context):
+        with _ONE_MIGRATION, Operations.context(context):
             context.run_migrations()
         reached("migration.changed")
     reached("migration.done")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from loraloop.store import revisions
 from loraloop.store.revisions import is_newest, newest_revision
-from loraloop.store.sql import known_revisions
+from loraloop.store.sql import known_revisions, open_store
 
 
 def test_the_end_of_the_chain_is_read_from_the_files_as_alembic_finds_it() -> None:
@@ -55,3 +56,12 @@ def test_a_database_of_today_is_opened_without_alembic(empty_database: Path, tmp
     )
     done = subprocess.run([sys.executable, "-c", code, str(copy)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_threads_that_open_new_homes_at_once_each_get_a_whole_one(tmp_path: Path) -> None:
+    """Their migrations take turns; each database has every table."""
+    paths = [tmp_path / f"{n}.db" for n in range(4)]
+    with ThreadPoolExecutor(len(paths)) as pool:
+        for store in pool.map(open_store, paths):
+            assert store.faults() == []
+            store.close()
