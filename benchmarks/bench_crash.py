@@ -54,11 +54,11 @@ def worker(home: Path, protected: bool, until_idle: bool, tiny: bool) -> None:
     leases.is_gone = lambda who: False  # type: ignore[assignment]
     if not protected:
 
-        def any_holder(self: Any, connection: Any, lease: Lease) -> Job:
+        def any_holder(connection: Any, lease: Lease) -> Job:
             row = connection.execute(leases._J.select().where(leases._J.c.id == lease.job_id)).mappings().one()
             return leases.job_of(row)
 
-        leases.Leases.within = any_holder  # type: ignore[method-assign]
+        leases.held_job = any_holder
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     with open_home(home) as opened:
@@ -195,9 +195,10 @@ class Harness:
         else:
             self.stop(tree)
             late_s = LEASE_S + 2 * BEAT_S + self.drawn.random() * self.turn_s
-            if not self.protected:  # seen only where a successor has gone on to another job meanwhile
+            if not self.protected:  # what wakes finds its job done, and new records: does it release once more?
                 time.sleep(LEASE_S + 2 * BEAT_S)
                 self.start("until-idle").wait(LONGEST_S)
+                self.tell(store, 1)
             self.wakers.append(threading.Thread(target=self.wake, args=(worker, tree, late_s)))
             self.wakers[-1].start()
         return met

@@ -29,3 +29,11 @@ def test_ten_kills_of_workers_lose_and_double_nothing() -> None:
     assert (code, told["kills"]) == (0, 10)
     assert (told["records_lost"], told["jobs_lost"], told["jobs_doubled"]) == (0, 0, 0)
     assert told["crashes_counted"] >= 5
+
+
+@pytest.mark.real
+def test_without_fences_the_same_blows_have_jobs_done_twice() -> None:
+    """The harness sees what it looks for: whoever wakes after its lease releases again where nothing forbids it."""
+    code, told = crashed("--unprotected", "--kills", "4")
+    assert code == 1
+    assert told["jobs_doubled"] >= 1
