@@ -111,7 +111,6 @@ def test_what_is_no_record_is_ignored(records: list[dict[str, Any]]) -> None:
     assert len(found) == len(records)
 
 
-@pytest.mark.slow
 def test_samples_are_tokenised_for_training(plain: Plain, speaking: Speaking, records: list[dict[str, Any]]) -> None:
     """Each good record gives ids, a mask and labels of one length; loss is on the answer, which is kept whole."""
     samples = LoRADataManager(Collector([])).convert_to_training_samples(records, plain.tokenizer)

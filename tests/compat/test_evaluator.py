@@ -52,7 +52,6 @@ def test_there_are_test_cases_from_the_start(speaking: Speaking) -> None:
     assert all({"input", "expected_keywords", "type"} <= set(case) for case in cases)
 
 
-@pytest.mark.slow
 def test_a_performance_is_of_the_adapter_and_of_the_callers_cases(
     speaking: Speaking, adapter_folders: Mapping[str, Path]
 ) -> None:

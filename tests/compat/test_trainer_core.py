@@ -78,7 +78,6 @@ def test_datasets_hold_every_row_once(plain: Plain, samples: list[dict[str, Any]
     assert len(train) + len(validation) == len(samples)
 
 
-@pytest.mark.slow
 def test_too_few_valid_samples_are_a_value_error(plain: Plain, samples: list[dict[str, Any]]) -> None:
     """Under two samples that teach something nothing is split and nothing is trained."""
     core = LoRATrainerCore(plain)

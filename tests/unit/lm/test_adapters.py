@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from loraloop.errors import ArtifactError, WrongBase
-from loraloop.lm.adapters import adapter_digest, attach, attention_projections, check_adapter, merged
+from loraloop.lm.adapters import adapter_digest, attention_projections, check_adapter, merged
 from loraloop.lm.loader import load_model
-from loraloop.train.child import write_adapter
+from loraloop.testing.wrappers import random_adapter
 
 pytestmark = pytest.mark.slow
 
@@ -22,15 +22,7 @@ IDS = torch.tensor([[5, 9, 12, 7, 30]])
 @pytest.fixture(scope="module")
 def made(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an adapter for the tiny base whose effect is not zero."""
-    torch.manual_seed(0)
-    model = attach(load_model(tiny_base, "float32"), rank=4, alpha=8, dropout=0.0, targets="all-linear")
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(std=0.2)
-    folder = tmp_path_factory.mktemp("adapter") / "a"
-    write_adapter(model, folder, base_name="tiny")
-    return folder
+    return random_adapter(tiny_base, tmp_path_factory.mktemp("adapter") / "a", strength=0.2)
 
 
 @pytest.fixture

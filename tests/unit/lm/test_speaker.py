@@ -3,13 +3,10 @@
 from pathlib import Path
 
 import pytest
-import torch
 
-from loraloop.lm.adapters import attach
 from loraloop.lm.decode import Decoding
-from loraloop.lm.loader import load_model
 from loraloop.lm.speaker import Speaker
-from loraloop.train.child import write_adapter
+from loraloop.testing.wrappers import random_adapter
 from loraloop.types import message
 
 pytestmark = pytest.mark.slow
@@ -21,15 +18,7 @@ DECODING = Decoding(max_new_tokens=12)
 @pytest.fixture(scope="module")
 def adapter(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter of the tiny base that changes what it says."""
-    torch.manual_seed(0)
-    model = attach(load_model(tiny_base, "float32"), rank=4, alpha=8, dropout=0.0, targets="all-linear")
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(std=0.2)
-    folder = tmp_path_factory.mktemp("adapter") / "a"
-    write_adapter(model, folder, base_name="tiny")
-    return folder
+    return random_adapter(tiny_base, tmp_path_factory.mktemp("adapter") / "a")
 
 
 def test_one_made_from_a_copy_answers_as_one_that_was_loaded(tiny_base: Path, adapter: Path) -> None:

@@ -1,16 +1,28 @@
 """Requests over kept connections: answers of every framing, connections used again, and servers that go away."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 
 from loraloop.serve import http_pool, http_reply
 from loraloop.serve.http_pool import HttpPool
-from loraloop.testing.scripted_server import ScriptedServer
+from loraloop.testing.scripted_server import Answer, ScriptedServer
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
+
+
+@asynccontextmanager
+async def asked(*answers: Answer | bytes) -> AsyncIterator[tuple[ScriptedServer, HttpPool]]:
+    """A server that answers so, and a pool that asks it."""
+    async with ScriptedServer(*answers) as server:
+        pool = HttpPool(server.url, {})
+        try:
+            yield server, pool
+        finally:
+            pool.close()
 
 
 async def whole(pool: HttpPool, body: bytes = b"{}") -> bytes:
@@ -62,8 +74,7 @@ def test_pieces_come_as_they_arrive() -> None:
             await go_on.wait()
             writer.write(b"3\r\ntwo\r\n0\r\n\r\n")
 
-        async with ScriptedServer(answer) as server:
-            pool = HttpPool(server.url, {})
+        async with asked(answer) as (_server, pool):
             reply = await pool.post("/chat", b"")
             found = await reply.read()
             while len(found) < 3:
@@ -72,7 +83,6 @@ def test_pieces_come_as_they_arrive() -> None:
             go_on.set()
             assert [await reply.read(), await reply.read()] == [b"two", b""]
             reply.release()
-            pool.close()
 
     asyncio.run(main())
 
@@ -90,11 +100,9 @@ def test_every_framing_is_understood(answer: bytes, connections: int) -> None:
     """A connection is used again exactly where the server keeps it."""
 
     async def main() -> None:
-        async with ScriptedServer(answer) as server:
-            pool = HttpPool(server.url, {})
+        async with asked(answer) as (server, pool):
             assert [await whole(pool), await whole(pool)] == [b"hi", b"hi"]
             assert server.connections == connections
-            pool.close()
 
     asyncio.run(main())
 
@@ -108,8 +116,7 @@ def test_an_answer_without_a_length_ends_with_its_connection() -> None:
         writer.close()
 
     async def main() -> None:
-        async with ScriptedServer(answer) as server:
-            pool = HttpPool(server.url, {})
+        async with asked(answer) as (_server, pool):
             assert await whole(pool) == b"all of it"
 
     asyncio.run(main())
@@ -124,8 +131,7 @@ def test_a_kept_connection_that_the_server_closes_is_replaced_once() -> None:
     good = OK + b"content-length: 2\r\n\r\nhi"
 
     async def main() -> None:
-        async with ScriptedServer(good, hang_up, good, hang_up) as server:
-            pool = HttpPool(server.url, {})
+        async with asked(good, hang_up, good, hang_up) as (server, pool):
             assert [await whole(pool), await whole(pool)] == [b"hi", b"hi"]
             assert server.connections == 2
             with pytest.raises(ConnectionError):
@@ -144,8 +150,7 @@ def test_an_answer_that_is_cut_is_told() -> None:
         writer.close()
 
     async def main() -> None:
-        async with ScriptedServer(cut) as server:
-            pool = HttpPool(server.url, {})
+        async with asked(cut) as (server, pool):
             reply = await pool.post("/chat", b"")
             assert await reply.read() == b"hello"
             with pytest.raises(ConnectionError):
@@ -179,15 +184,13 @@ def test_who_drops_an_answer_closes_its_connection() -> None:
             await asyncio.sleep(0.005)
 
     async def main() -> None:
-        async with ScriptedServer(for_ever, OK + b"content-length: 0\r\n\r\n") as server:
-            pool = HttpPool(server.url, {})
+        async with asked(for_ever, OK + b"content-length: 0\r\n\r\n") as (server, pool):
             reply = await pool.post("/chat", b"")
             assert (await reply.read()).startswith(b"x")
             reply.drop()
             await until(lambda: server.closed == 1)
             assert await whole(pool) == b""
             assert server.connections == 2
-            pool.close()
 
     asyncio.run(main())
 
@@ -206,8 +209,7 @@ def test_an_end_that_comes_late_is_waited_for_apart(monkeypatch: pytest.MonkeyPa
         writer.write(CHUNKED + b"5\r\nhello\r\n")
 
     async def main() -> None:
-        async with ScriptedServer(late, never) as server:
-            pool = HttpPool(server.url, {})
+        async with asked(late, never) as (server, pool):
             for closed in (0, 1):
                 reply = await pool.post("/chat", b"")
                 assert await reply.read() == b"hello"
@@ -233,8 +235,7 @@ def test_a_reader_that_dawdles_holds_the_server_back() -> None:
         writer.write(b"0\r\n\r\n")
 
     async def main() -> None:
-        async with ScriptedServer(much) as server:
-            pool = HttpPool(server.url, {})
+        async with asked(much) as (_server, pool):
             reply = await pool.post("/chat", b"")
             await asyncio.sleep(0.3)
             assert sent < 400
@@ -243,7 +244,6 @@ def test_a_reader_that_dawdles_holds_the_server_back() -> None:
                 found += len(got)
             assert found == 1600 * 65_536
             reply.release()
-            pool.close()
 
     asyncio.run(main())
 
@@ -252,11 +252,9 @@ def test_what_comes_unasked_closes_the_connection() -> None:
     """Bytes after an answer are not taken for the next one."""
 
     async def main() -> None:
-        async with ScriptedServer(OK + b"content-length: 2\r\n\r\nhi" + OK + b"content-length: 3\r\n\r\nbad") as server:
-            pool = HttpPool(server.url, {})
+        async with asked(OK + b"content-length: 2\r\n\r\nhi" + OK + b"content-length: 3\r\n\r\nbad") as (server, pool):
             assert [await whole(pool), await whole(pool)] == [b"hi", b"hi"]
             assert server.connections == 2
-            pool.close()
 
     asyncio.run(main())
 
@@ -273,13 +271,11 @@ def test_a_paced_reader_gathers_what_comes_and_waits_for_no_end() -> None:
                 await asyncio.sleep(0.02)
             writer.write(b"0\r\n\r\n")
 
-        async with ScriptedServer(answer) as server:
-            pool = HttpPool(server.url, {})
+        async with asked(answer) as (_server, pool):
             reply = await pool.post("/chat", b"")
             async with asyncio.timeout(5):
                 assert [await reply.read(60), await reply.read(60), await reply.read(60)] == [b"a", b"bcde", b""]
             reply.release()
-            pool.close()
 
     asyncio.run(main())
 
@@ -298,8 +294,7 @@ def test_a_paced_reader_keeps_nothing_back_when_the_server_falls_silent() -> Non
         writer.close()
 
     async def main() -> None:
-        async with ScriptedServer(answer) as server:
-            pool = HttpPool(server.url, {})
+        async with asked(answer) as (_server, pool):
             reply = await pool.post("/chat", b"")
             async with asyncio.timeout(5):
                 assert [await reply.read(0.1), await reply.read(60)] == [b"a", b"b"]
@@ -316,11 +311,9 @@ def test_more_than_the_most_wait_for_one_another(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(http_pool, "CONNECTIONS", 2)
 
     async def main() -> None:
-        async with ScriptedServer(OK + b"content-length: 2\r\n\r\nhi") as server:
-            pool = HttpPool(server.url, {})
+        async with asked(OK + b"content-length: 2\r\n\r\nhi") as (server, pool):
             assert await asyncio.gather(*(whole(pool) for _ in range(8))) == [b"hi"] * 8
             assert server.connections == 2
-            pool.close()
 
     asyncio.run(main())
 
@@ -333,13 +326,11 @@ def test_a_request_that_is_cancelled_gives_its_place_back(monkeypatch: pytest.Mo
         await asyncio.sleep(60)
 
     async def main() -> None:
-        async with ScriptedServer(silent, OK + b"content-length: 2\r\n\r\nhi") as server:
-            pool = HttpPool(server.url, {})
+        async with asked(silent, OK + b"content-length: 2\r\n\r\nhi") as (_server, pool):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await pool.post("/chat", b"")
             assert await whole(pool) == b"hi"
-            pool.close()
 
     asyncio.run(main())
 
@@ -349,14 +340,12 @@ def test_an_idle_connection_is_not_used_for_ever(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(http_pool, "IDLE_S", 0.01)
 
     async def main() -> None:
-        async with ScriptedServer(OK + b"content-length: 2\r\n\r\nhi") as server:
-            pool = HttpPool(server.url, {})
+        async with asked(OK + b"content-length: 2\r\n\r\nhi") as (server, pool):
             await whole(pool)
             await asyncio.sleep(0.05)
             await whole(pool)
             assert server.connections == 2
             await until(lambda: server.closed == 1)
-            pool.close()
 
     asyncio.run(main())
 
