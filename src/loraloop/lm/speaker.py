@@ -60,7 +60,7 @@ class Speaker:
         """Another speaker of the same base, made from a copy of these weights; only of a speaker without an adapter.
 
         Returns:
-            The speaker, in a second where loading takes ten; ``None`` if ``folder`` is another base.
+            The speaker, made without reading the base anew; ``None`` if ``folder`` is another base.
         """
         from .template import Template
 
