@@ -143,7 +143,8 @@ def test_a_service_is_written_with_limits_and_only_when_it_is_asked(
     code, dry = told("service", "install", "--dry-run", "--memory-gb", "4")
     path = tmp_path / "config" / "systemd" / "user" / "loraloop-worker.service"
     assert (code, dry["written"], path.exists()) == (0, False, False)
-    for line in ("MemoryMax=4096M", "Nice=10", "KillMode=mixed", "Restart=on-failure", "NoNewPrivileges=yes"):
+    for line in ("MemoryMax=4096M", "Nice=10", "KillMode=mixed", "Restart=on-failure", "NoNewPrivileges=yes",
+                 "StartLimitIntervalSec=0"):  # fmt: skip
         assert line in dry["unit"].splitlines()
     assert told("service", "install", "--kind", "serve")[1]["written"]
     assert "CPUWeight=200" in path.with_name("loraloop-serve.service").read_text()

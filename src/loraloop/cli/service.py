@@ -66,8 +66,8 @@ def unit(kind: str, home: Path, program: list[str], *, system: bool, memory_gb: 
     training = kind != "serve"
     lines = [
         "[Unit]", f"Description=loraloop {KINDS[kind]}", "After=network-online.target" if system else "",
-        "StartLimitIntervalSec=600", "StartLimitBurst=10", "",
-        "[Service]", "Type=exec", f"ExecStart={command}", "Restart=on-failure", "RestartSec=10",
+        "StartLimitIntervalSec=0", "",  # a disk that is full for an hour must not end the service for ever
+        "[Service]", "Type=exec", f"ExecStart={command}", "Restart=on-failure", "RestartSec=30",
         # The worker ends its own children in order; whatever is left after the time is killed with it.
         "KillMode=mixed", f"TimeoutStopSec={STOP_S}", "OOMPolicy=continue",
         f"OOMScoreAdjust={500 if training else 0}" if system or training else "",
