@@ -35,7 +35,7 @@ from .types import Adapter, Release
 
 log = logging.getLogger(__name__)
 
-RECEIPTS = "receipts"
+RECEIPTS, _PRUNE_TOGETHER = "receipts", 5_000
 _UNFINISHED, _PRUNED = "erasures:unfinished", "privacy:pruned"
 _PRUNE_EVERY = timedelta(days=1)
 """Between two prunings by itself: each rewrites the database file, and talk that grows old comes every minute."""
@@ -134,12 +134,13 @@ class Forgetting:
         old = store.eraser.older_than(self._now() - timedelta(days=kept_days))
         if not old or dry_run:
             return len(old)
-        with store.together():
-            erased = store.eraser.erase((), old, for_ever=False)
-            scrub_files(self._at.folder, erased.conversations, erased.texts)
-            self._note_unfinished(_PRUNED)
+        for begin in range(0, len(old), _PRUNE_TOGETHER):
+            with store.together():
+                erased = store.eraser.erase((), old[begin : begin + _PRUNE_TOGETHER], for_ever=False)
+                scrub_files(self._at.folder, erased.conversations, erased.texts)
+                self._note(_PRUNED, unfinished=True)
         store.eraser.scrub()
-        self._note_finished(_PRUNED)
+        self._note(_PRUNED, unfinished=False)
         return len(old)
 
     def owed(self, bot: str) -> str | None:
@@ -178,7 +179,7 @@ class Forgetting:
             }
             erasure = Erasure(erasure_id, at, due_at, None, facts, erased.adapters)
             store.erasures.put(erasure, self._bots(erased) or [self._at.bot], actor)
-            self._note_unfinished(erasure_id)
+            self._note(erasure_id, unfinished=True)
         reached("forget.recorded")
         facts["turns_under_way"] = [bot for bot in self._bots(erased) if not self._drop_unfinished(bot)]
         facts["rolled_back_to"] = {bot: self._roll_back(bot, one, actor) for bot, one in serving.items()} if now else {}
@@ -188,7 +189,7 @@ class Forgetting:
         self.settle()
         facts["seconds"] = round((self._now() - at).total_seconds(), 2)
         self._write_receipt(erasure_id, facts)
-        self._note_finished(erasure_id)
+        self._note(erasure_id, unfinished=False)
         log.info("erasure %s: %d conversations, %d adapters touched", erasure_id, len(erased.conversations),
                  len(erased.adapters))  # fmt: skip
         return facts
@@ -211,7 +212,7 @@ class Forgetting:
             if erasure.id in unfinished and not self._receipt(erasure.id).exists():
                 self._write_receipt(erasure.id, erasure.facts)
         for one in unfinished:
-            self._note_finished(one)
+            self._note(one, unfinished=False)
 
     def _prune_daily(self) -> None:
         """Prune where that was not done today; not while a turn is under way, for it would lose rows that it uses."""
@@ -230,15 +231,10 @@ class Forgetting:
         except StoreBusy as error:
             log.info("what is kept too long is pruned later: %s", error)
 
-    def _note_unfinished(self, what: str) -> None:
+    def _note(self, what: str, *, unfinished: bool) -> None:
         with self._at.store.together():
-            state = self._at.store.state
-            state.write(_UNFINISHED, sorted({*(state.read(_UNFINISHED) or ()), what}))
-
-    def _note_finished(self, what: str) -> None:
-        with self._at.store.together():
-            state = self._at.store.state
-            state.write(_UNFINISHED, sorted({*(state.read(_UNFINISHED) or ())} - {what}))
+            noted = {*(self._at.store.state.read(_UNFINISHED) or ())} - {what}
+            self._at.store.state.write(_UNFINISHED, sorted(noted | {what} if unfinished else noted))
 
     def _receipt(self, erasure_id: str) -> Path:
         return self._at.folder / RECEIPTS / f"{erasure_id}.json"

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from .errors import LoraloopError, in_words
+from .old_datasets import unneeded_datasets
 from .traces import drop_abandoned
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def tend(home: Home) -> tuple[str, ...]:
 
 
 def tidy(home: Home) -> None:
-    """Remove old adapters and checkpoints that nobody will need, under the bot's turn: else turns fill the disk.
+    """Remove adapters, datasets and checkpoints that nobody will need, under the bot's turn: else turns fill the disk.
 
     A turn that is done stays so where that is not possible; the next one tries again.
     """
@@ -35,8 +36,11 @@ def tidy(home: Home) -> None:
     try:
         gone = home.deployer.cleanup_old_adapters(keep)["deleted_adapters"]
         gone += drop_abandoned(home.adapter_dir, ABANDONED_DAYS)
+        for dataset_id in unneeded_datasets(home.store, home.artifacts, home.bot, keep):
+            home.store.datasets.remove(dataset_id)
+            gone += 1
     except (LoraloopError, OSError) as error:
         log.warning("what turns left behind could not be removed: %s", in_words(error))
         return
     if gone:
-        log.info("%d old adapters and abandoned trainings removed", gone)
+        log.info("%d old adapters, datasets and abandoned trainings removed", gone)

@@ -296,3 +296,27 @@ def test_turns_clean_up_after_themselves(tmp_path: Path) -> None:
         assert scheduled(home).run_due().status == "completed"  # type: ignore[union-attr]
         kept = {home.store.adapters.list(home.bot)[place].digest for place in (0, 1)}
         assert set(home.artifacts.digests()) == kept
+
+
+def test_turns_leave_only_the_datasets_that_somebody_may_ask_for(tmp_path: Path) -> None:
+    """Those of the newest adapters, of releases, and of a job that may be tried again; rows go with the others."""
+    init_home(tmp_path / "home", base__model=str(tmp_path / "no-base"), deploy__keep_after_turn=2)
+    with open_home(tmp_path / "home") as home:
+        made = []
+        canned = with_canned_loop(home)
+        for turn in range(7):
+            add(home, 10 * turn, 2)
+            canned.verdict, canned.before = "promote" if turn == 1 else "hold", lambda step: None
+            if turn == 3:
+                canned.before = failing
+                with pytest.raises(UsageError):
+                    turn_by_hand(home, None, "kim", None)
+            else:
+                turn_by_hand(home, None, "kim", None)
+            made.append(home.store.datasets.ids(home.bot)[0])
+        assert home.store.datasets.ids(home.bot) == [made[6], made[5], made[3], made[1]]
+        assert home.store.datasets.get(made[1]).rows  # type: ignore[union-attr]
+        assert says(home, "rows").startswith("0 new rows")
+        with home.store._database.read() as connection:
+            (rows,) = connection.exec_driver_sql("SELECT count(DISTINCT dataset_id) FROM dataset_rows").one()
+        assert rows == 4
