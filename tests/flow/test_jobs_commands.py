@@ -151,6 +151,16 @@ def test_a_service_is_written_with_limits_and_only_when_it_is_asked(
     assert told("service", "install", "--kind", "nothing")[0] == 2
 
 
+@pytest.mark.slow
+def test_numbers_that_no_calendar_and_no_machine_has_are_a_mistake_and_no_fault_of_the_program(told: Told) -> None:
+    """Infinity, or more days than there are dates: the option is named, nothing is done."""
+    for days in ("inf", "1e300", "5000000", "nan", "-1"):
+        code, said = told("data", "prune", "--dry-run", "--days", days)
+        assert (code, "--days" in said["error"]) == (2, True), (days, said)
+    code, said = told("service", "install", "--dry-run", "--memory-gb", "inf")
+    assert (code, "--memory-gb" in said["error"]) == (2, True)
+
+
 @pytest.mark.parametrize("kind", ["serve", "worker", "run"])
 @pytest.mark.parametrize("system", [True, False])
 def test_systemd_takes_every_unit(kind: str, system: bool) -> None:
