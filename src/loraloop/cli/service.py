@@ -27,7 +27,9 @@ def install(
     kind: Annotated[str, typer.Option("--kind", help="serve, worker or run.")] = "worker",
     system: Annotated[bool, typer.Option("--system", help="For the machine (as root), not for this user.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the unit, write nothing.")] = False,
-    memory_gb: Annotated[float, typer.Option("--memory-gb", min=0, max=1e6, help="Most memory in GB; 0 for no limit.")] = 0,
+    memory_gb: Annotated[
+        float, typer.Option("--memory-gb", min=0, max=1e6, help="Most memory in GB; 0 for no limit.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Write a systemd unit for this home, with limits; it is neither enabled nor started."""
