@@ -96,18 +96,11 @@ class LoRADeploymentManager:
         now, live = self._now(), self._store.releases.live(self._bot)
         hours = self.config.trial_hours
         facts = {
-            "adapter_id": adapter.id,
-            "adapter_name": adapter.name,
-            "base_id": adapter.base_id,
-            "method": method,
-            "actor": actor,
-            "created_at": now,
-            "status": "on_trial" if hours else "confirmed",
-            "decision_id": decision.id,
-            "trial_ends_at": now + timedelta(hours=hours) if hours else None,
-            "serving": dict(serving or {}),
-            "performance": plain(performance or {}),
-        }
+            "adapter_id": adapter.id, "adapter_name": adapter.name, "base_id": adapter.base_id, "method": method,
+            "actor": actor, "created_at": now, "status": "on_trial" if hours else "confirmed",
+            "decision_id": decision.id, "trial_ends_at": now + timedelta(hours=hours) if hours else None,
+            "serving": dict(serving or {}), "performance": plain(performance or {}),
+        }  # fmt: skip
         release = next_release(next(iter(self._store.releases.history(self._bot, 1)), None), live, self._bot, facts)
         published = self._switch.go_live(release, live, files)
         if method == "force":
