@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from ..prepared_store import KnownTalk
 from ..types import REVIEWER, Conversation, Feedback
 from .candidates import CandidateRow
 from .judging import Word, ignored, judge_of, speaker_of
@@ -31,10 +32,15 @@ class Readings:
     ignored: dict[Word, str] = field(default_factory=dict)
     _approvals: dict[str, str] = field(default_factory=dict)
 
-    def read(self, conversations: Iterable[Conversation]) -> Iterator[tuple[int, Conversation]]:
+    def read(self, conversations: Iterable[Conversation | KnownTalk]) -> Iterator[tuple[int, Conversation | KnownTalk]]:
         """Yield each conversation with its place in the order they came, without the feedback that does not count."""
         judged: list[tuple[int, Conversation]] = []
         for place, one in enumerate(conversations):
+            if isinstance(one, KnownTalk):
+                if one.speaker and one.speaker not in self.seen:
+                    self.seen[one.speaker] = datetime.fromisoformat(one.created_at)
+                yield place, one
+                continue
             speaker = speaker_of(one)
             if speaker:
                 self.seen[speaker] = min(self.seen.get(speaker, one.created_at), one.created_at)
@@ -83,6 +89,8 @@ def _is_reviewed(row: CandidateRow, said: list[Feedback], config: TrustConfig) -
     return not row.is_correction and row.conversation.messages[row.message_index].approved_by == "review"
 
 
-def merged(chosen: Standing, alike: Iterable[Standing]) -> Standing:
-    """Return the standing of a row that stands for exact duplicates: reviewed once is reviewed."""
-    return replace(chosen, reviewed=chosen.reviewed or any(one.reviewed for one in alike))
+def merged(chosen: Standing | None, alike: Iterable[Standing | None]) -> Standing | None:
+    """Return the standing of a row that stands for exact duplicates: reviewed once, as ``None`` is, is reviewed."""
+    if chosen is None or not any(one is None or one.reviewed for one in alike):
+        return chosen
+    return replace(chosen, reviewed=True)

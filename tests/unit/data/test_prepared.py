@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loraloop.data import verdicts
+from loraloop.data import known_rows
 from loraloop.data.candidates import candidates
 from loraloop.data.manager import LoRADataManager
 from loraloop.data.quality import DataQualityConfig, reason_to_drop, reason_under, verdict_on
@@ -148,20 +148,20 @@ def test_an_answer_too_long_for_a_sample_is_known_to_be(store: SqlStore, say: Sa
 def test_other_checks_or_another_program_judge_anew(filled: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another setting or another version of what judges makes verdicts stale; the same ones are not asked again."""
     asked: list[str] = []
-    judge = verdicts.verdict_on
+    judge = known_rows.verdict_on
 
     def counting(row: object, config: DataQualityConfig) -> str:
         asked.append("x")
         return judge(row, config)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(verdicts, "verdict_on", counting)
+    monkeypatch.setattr(known_rows, "verdict_on", counting)
     LoRADataManager(store=filled, secret=b"k").build_dataset()
     assert len(asked) == 40
     LoRADataManager(store=filled, secret=b"k").build_dataset()
     assert len(asked) == 40
     LoRADataManager(None, DataQualityConfig(min_response_length=6), store=filled, secret=b"k").build_dataset()
     assert len(asked) == 80
-    monkeypatch.setattr(verdicts, "_program", lambda: "another version")
+    monkeypatch.setattr(known_rows, "_program", lambda: "another version")
     LoRADataManager(None, DataQualityConfig(min_response_length=6), store=filled, secret=b"k").build_dataset()
     assert len(asked) == 120
 
@@ -239,7 +239,7 @@ def test_who_is_forgotten_leaves_no_verdict_and_no_token(say: Say, tmp_path: Pat
     person = mine[0].user
     assert person is not None
     erased = store.eraser.erase([person], [])
-    assert erased.rows["verdicts"] == 5
+    assert erased.rows["known_rows"] == 5
     assert erased.rows["tokens"] == 5
     store.eraser.scrub()
     left = b"".join(file.read_bytes() for file in tmp_path.iterdir())
@@ -250,14 +250,15 @@ def test_who_is_forgotten_leaves_no_verdict_and_no_token(say: Say, tmp_path: Pat
 
 def test_nothing_is_kept_of_conversations_that_are_gone(say: Say, store: SqlStore) -> None:
     """Whoever was forgotten while their rows were in work is not written down again."""
-    from loraloop.prepared_store import Tokens, Verdict
+    from loraloop.prepared_store import KnownRow, Tokens, Verdict
 
     here, gone = say(words(1), words(2)), say(words(3), words(4))
     store.conversations.add([here])
-    store.prepared.keep_tokens([((one.id, 1), Tokens("m", 1, b"1234")) for one in (here, gone)])
-    store.prepared.keep_verdicts([((one.id, 1), Verdict("m", "")) for one in (here, gone)])
-    store.prepared.keep_verdicts([((here.id, 1), Verdict("n", "too"))])
-    assert store.prepared.tokens([here.id, gone.id]) == {(here.id, 1): Tokens("m", 1, b"1234")}
+    store.prepared.keep_tokens([((one.id, 1), Tokens("m", 1, 3, b"1234")) for one in (here, gone)])
+    row = KnownRow(1, "", True, False, "train", "d", b"c", "asked", 0)
+    store.prepared.keep_rows([(one.id, "m", "", row) for one in (here, gone)])
+    store.prepared.keep_rows([(here.id, "n", "", row._replace(reason="too"))])
+    assert store.prepared.tokens([here.id, gone.id]) == {(here.id, 1): Tokens("m", 1, 3, b"1234")}
     assert store.prepared.verdicts([here.id, gone.id]) == {(here.id, 1): Verdict("n", "too")}
 
 
