@@ -195,7 +195,7 @@ class _Import:
             with self._store.together():
                 new = self._store.conversations.add(self._batch)
                 self._known.keep()
-            if new == len(self._batch):  # else somebody among them was forgotten, or it is all known
+            if new == len({one.id for one in self._batch}):  # else some are known already, or forgotten
                 for conversation_id, row, answer in self._learnable:
                     self._near.take(conversation_id, row.message_index, row.digest, f"{row.asked}\n{answer}")
             self.new += new
