@@ -44,7 +44,7 @@ WAVE = 32
 """Users who come at once."""
 MOST_USERS = 640
 """Of one canary; it ends long before, unless it cannot be decided."""
-ANSWER_TOKENS = 6
+ANSWER_TOKENS = 4
 USUAL, LIKED, DISLIKED = 0.5, 0.97, 0.03
 """Shares of thumbs up that the simulated users give to what is live, to the good candidate and to the bad one."""
 
@@ -89,7 +89,7 @@ class ServedDemo:
         begun, started = self._begin(adapter), time.perf_counter()
         self._stands(client, begun)
         got, up, users = 0, 0, 0
-        with ThreadPoolExecutor(WAVE // 2) as crowd:
+        with ThreadPoolExecutor(WAVE) as crowd:
             while self._is_running(begun) and users < MOST_USERS:
                 names = [f"{adapter.name}-{n}" for n in range(users, users + WAVE)]
                 thumbs = list(crowd.map(lambda name: self._visit(client, name, begun.candidate_id, liked), names))

@@ -37,9 +37,22 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
         model.is_quantized = False
         model.hf_quantizer = None
         model.save_pretrained(str(out))
-        tokenizer.save_pretrained(str(out))
+        _plain(tokenizer).save_pretrained(str(out))
     say("converted")
     return {}
+
+
+def _plain(tokenizer: Any) -> Any:
+    """The same tokenizer without a class of its own, which ``loader.py`` then reads in one go."""
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer,
+        model_max_length=tokenizer.model_max_length,
+        padding_side=tokenizer.padding_side,
+        chat_template=tokenizer.chat_template,
+        **tokenizer.special_tokens_map,
+    )
 
 
 def _read_headers_once() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from .few_rows import multiply_few_rows
 from .lanes import common_start
 from .ragged import NAME, Plan, Pool, Span, forward, register
 
@@ -81,7 +82,7 @@ def _batches(fixed: Sequence[Fixed]) -> Iterator[list[Fixed]]:
 
 
 def serve_with_ragged_attention(model: Any) -> bool:
-    """Switch a model to ragged attention; returns whether its logits then are still its own.
+    """Switch a frozen model to ragged attention and few rows; returns whether its logits then are still its own.
 
     Some architectures do not call transformers' attention interface; they are told by their answers, not their names.
     """
@@ -92,6 +93,7 @@ def serve_with_ragged_attention(model: Any) -> bool:
         inputs = [torch.tensor([row], device=model.device) for row in rows]
         own_SV = torch.cat([model(input_ids=ids, use_cache=False).logits[0] for ids in inputs]).float()
     register()
+    multiply_few_rows(model)
     try:
         model.set_attn_implementation(NAME)
         pool = Pool()

@@ -13,6 +13,14 @@ from typing import Any
 from ..errors import ModelError
 
 DTYPES = ("bfloat16", "float32")
+PLAIN_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
+"""Of transformers: without a class of their own, under the newer name and the older."""
+_PLAIN_CONFIG = {
+    "bos_token", "eos_token", "unk_token", "pad_token", "mask_token", "sep_token", "cls_token", "model_max_length",
+    "clean_up_tokenization_spaces", "chat_template", "padding_side",
+}  # fmt: skip
+_NO_MATTER = {"backend", "is_local", "local_files_only"}
+"""Settings of a tokenizer that do not keep its file from being read as it is: those handed on, and those left out."""
 
 
 def stay_offline() -> None:
@@ -50,9 +58,31 @@ def load_tokenizer(folder: Path) -> Any:
 
     try:
         with quiet_transformers():
-            return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+            plain = _plain_tokenizer(folder)
+            return plain or AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder} holds no usable tokenizer: {error}") from error
+
+
+def _plain_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder whose ``tokenizer.json`` says all there is; ``None`` where more must be looked at.
+
+    transformers reads that file several times on its way, each time through Python's own JSON: 4.2 s of 33 MB, for
+    Gemma's 262,144 words, in every process. Read once by the tokenizers library it takes 1.6 s.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    told, words = folder / "tokenizer_config.json", folder / "tokenizer.json"
+    template = folder / "chat_template.jinja"
+    if not (told.is_file() and words.is_file()):
+        return None
+    config = json.loads(told.read_text(encoding="utf-8"))
+    if config.pop("tokenizer_class", "") not in PLAIN_TOKENIZERS or not config.keys() <= _PLAIN_CONFIG | _NO_MATTER:
+        return None
+    own = {key: value for key, value in config.items() if key in _PLAIN_CONFIG and value is not None}
+    if template.is_file():
+        own["chat_template"] = template.read_text(encoding="utf-8")
+    return PreTrainedTokenizerFast(tokenizer_file=str(words), name_or_path=str(folder), **own)
 
 
 def load_model(folder: Path, dtype: str = "bfloat16", device: str = "cpu") -> Any:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 
 from ..errors import EngineError, TamperedArtifact, WrongBase
 from .adapters import lora_factors, read_adapter
+from .few_rows import linear
 
 BASE = "base"
 
@@ -56,12 +56,12 @@ class _ServedLinear(torch.nn.Module):
         """Shapes: (1, T, in) to (1, T, out)."""
         reading = self._reading
         if not reading.parts:
-            return F.linear(x_1TI, self.merged.get(reading.version, self.weight), self.bias)
-        y_1TO = F.linear(x_1TI, self.weight, self.bias)
+            return linear(x_1TI, self.merged.get(reading.version, self.weight), self.bias)
+        y_1TO = linear(x_1TI, self.weight, self.bias)
         for version, own in reading.parts:
             if version in self.factors:
                 a_RI, b_RO = self.factors[version]
-                y_1TO[0, own].addmm_(F.linear(x_1TI[0, own], a_RI), b_RO)
+                y_1TO[0, own].addmm_(linear(x_1TI[0, own], a_RI), b_RO)
         return y_1TO
 
 
