@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from ..prepared_store import KnownTalk
 from ..types import REVIEWER, Conversation, Feedback
@@ -13,6 +13,8 @@ from .candidates import CandidateRow
 from .judging import Word, ignored, judge_of, speaker_of
 from .trust import Standing, TrustConfig
 
+Talk: TypeAlias = Conversation | KnownTalk
+"""A conversation, or what is known of it."""
 _APPROVING: Final = frozenset({"thumb_up", "correction"})
 _LOST: Final = frozenset({"thumbs_down", "answer_not_approved", "consent_withdrawn"})
 """Reasons under which a row is left out that may have been learnt before."""
@@ -32,7 +34,13 @@ class Readings:
     ignored: dict[Word, str] = field(default_factory=dict)
     _approvals: dict[str, str] = field(default_factory=dict)
 
-    def read(self, conversations: Iterable[Conversation | KnownTalk]) -> Iterator[tuple[int, Conversation | KnownTalk]]:
+    @overload
+    def read(self, conversations: Iterable[Conversation]) -> Iterator[tuple[int, Conversation]]: ...
+
+    @overload
+    def read(self, conversations: Iterable[Talk]) -> Iterator[tuple[int, Talk]]: ...
+
+    def read(self, conversations: Iterable[Talk]) -> Iterator[tuple[int, Talk]]:
         """Yield each conversation with its place in the order they came, without the feedback that does not count."""
         judged: list[tuple[int, Conversation]] = []
         for place, one in enumerate(conversations):

@@ -47,7 +47,7 @@ class Prepared:
                 return
             talks = [list(rows) for _, rows in groupby(found, key=itemgetter(0))]
             yield [
-                KnownTalk(*rows[0][:4], tuple(KnownRow._make(row[4:]) for row in rows if row[4] is not None))
+                KnownTalk._make((*rows[0][:4], tuple(KnownRow._make(row[4:]) for row in rows if row[4] is not None)))
                 for rows in talks
             ]
             after = (found[-1][3], found[-1][0])
