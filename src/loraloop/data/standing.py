@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, overload
 
 from ..prepared_store import KnownTalk
 from ..types import REVIEWER, Conversation, Feedback
