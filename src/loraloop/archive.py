@@ -43,9 +43,9 @@ class HomeArchive:
             The answer that it is about; ``None`` where it was known.
 
         Raises:
-            UnknownThing: there is no such answer.
+            UnknownThing: there is no such answer of this bot.
         """
-        found = self._store.completions.get(opinion.completion_id)
+        found = [one for one in self._store.completions.get(opinion.completion_id) if one.bot == self._bot]
         chosen = next((one for one in found if one.choice == opinion.choice and one.state != MIRRORED), None)
         if chosen is None:
             raise UnknownThing(f"no choice {opinion.choice} of a completion {opinion.completion_id!r}")

@@ -10,15 +10,13 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from .errors import DataError, UnknownThing, WrongBase
+from .meanwhile import drop_unused, refuse_forgotten, refuse_withdrawn
 from .ports import ArtifactStore, Clock, Progress, Store
 from .store.location import checked_name
 from .turns import remember_turn
 from .types import Adapter, Dataset, Decision, Record, Release, Repair, Report, Sample, Split
 
 log = logging.getLogger(__name__)
-
-
-_FORGOTTEN_MEANWHILE = "somebody was forgotten while their rows were in use; what was made of them is dropped"
 
 
 class DataPart(Protocol):
@@ -182,16 +180,22 @@ class Loop:
             name, train, validation_data=validation, dataset_id=dataset.id, progress=progress
         )
         adapter: Adapter = result.adapter
-        if not self._is_whole(dataset):
-            self._artifacts.remove(adapter.digest)
-            raise DataError(_FORGOTTEN_MEANWHILE, hint="run it again: the next dataset is without them")
-        return self._here(self._store.adapters.put(adapter))
+        try:
+            with self._store.together():  # nobody can be forgotten, or withdraw, between the look and the adapter
+                refuse_forgotten(self._store, dataset)
+                refuse_withdrawn(self._store, dataset.id)
+                stored = self._store.adapters.put(adapter)
+        except DataError:
+            drop_unused(self._store, self._artifacts, adapter.digest)
+            raise
+        return self._here(stored)
 
     def evaluate(self, adapter: Adapter, *, progress: Progress | None = None) -> Report:
         """Judge an adapter beside the live one and the base, on rows that taught neither of this dataset's adapters.
 
         Raises:
             WrongBase: the adapter was made for another base than the one in use.
+            DataError: somebody was forgotten meanwhile.
         """
         base = self._parts.base_id()
         if adapter.base_id != base:
@@ -210,18 +214,24 @@ class Loop:
             adapter, live=live, heldout=heldout, repairs=repairs, dataset_id=adapter.dataset_id,
             other_base=other_base, progress=progress,
         )  # fmt: skip
-        if dataset is not None and not self._is_whole(dataset):
-            raise DataError(_FORGOTTEN_MEANWHILE, hint="run it again: the next dataset is without them")
-        return self._store.reports.put(report)
+        with self._store.together():
+            if dataset is not None:
+                refuse_forgotten(self._store, dataset)
+            return self._store.reports.put(report)
 
     def gate(self, report: Report, *, actor: str = "operator") -> Decision:
         """Decide on a report."""
         return self._store.decisions.put(self._parts.decide(report, actor=actor, now=self._now()))
 
     def deploy(self, decision: Decision, adapter: Adapter, *, actor: str = "operator") -> Release | None:
-        """Release a promoted adapter; anything but an explicit promote leaves the live release alone."""
+        """Release a promoted adapter; anything but an explicit promote leaves the live release alone.
+
+        Raises:
+            DataError: somebody whom it learnt from withdrew while it was judged.
+        """
         if decision.verdict != "promote":
             return None
+        refuse_withdrawn(self._store, adapter.dataset_id)
         return self._parts.deployer.release(decision, adapter, serving=self._parts.serving(), actor=actor)
 
     def live_adapter(self) -> Adapter | None:
@@ -251,11 +261,6 @@ class Loop:
             if (adapter.dataset_id, adapter.base_id, adapter.config_digest) == (dataset.id, base, digest):
                 return self._here(adapter) if adapter.digest in self._artifacts.digests() else None
         return None
-
-    def _is_whole(self, dataset: Dataset) -> bool:
-        """Whether a dataset still has all its rows: who was forgotten meanwhile has none."""
-        stored = self._store.datasets.get(dataset.id)
-        return stored is None or len(stored.rows) == len(dataset.rows)
 
     def _here(self, adapter: Adapter) -> Adapter:
         """The adapter with the path of its verified files on this machine."""

@@ -3,6 +3,7 @@
     LoraloopError                  anything this package could not do; ``hint`` says what to do next
     |-- UsageError (ValueError)           a value a person gave cannot be used
     |   |-- BadName                           an adapter, bot or suite name is not allowed
+    |   |-- ConversationTooLong               the model cannot read so much at once
     |   `-- UnknownThing (KeyError-like)      no adapter, dataset, release, conversation ... of that name
     |-- SettingsError (ValueError)        the settings file or environment is wrong; all faults at once
     |-- DataError (ValueError)            conversations cannot become a dataset
@@ -72,6 +73,12 @@ class BadName(UsageError):
     """A name does not match ``[a-z0-9][a-z0-9_-]{0,63}``."""
 
     hint = "use 1 to 64 characters: lower-case letters, digits, '-' and '_', beginning with a letter or digit"
+
+
+class ConversationTooLong(UsageError):
+    """A conversation has more tokens than the model reads at once."""
+
+    hint = "send fewer or shorter messages"
 
 
 class UnknownThing(UsageError):

@@ -1,8 +1,10 @@
 """Forgetting a person: their rows now, what learnt from them by a deadline or at once, and for ever.
 
 The order matters. Tombstones are written first, beside the home, so that whatever is cut off is done anew when the home
-is opened next; so is a home that was restored from a backup. An adapter that learnt from them is never released again.
-One that serves is rebuilt without them by the loop; where that has not happened by the deadline, it is rolled back.
+is opened next; so is a home that was restored from a backup. What names them goes and what they touched is written down
+in one transaction, and with it that bytes are still to be overwritten: whoever opens the home next finishes that.
+An adapter that learnt from them is never released again. One that serves is rebuilt without them by the loop; where
+that has not happened by the deadline, it is rolled back.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import json
 import logging
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,7 +35,10 @@ from .types import Adapter, Release
 
 log = logging.getLogger(__name__)
 
-RECEIPTS = "receipts"
+RECEIPTS, _PRUNE_TOGETHER = "receipts", 5_000
+_UNFINISHED, _PRUNED = "erasures:unfinished", "privacy:pruned"
+_PRUNE_EVERY = timedelta(days=1)
+"""Between two prunings by itself: each rewrites the database file, and talk that grows old comes every minute."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class Places:
     Attributes:
         folder: the home. bot: whose events tell of things that concern no bot.
         roll_back: ``(bot, target, actor)``, as ``deploy`` does it; returns ``success`` and ``target_adapter``.
+        turn: the lock of that bot's turn.
     """
 
     folder: Path
@@ -51,6 +58,7 @@ class Places:
     config: PrivacyConfig
     bot: str
     roll_back: Callable[[str, str, str], Mapping[str, Any]]
+    turn: TurnLock
 
 
 class Forgetting:
@@ -77,12 +85,13 @@ class Forgetting:
         meant = [*(("person", one) for one in people), *(("conversation", one) for one in ids)]
         self._at.ledger.add(digest for kind, value in meant for digest in store.tombstones.digests_of(kind, value))
         reached("forget.remembered")
-        return self._finish(store.eraser.erase(people, ids), now=now, actor=actor)
+        return self._erase(people, ids, now=now, actor=actor)
 
     def look_after(self) -> list[str]:
         """Do what is due, whenever a home is opened and before each scheduled turn; returns what was done, in words."""
+        self._finish_cut_off()
         done = [*self.reapply(), *self.settle()]
-        self.prune()
+        self._prune_daily()
         return done
 
     def reapply(self) -> list[str]:
@@ -93,11 +102,11 @@ class Forgetting:
         if not written - stored:
             return []
         people, conversations = store.tombstones.risen(written - stored)
-        erased = store.eraser.erase(people, conversations)
-        store.tombstones.remember(written)
         if not (people or conversations):
+            store.tombstones.remember(written)
             return []
-        receipt = self._finish(erased, now=False, actor="restore")
+        receipt = self._erase(people, conversations, now=False, actor="restore")
+        store.tombstones.remember(written)
         return [f"{receipt['conversations']} conversations of forgotten people were in a restored backup; erased again"]
 
     def settle(self) -> list[str]:
@@ -125,9 +134,13 @@ class Forgetting:
         old = store.eraser.older_than(self._now() - timedelta(days=kept_days))
         if not old or dry_run:
             return len(old)
-        erased = store.eraser.erase((), old, for_ever=False)
-        scrub_files(self._at.folder, erased.conversations, erased.texts)
+        for begin in range(0, len(old), _PRUNE_TOGETHER):
+            with store.together():
+                erased = store.eraser.erase((), old[begin : begin + _PRUNE_TOGETHER], for_ever=False)
+                scrub_files(self._at.folder, erased.conversations, erased.texts)
+                self._note(_PRUNED, unfinished=True)
         store.eraser.scrub()
+        self._note(_PRUNED, unfinished=False)
         return len(old)
 
     def owed(self, bot: str) -> str | None:
@@ -140,45 +153,96 @@ class Forgetting:
 
     # -- how it is done -----------------------------------------------------------------------------------------------
 
-    def _finish(self, erased: Erased, *, now: bool, actor: str) -> dict[str, Any]:
-        reached("forget.erased")
-        at, store = self._now(), self._at.store
-        erasure_id = f"er-{secrets.token_hex(8)}"
-        busy = [bot for bot in self._bots(erased) if not self._drop_unfinished(bot)]
-        files = scrub_files(self._at.folder, erased.people | erased.conversations, erased.texts)
-        serving = self._serving(erased.adapters)
-        erasure = Erasure(
-            erasure_id, at, at + timedelta(hours=self._at.config.rebuild_hours), None, {}, erased.adapters
-        )
-        facts: dict[str, Any] = {
-            "erasure": erasure_id,
-            "at": at.isoformat(),
-            "actor": actor,
-            "conversations": len(erased.conversations),
-            "rows": erased.rows,
-            "quotations_in_reports": erased.quotations,
-            "files": files,
-            "datasets": erased.datasets,
-            "adapters": erased.adapters,
-            "releases": erased.releases,
-            "live": {bot: release.id for bot, release in serving.items()},
-            "rebuild_due": erasure.due_at.isoformat() if serving else None,
-            "turns_under_way": busy,
-        }
-        store.erasures.put(replace(erasure, facts=facts), self._bots(erased) or [self._at.bot], actor)
+    def _erase(
+        self, people: Collection[str], conversations: Collection[str], *, now: bool, actor: str
+    ) -> dict[str, Any]:
+        at, store, erasure_id = self._now(), self._at.store, f"er-{secrets.token_hex(8)}"
+        due_at = at if now else at + timedelta(hours=self._at.config.rebuild_hours)
+        with store.together():
+            erased = store.eraser.erase(people, conversations)
+            reached("forget.erased")
+            files = scrub_files(self._at.folder, erased.people | erased.conversations, erased.texts)
+            serving = self._serving(erased.adapters)
+            facts: dict[str, Any] = {
+                "erasure": erasure_id,
+                "at": at.isoformat(),
+                "actor": actor,
+                "conversations": len(erased.conversations),
+                "rows": erased.rows,
+                "quotations_in_reports": erased.quotations,
+                "files": files,
+                "datasets": erased.datasets,
+                "adapters": erased.adapters,
+                "releases": erased.releases,
+                "live": {bot: release.id for bot, release in serving.items()},
+                "rebuild_due": due_at.isoformat() if serving else None,
+            }
+            erasure = Erasure(erasure_id, at, due_at, None, facts, erased.adapters)
+            store.erasures.put(erasure, self._bots(erased) or [self._at.bot], actor)
+            self._note(erasure_id, unfinished=True)
         reached("forget.recorded")
+        facts["turns_under_way"] = [bot for bot in self._bots(erased) if not self._drop_unfinished(bot)]
         facts["rolled_back_to"] = {bot: self._roll_back(bot, one, actor) for bot, one in serving.items()} if now else {}
         self._drop_weights()
         store.eraser.scrub()
         reached("forget.scrubbed")
         self.settle()
         facts["seconds"] = round((self._now() - at).total_seconds(), 2)
-        folder = self._at.folder / RECEIPTS
-        folder.mkdir(exist_ok=True)
-        write_durably(folder / f"{erasure_id}.json", json.dumps(facts, indent=2) + "\n")
+        self._write_receipt(erasure_id, facts)
+        self._note(erasure_id, unfinished=False)
         log.info("erasure %s: %d conversations, %d adapters touched", erasure_id, len(erased.conversations),
                  len(erased.adapters))  # fmt: skip
         return facts
+
+    def _finish_cut_off(self) -> None:
+        """Do what erasures and prunings that were cut off after their transaction left to be done."""
+        store = self._at.store
+        unfinished = store.state.read(_UNFINISHED)
+        if not unfinished:
+            return
+        for bot in store.bots():
+            self._drop_unfinished(bot)
+        self._drop_weights()
+        try:
+            store.eraser.scrub()
+        except StoreBusy as error:
+            log.warning("bytes of what was erased are still to be overwritten: %s", error)
+            return
+        for erasure in store.erasures.all():
+            if erasure.id in unfinished and not self._receipt(erasure.id).exists():
+                self._write_receipt(erasure.id, erasure.facts)
+        for one in unfinished:
+            self._note(one, unfinished=False)
+
+    def _prune_daily(self) -> None:
+        """Prune where that was not done today; not while a turn is under way, for it would lose rows that it uses."""
+        if not self._at.config.retention_days:
+            return
+        store, now = self._at.store, self._now()
+        last = store.state.read(_PRUNED)
+        if last and timedelta(0) <= now - datetime.fromisoformat(last) < _PRUNE_EVERY:
+            return
+        try:
+            with ExitStack() as turns:
+                for bot in sorted({*store.bots(), self._at.bot}):
+                    turns.enter_context(self._turn_of(bot).held())
+                self.prune()
+                store.state.write(_PRUNED, now.isoformat())
+        except StoreBusy as error:
+            log.info("what is kept too long is pruned later: %s", error)
+
+    def _note(self, what: str, *, unfinished: bool) -> None:
+        with self._at.store.together():
+            noted = {*(self._at.store.state.read(_UNFINISHED) or ())} - {what}
+            self._at.store.state.write(_UNFINISHED, sorted(noted | {what} if unfinished else noted))
+
+    def _receipt(self, erasure_id: str) -> Path:
+        return self._at.folder / RECEIPTS / f"{erasure_id}.json"
+
+    def _write_receipt(self, erasure_id: str, facts: Mapping[str, Any]) -> None:
+        path = self._receipt(erasure_id)
+        path.parent.mkdir(exist_ok=True)
+        write_durably(path, json.dumps(dict(facts), indent=2) + "\n")
 
     def _bots(self, erased: Erased) -> list[str]:
         return sorted({*erased.bots, *self._at.store.bots()})
@@ -202,11 +266,14 @@ class Forgetting:
     def _drop_unfinished(self, bot: str) -> bool:
         """Remove checkpoints of a bot's unfinished training; False while its loop is being turned."""
         try:
-            with TurnLock(self._at.folder, bot).held():
+            with self._turn_of(bot).held():
                 drop_unfinished(self._at.folder / "adapters" / bot)
         except StoreBusy:
             return False
         return True
+
+    def _turn_of(self, bot: str) -> TurnLock:
+        return self._at.turn if bot == self._at.bot else TurnLock(self._at.folder, bot)
 
     def _drop_weights(self) -> None:
         """Remove the files of touched adapters that do not serve and that no other adapter shares."""

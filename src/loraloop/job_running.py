@@ -21,6 +21,7 @@ from .schedule.endings import end_of, said
 from .schedule.heartbeat import Heartbeat
 from .schedule.worker import Worker, take_back_lost
 from .stages import Stages
+from .tending import tidy
 
 if TYPE_CHECKING:
     from .controller import TurnResult
@@ -72,7 +73,9 @@ def do_leased(home: Home, lease: Lease, progress: Progress | None, enter: Callab
     with home.store.fenced(lease), home.turn_lock.held():
         home.forgetting.look_after()
         undo = partial(home.store.leases.undo, lease)
-        return Stages(home.loop, home.store, job, record, enter, undo).run(progress)
+        result = Stages(home.loop, home.store, job, record, enter, undo).run(progress)
+        tidy(home)
+        return result
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from .turns import remember_turn
 from .types import Adapter, Dataset, Decision, Release, Report
 
 Record = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
-_LATE_RELEASES = 50
+_LATE_RELEASES, _LATE_REPORTS = 50, 20
+"""What an earlier try of a job made is among so many of the newest; a report has megabytes, and a year a thousand."""
 
 
 @dataclass
@@ -93,8 +94,8 @@ class Stages:
                 return known
             self._undo("evaluate")
         self.enter("evaluate")
-        made = (one for one in self.store.reports.list(self.job.bot) if one.created_at >= self.job.created_at)
-        mine = (one for one in made if one.adapter_id == adapter.id and self.job.fence > 1)
+        late = self.store.reports.list(self.job.bot, _LATE_REPORTS) if self.job.fence > 1 else ()
+        mine = (one for one in late if one.adapter_id == adapter.id and one.created_at >= self.job.created_at)
         report = next((one for one in mine if self._is_beside_live(one, adapter)), None)
         report = report or self.loop.evaluate(adapter, progress=progress)
         self.record("evaluate", {"report_id": report.id})
@@ -106,7 +107,7 @@ class Stages:
         if known is not None:
             return known
         self.enter("gate")
-        made = (one for one in self.store.decisions.list(self.job.bot) if one.report_id == report.id)
+        made = (one for one in self.store.decisions.list(self.job.bot, _LATE_REPORTS) if one.report_id == report.id)
         decision = next((one for one in made if one.actor == self.job.actor), None)
         decision = decision or self.loop.gate(report, actor=self.job.actor)
         self.record("gate", {"decision_id": decision.id, "verdict": decision.verdict})

@@ -6,6 +6,7 @@ import html
 import json
 import os
 import shutil
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -68,6 +69,17 @@ def drop_unfinished(adapter_dir: Path) -> bool:
     there = work.is_dir()
     shutil.rmtree(work, ignore_errors=True)
     return there
+
+
+def drop_abandoned(adapter_dir: Path, days: float) -> int:
+    """Remove what trainings left behind that were cut off so long ago; returns how many."""
+    removed = 0
+    for work in sorted((adapter_dir / ".work").glob("*")):
+        newest = max((path.stat().st_mtime for path in (work, *work.iterdir())), default=0.0) if work.is_dir() else 0.0
+        if newest and time.time() - newest > days * 86_400:
+            shutil.rmtree(work, ignore_errors=True)
+            removed += 1
+    return removed
 
 
 def drop_weights(folder: Path, bot: str, touched: Collection[str], live: str | None) -> int:

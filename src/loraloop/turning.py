@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .job_running import held
 from .jobs import NewJob
 from .stages import Stages
+from .tending import tidy
 
 if TYPE_CHECKING:
     from .schedule.scheduler import LoRAScheduler
@@ -29,8 +30,9 @@ def turning(home: Home) -> AbstractContextManager[None]:
 class _ScheduledJob:
     """A run of the schedule as a durable job: begun with its training, ended with its decision.
 
-    The scheduler tries a failed run again under the same name; the name is the job's key, so that what an earlier try
-    finished is not done again, nor anything of a run that a worker finished meanwhile.
+    The scheduler tries a failed run again under its number; that and the name are the job's key, so that what an
+    earlier try finished is not done again, nor anything of a run that a worker finished meanwhile. A name alone may
+    come again.
     """
 
     def __init__(self, home: Home, stop: threading.Event | None) -> None:
@@ -51,7 +53,8 @@ class _ScheduledJob:
         dataset = self._made["dataset"]
         tries = config.max_retry_count + 1 if config.retry_on_failure else 1
         stages = {"collect": {"dataset_id": dataset.id, "rows": home.store.conversations.count(home.bot)}}
-        new = NewJob(home.bot, f"schedule:{name}", name, "scheduler", "by the schedule", 0, tries, stages)
+        key = f"schedule:{home.scheduler.get_scheduler_status()['queue']['number']}:{name}"
+        new = NewJob(home.bot, key, name, "scheduler", "by the schedule", 0, tries, stages)
         known = next((job for job in home.store.jobs.list(home.bot) if job.key == new.key), None)
         if known is not None and known.status == "succeeded":
             self._made["stages"] = Stages(home.loop, home.store, known, lambda stage, facts: facts)
@@ -86,6 +89,7 @@ class _ScheduledJob:
 
         found = self._within(step)
         self._block.close()
+        tidy(self._home)
         return found
 
     def _adapter(self, made: dict[str, Any]) -> Any:

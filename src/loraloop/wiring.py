@@ -97,7 +97,8 @@ class Home:
 
         config = self.settings.privacy
         ledger = Ledger.beside(self.folder, config.tombstones)
-        return Forgetting(Places(self.folder, self.store, self.artifacts, ledger, config, self.bot, self._roll_back))
+        here = (self.folder, self.store, self.artifacts, ledger, config, self.bot)
+        return Forgetting(Places(*here, self._roll_back, self.turn_lock))
 
     def _roll_back(self, bot: str, target: str, actor: str) -> Mapping[str, Any]:
         with self.of(bot) as other:
@@ -214,9 +215,7 @@ class Home:
         """The loop over these parts."""
         parts = Parts(
             data=self.data, trainer=self.trainer, evaluator=self.evaluator, deployer=self.deployer, decide=self.decide,
-            base_id=lambda: self.base.id,
-            template=lambda: self.template,
-            serving=self.serving,
+            base_id=lambda: self.base.id, template=lambda: self.template, serving=self.serving,
             max_length=self.settings.train.max_length,
             config_digest=self.settings.train.digest(),
             turning=self.turn_lock.held,

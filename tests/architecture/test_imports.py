@@ -31,7 +31,7 @@ LEVELS = [
     },
     {"homes", "live_base", "tending", "wiring"},
     {"settings", "settings_sources"},
-    {"controller", "forgetting", "lineage", "stages", "traces", "turns"},
+    {"controller", "forgetting", "lineage", "meanwhile", "old_datasets", "stages", "traces", "turns"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
     {"experiment_store", "job_store", "ports", "prepared_store", "signature_store", "text", "thresholds"},

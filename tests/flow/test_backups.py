@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -199,6 +200,26 @@ def test_a_restored_home_ends_no_process_of_the_one_that_was_saved(
         assert training.poll() is None, "the training of the first home was killed"
         assert found is not None
         assert (found.status, found.owner, found.process, found.crashes) == ("queued", "", "", 0)
+    finally:
+        training.communicate(b"\n")
+
+
+def test_a_copy_of_a_home_ends_no_process_of_the_first(a_home: Path, tmp_path: Path) -> None:
+    """``cp -r`` of a home under work: the copy's job waits at once, and whoever does it in the first is left alone."""
+    training = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        with open_home(a_home) as home:
+            job, lease = home.store.leases.begin(NewJob(home.bot), identity(training.pid), 0.0)
+        assert lease is not None
+        shutil.copytree(a_home, tmp_path / "copy", symlinks=True)
+        with open_home(tmp_path / "copy") as copy:
+            take_back_lost(copy.store.leases, JobsConfig())
+            found = copy.store.jobs.get(job.id)
+        assert training.poll() is None, "the training of the first home was killed"
+        assert found is not None
+        assert (found.status, found.owner) == ("queued", "")
+        with open_home(a_home) as home:
+            assert home.store.leases.beat(lease, 60.0).process == identity(training.pid)
     finally:
         training.communicate(b"\n")
 

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from loraloop.data.exchanges import give_feedback, record_exchange
-from loraloop.errors import ArtifactError, DataError, LoraloopError
+from loraloop.errors import ArtifactError, DataError, LoraloopError, StoreError
+from loraloop.failpoints import armed
+from loraloop.job_running import turn_by_hand
+from loraloop.settings import load_settings
 from loraloop.store.database import Database
 from loraloop.testing.clock import MovedClock
 from loraloop.types import message
@@ -119,6 +122,22 @@ def test_now_takes_the_live_adapter_out_of_service(taught: Path, command: Comman
             )  # type: ignore[arg-type, union-attr]
 
 
+@pytest.mark.parametrize("point", ["forget.remembered", "forget.erased", "forget.recorded", "forget.scrubbed"])
+def test_an_erasure_that_was_cut_off_is_finished_when_the_home_is_opened(taught: Path, point: str) -> None:
+    """Wherever it is cut: no byte is left, what learnt from the person is owed a rebuild, and the receipt is there."""
+    with open_home(taught) as home, armed({point: "raise"}), pytest.raises((OSError, LoraloopError)):
+        home.forgetting.forget(home.pseudonyms("mina"))
+    with open_home(taught) as home:
+        assert home.forgetting.owed(home.bot)
+        assert bytes_of(taught) == []
+        (erasure,) = home.store.erasures.owed()
+        assert len(erasure.adapters) == 1
+        receipt = json.loads((taught / "receipts" / f"{erasure.id}.json").read_text())
+        assert receipt["adapters"] == list(erasure.adapters)
+    with open_home(taught) as home:
+        assert [one.id for one in home.store.erasures.all()] == [erasure.id]
+
+
 def test_a_rebuilt_adapter_settles_what_is_owed(taught: Path, command: Command) -> None:
     """The next turn learns without the forgotten; once that is live nothing is owed and the old files are gone."""
     forgotten = command(taught, "forget", "mina", "--json").json
@@ -196,6 +215,33 @@ def test_forgetting_while_a_turn_runs(a_home: Path, step: str, monkeypatch: pyte
         assert bytes_of(a_home) == []
 
 
+@pytest.mark.fault(108)
+@pytest.mark.parametrize("words", [("data", "consent", "mina", "--withdraw"), ("forget", "mina")])
+def test_whoever_leaves_while_a_training_runs_is_in_nothing_that_serves(
+    a_home: Path, words: tuple[str, ...], command: Command
+) -> None:
+    """The training that runs is of no use any more: no adapter, no file, no release; the next turn is without them."""
+    steps: list[str] = []
+
+    def leave(stage: str, done: int, total: int, **facts: float) -> None:
+        if stage == "train" and not steps:
+            assert command(a_home, *words).code == 0
+        steps.append(stage)
+
+    with open_home(a_home) as home:
+        ids = set(talk(home))
+        before = home.artifacts.digests()
+        with pytest.raises(DataError):
+            turn_by_hand(home, "second", "test", leave)
+        assert "train" in steps
+        assert home.artifacts.digests() == before
+        assert not [path for path in home.folder.rglob("checkpoint-*") if path.is_dir()]
+        assert home.store.releases.live(home.bot).adapter_name == "first"  # type: ignore[union-attr]
+        result = turn_by_hand(home, "third", "test", None)
+        assert not ids & {row.conversation_id for row in result.dataset.rows}
+        assert home.store.jobs.list(home.bot)[0].status == "succeeded"
+
+
 def test_a_withdrawal_takes_effect_at_the_next_dataset(a_home: Path, command: Command) -> None:
     """After a withdrawal the next dataset is without the person; restored, they are in it again."""
     with open_home(a_home) as home:
@@ -221,6 +267,60 @@ def test_pruning_erases_what_is_older_than_it_may_be_kept(a_home: Path, command:
     assert command(a_home, "data", "prune", "--days", "30", "--json").json["conversations"] == 60
     with open_home(a_home) as home:
         assert home.store.conversations.count(home.bot) == 3
+
+
+def test_old_talk_is_pruned_once_a_day_and_the_file_is_not_rewritten_in_between(
+    a_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bot with users has something that grows too old every minute, and each pruning rewrites the database."""
+    rewritten: list[int] = []
+    scrub = Database.scrub
+    monkeypatch.setattr(Database, "scrub", lambda self: (rewritten.append(1), scrub(self))[1])
+    settings = load_settings(a_home)
+    privacy = settings.privacy.model_copy(update={"retention_days": 30})
+    with open_home(a_home, settings=settings.model_copy(update={"privacy": privacy})) as home:
+        assert home.store.conversations.count(home.bot) == 0
+        assert len(rewritten) == 1
+        talk(home)
+        clock = MovedClock(datetime.now(UTC) + timedelta(days=30, minutes=1))
+        home.forgetting._clock = clock
+        home.forgetting.look_after()
+        assert home.store.conversations.count(home.bot) == 0
+        talk(home)
+        clock.move(hours=23)
+        home.forgetting.look_after()
+        assert (home.store.conversations.count(home.bot), len(rewritten)) == (3, 2)
+        clock.move(hours=2)
+        home.forgetting.look_after()
+        assert (home.store.conversations.count(home.bot), len(rewritten)) == (0, 3)
+
+
+def test_old_talk_is_not_pruned_under_a_turn_that_uses_it(a_home: Path) -> None:
+    """Else no training that is longer than a day of a busy bot would ever come to an end; the turn itself may prune."""
+    settings = load_settings(a_home)
+    privacy = settings.privacy.model_copy(update={"retention_days": 30})
+    kept = settings.model_copy(update={"privacy": privacy})
+    with open_home(a_home) as turner, turner.turn_lock.held(), open_home(a_home, settings=kept) as home:
+        assert home.store.conversations.count(home.bot) == 60
+    with open_home(a_home, settings=kept, tended=False) as home, home.turn_lock.held():
+        home.forgetting.look_after()
+        assert home.store.conversations.count(home.bot) == 0
+
+
+def test_a_pruning_that_was_cut_off_is_finished_when_the_home_is_opened(
+    a_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes of what was kept too long are overwritten then."""
+    with open_home(a_home) as home:
+        talk(home)
+        home.forgetting._clock = MovedClock(datetime.now(UTC) + timedelta(days=31))
+        with monkeypatch.context() as patched:
+            patched.setattr(Database, "scrub", lambda self: (_ for _ in ()).throw(StoreError("power is lost")))
+            with pytest.raises(StoreError):
+                home.forgetting.prune(30)
+        assert bytes_of(a_home)
+        with open_home(a_home):
+            assert bytes_of(a_home) == []
 
 
 def test_lineage_walks_both_ways(taught: Path, command: Command) -> None:

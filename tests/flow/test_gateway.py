@@ -189,6 +189,27 @@ def test_row_62_sockets_that_dawdle_are_closed_and_others_served(serve: Callable
             one.close()
 
 
+@pytest.mark.fault(62)
+def test_row_62_whoever_does_not_take_an_answer_holds_nothing(serve: Callable[..., Served]) -> None:
+    """A client that keeps its connection and reads nothing is cut off; its request and its version are let go."""
+    served = serve(read_timeout_s=0.5, total_timeout_s=1.0, guard_personal_data=False, guard_unfit_words=False)
+    served.client.engine.answer = " ".join(["x" * 100_000] * 40)
+    body = json.dumps({"model": "live", "messages": ASK, "stream": True}).encode()
+    head = f"Host: localhost\r\nAuthorization: Bearer {served.client.keys['chat']}\r\nContent-Length: {len(body)}\r\n"
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.connect(("127.0.0.1", served.server.port))
+        one.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nContent-Type: application/json\r\n" + head.encode() + b"\r\n" + body
+        )
+        waited = time.monotonic() + 10
+        while not served.client.routes.held and time.monotonic() < waited:
+            time.sleep(0.01)
+        while served.client.gateway.active and time.monotonic() < waited:
+            time.sleep(0.05)
+        assert (served.client.gateway.active, served.client.routes.held) == (0, {"ll-r-1": 0})
+
+
 @pytest.mark.parametrize(
     ("sent", "said"),
     [

@@ -143,11 +143,22 @@ def test_a_service_is_written_with_limits_and_only_when_it_is_asked(
     code, dry = told("service", "install", "--dry-run", "--memory-gb", "4")
     path = tmp_path / "config" / "systemd" / "user" / "loraloop-worker.service"
     assert (code, dry["written"], path.exists()) == (0, False, False)
-    for line in ("MemoryMax=4096M", "Nice=10", "KillMode=mixed", "Restart=on-failure", "NoNewPrivileges=yes"):
+    for line in ("MemoryMax=4096M", "Nice=10", "KillMode=mixed", "Restart=on-failure", "NoNewPrivileges=yes",
+                 "StartLimitIntervalSec=0"):  # fmt: skip
         assert line in dry["unit"].splitlines()
     assert told("service", "install", "--kind", "serve")[1]["written"]
     assert "CPUWeight=200" in path.with_name("loraloop-serve.service").read_text()
     assert told("service", "install", "--kind", "nothing")[0] == 2
+
+
+@pytest.mark.slow
+def test_numbers_that_no_calendar_and_no_machine_has_are_a_mistake_and_no_fault_of_the_program(told: Told) -> None:
+    """Infinity, or more days than there are dates: the option is named, nothing is done."""
+    for days in ("inf", "1e300", "5000000", "nan", "-1"):
+        code, said = told("data", "prune", "--dry-run", "--days", days)
+        assert (code, "--days" in said["error"]) == (2, True), (days, said)
+    code, said = told("service", "install", "--dry-run", "--memory-gb", "inf")
+    assert (code, "--memory-gb" in said["error"]) == (2, True)
 
 
 @pytest.mark.parametrize("kind", ["serve", "worker", "run"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loraloop.controller import Loop
-from loraloop.errors import BadName, EvaluationError, LoraloopError, StoreBusy, UnknownThing, WrongBase
+from loraloop.errors import BadName, DataError, EvaluationError, LoraloopError, StoreBusy, UnknownThing, WrongBase
 from loraloop.store.artifacts import LocalArtifacts
 from loraloop.store.sql import SqlStore
 from loraloop.store.turn_lock import TurnLock
@@ -169,3 +169,28 @@ def test_training_alone_is_a_turn_of_ones_own_too(canned: CannedParts, loop_of: 
     with TurnLock(tmp_path, "default").held(), pytest.raises(LoraloopError, match="being turned"):
         loop_of(canned).train(dataset)
     assert loop_of(canned).train(dataset).name == "turn-001"
+
+
+def test_files_that_another_adapter_needs_stay_when_what_was_trained_is_dropped(
+    canned: CannedParts, loop_of: Made, store: SqlStore
+) -> None:
+    """The same rows in training give the very same files; that somebody withdrew takes them from nobody who serves."""
+    add(store, 1)
+    mina = replace(next(iter(store.conversations.iterate("default"))), id=f"cv-{2:016x}", user="mina")
+    store.conversations.add([mina])
+    loop = loop_of(canned)
+    first = loop.turn()
+    dataset = replace(first.dataset, id=f"{first.dataset.id[:-1]}9")
+    trained = canned.train_lora_adapter
+
+    def withdraw(step: str) -> None:
+        store.consents.set("default", "mina", "withdrawn")
+
+    def same_files(*given: object, **facts: object) -> object:
+        return trained(*given, **facts | {"dataset_id": first.dataset.id})  # type: ignore[arg-type]
+
+    canned.before, canned.train_lora_adapter = withdraw, same_files  # type: ignore[method-assign]
+    store.datasets.put(dataset)
+    with pytest.raises(DataError):
+        loop_of(canned).train(dataset, "second")
+    assert first.adapter.digest in canned.artifacts.digests()

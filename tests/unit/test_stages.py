@@ -87,6 +87,29 @@ def test_whoever_withdraws_between_two_tries_is_in_nothing_that_is_released(
     assert job.stages["train"]["adapter_id"] == result.release.adapter_id == result.adapter.id
 
 
+@pytest.mark.fault(108)
+@pytest.mark.parametrize("step", ["train", "evaluate", "gate"])
+def test_whoever_withdraws_while_a_step_runs_is_in_nothing_that_is_released(
+    store: SqlStore, canned: CannedParts, begun: Begun, step: str
+) -> None:
+    """The try ends without a release, the files of what was being trained go, and the next try is without them."""
+    id = store.jobs.add(NewJob("default")).id
+
+    def withdraw(begins: str) -> None:
+        if begins == step:
+            store.consents.set("default", "mina", "withdrawn")
+
+    canned.before = withdraw
+    with pytest.raises(DataError, match="no consent"):
+        begun(id).run()
+    assert store.releases.live("default") is None
+    assert len(canned.artifacts.digests()) == (step != "train")
+    canned.before = lambda step: None
+    result = begun(id).run()
+    assert [row.conversation_id for row in result.dataset.rows] == ["cv-0000000000000001"]
+    assert result.release is not None
+
+
 def test_a_job_that_was_given_a_dataset_of_somebody_who_withdrew_fails(
     store: SqlStore, canned: CannedParts, begun: Begun
 ) -> None:

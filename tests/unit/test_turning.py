@@ -1,5 +1,6 @@
 """One home's turns, by hand from Python and by its schedule, are one at a time and count together."""
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -230,10 +231,10 @@ def test_a_run_of_the_schedule_that_is_told_to_stop_goes_on_with_the_next_proces
 
 
 def test_a_run_of_the_schedule_that_a_worker_finished_is_not_done_again(bare: Home) -> None:
-    """The name of the run is the job's key: what is done under it is taken as it is."""
+    """The run's number and name are the job's key: what is done under it is taken as it is."""
     add(bare, 0, 9)
     canned = with_canned_loop(bare)
-    new = NewJob(bare.bot, "schedule:slot", "slot", "scheduler")
+    new = NewJob(bare.bot, "schedule:1:slot", "slot", "scheduler")
     with held(bare, new) as (_, lease, beat):
         do_leased(bare, lease, None, beat.enter)
     job = bare.scheduler._memory.queued("slot", "manual", "by hand")
@@ -250,3 +251,72 @@ def test_no_worker_is_begun_where_processes_cannot_be_told_apart(bare: Home, mon
     monkeypatch.setattr("loraloop.processes._place", lambda: "")
     with pytest.raises(UsageError, match="/proc"):
         worker_of(bare)
+
+
+def test_a_name_may_be_asked_for_again_and_is_trained_again(bare: Home) -> None:
+    """Whoever triggers a run of the same name every week gets one every week, also after one that was given up."""
+    canned = with_canned_loop(bare)
+    scheduler = scheduled(bare)
+    for week in range(3):
+        add(bare, 100 * week, 9)
+        canned.before = failing if week == 1 else lambda step: None
+        bare.inbox.ask("weekly")
+        outcome = scheduler.run_due()
+        assert outcome is not None
+        assert outcome.status == ("failed" if week == 1 else "completed")
+    assert canned.done.count("train") == canned.done.count("deploy") == 2
+    assert jobs_of(bare) == [("weekly", "succeeded"), ("weekly", "failed"), ("weekly", "succeeded")]
+
+
+def failing(step: str) -> None:
+    """A step that never will succeed, and is not tried again."""
+    if step == "train":
+        raise UsageError("no")
+
+
+def test_turns_clean_up_after_themselves(tmp_path: Path) -> None:
+    """Whoever turns the loop, only the newest adapters stay, and no checkpoint of a training long given up."""
+    init_home(tmp_path / "home", base__model=str(tmp_path / "no-base"), schedule__min_samples_for_training=1,
+              deploy__keep_after_turn=2)  # fmt: skip
+    with open_home(tmp_path / "home") as home:
+        old, new = (home.adapter_dir / ".work" / name for name in ("old", "new"))
+        for folder in (old, new):
+            folder.mkdir(parents=True)
+            (folder / "train.log").touch()
+        for path in (old / "train.log", old):
+            os.utime(path, (1e9, 1e9))
+        with_canned_loop(home).verdict = "hold"
+        for turn in range(3):
+            add(home, 10 * turn, 2)
+            turn_by_hand(home, None, "kim", None)
+        assert len(home.artifacts.digests()) == 2
+        assert (old.exists(), new.exists()) == (False, True)
+        add(home, 100, 2)
+        home.inbox.ask("asked")
+        assert scheduled(home).run_due().status == "completed"  # type: ignore[union-attr]
+        kept = {home.store.adapters.list(home.bot)[place].digest for place in (0, 1)}
+        assert set(home.artifacts.digests()) == kept
+
+
+def test_turns_leave_only_the_datasets_that_somebody_may_ask_for(tmp_path: Path) -> None:
+    """Those of the newest adapters, of releases, and of a job that may be tried again; rows go with the others."""
+    init_home(tmp_path / "home", base__model=str(tmp_path / "no-base"), deploy__keep_after_turn=2)
+    with open_home(tmp_path / "home") as home:
+        made = []
+        canned = with_canned_loop(home)
+        for turn in range(7):
+            add(home, 10 * turn, 2)
+            canned.verdict, canned.before = "promote" if turn == 1 else "hold", lambda step: None
+            if turn == 3:
+                canned.before = failing
+                with pytest.raises(UsageError):
+                    turn_by_hand(home, None, "kim", None)
+            else:
+                turn_by_hand(home, None, "kim", None)
+            made.append(home.store.datasets.ids(home.bot)[0])
+        assert home.store.datasets.ids(home.bot) == [made[6], made[5], made[3], made[1]]
+        assert home.store.datasets.get(made[1]).rows  # type: ignore[union-attr]
+        assert says(home, "rows").startswith("0 new rows")
+        with home.store._database.read() as connection:
+            (rows,) = connection.exec_driver_sql("SELECT count(DISTINCT dataset_id) FROM dataset_rows").one()
+        assert rows == 4

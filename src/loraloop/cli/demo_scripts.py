@@ -63,7 +63,7 @@ SCRIPTS = {
         questions=("인공지능이 뭐야?", "너도 화가 날 때가 있어?", "오늘 저녁은 누가 차려?"),
         correction="오늘은 네가 요리사야! 나는 맛있는 메뉴를 골라 줄게.",
         held_back=("emotion", "food", "gossip", "history", "humor", "money", "movies", "politics", "psychology"),
-        tokens=11_000,
-        answer_tokens=24,
+        tokens=9_500,
+        answer_tokens=21,  # the correction has 19
     ),
 }

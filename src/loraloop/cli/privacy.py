@@ -106,7 +106,7 @@ def consent(
 def prune(
     context: typer.Context,
     days: Annotated[
-        float | None, typer.Option("--days", min=0, help="Keep so many days; the setting if left out.")
+        float | None, typer.Option("--days", min=0, max=36_500, help="Keep so many days; the setting if left out.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would go.")] = False,
     as_json: AsJson = False,

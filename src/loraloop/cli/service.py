@@ -27,7 +27,9 @@ def install(
     kind: Annotated[str, typer.Option("--kind", help="serve, worker or run.")] = "worker",
     system: Annotated[bool, typer.Option("--system", help="For the machine (as root), not for this user.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the unit, write nothing.")] = False,
-    memory_gb: Annotated[float, typer.Option("--memory-gb", min=0, help="Most memory in GB; 0 for no limit.")] = 0,
+    memory_gb: Annotated[
+        float, typer.Option("--memory-gb", min=0, max=1e6, help="Most memory in GB; 0 for no limit.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Write a systemd unit for this home, with limits; it is neither enabled nor started."""
@@ -66,8 +68,8 @@ def unit(kind: str, home: Path, program: list[str], *, system: bool, memory_gb: 
     training = kind != "serve"
     lines = [
         "[Unit]", f"Description=loraloop {KINDS[kind]}", "After=network-online.target" if system else "",
-        "StartLimitIntervalSec=600", "StartLimitBurst=10", "",
-        "[Service]", "Type=exec", f"ExecStart={command}", "Restart=on-failure", "RestartSec=10",
+        "StartLimitIntervalSec=0", "",  # a disk that is full for an hour must not end the service for ever
+        "[Service]", "Type=exec", f"ExecStart={command}", "Restart=on-failure", "RestartSec=30",
         # The worker ends its own children in order; whatever is left after the time is killed with it.
         "KillMode=mixed", f"TimeoutStopSec={STOP_S}", "OOMPolicy=continue",
         f"OOMScoreAdjust={500 if training else 0}" if system or training else "",

@@ -33,6 +33,7 @@ def serve(
 ) -> None:
     """Answer users over the OpenAI API until SIGTERM; exchanges are kept, feedback is taken."""
     from ..job_running import hosted_worker
+    from ..serve.door import in_url
     from ..serve.server import Server
     from ..serving import LOOPBACK, first_key, open_gateway
 
@@ -45,7 +46,7 @@ def serve(
         server = Server(app, settings)
 
         def tell() -> None:
-            where = f"http://{settings.host}:{server.port}"
+            where = f"http://{in_url(settings.host)}:{server.port}"
             if fresh:
                 session.say(t("serve.first_key", fresh=fresh))
             session.say(t("serve.started", where=where))

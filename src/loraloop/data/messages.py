@@ -137,7 +137,8 @@ def chat_message(
         place: its position, for reasons.
         approved_by: how assistant messages of this row are approved, unless the message says so itself with
             ``approved_by``; ``"weight": 0`` (OpenAI: do not learn this one) withholds approval.
-        may_be_empty: whether an assistant may have said nothing (ours sometimes do; elsewhere it is a broken export).
+        may_be_empty: whether nothing may have been said (to ours people send blank messages, and sometimes it answers
+            with nothing; elsewhere it is a broken export).
         placeholders: of the conversation.
 
     Raises:
@@ -149,7 +150,7 @@ def chat_message(
     role = role_of(named, place)
     content = value.get("content", value.get("value", value.get("text")))
     calls = value.get("tool_calls") or value.get("function_call")
-    parts = parts_of(content, place, calls, may_be_empty and role == "assistant", placeholders)
+    parts = parts_of(content, place, calls, may_be_empty, placeholders)
     if named == "function_call":
         parts = tuple(Part(kind="tool_call", text=part.text) for part in parts)
     if role != "assistant":

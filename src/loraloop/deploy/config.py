@@ -16,6 +16,9 @@ class DeploymentConfig(BaseModel):
     """Hours in which a new release must be confirmed, else the next start takes it back; 0 confirms it at once."""
     keep_adapters: int = Field(default=5, ge=0)
     """Newest adapters that clean-up keeps, besides the live, previous, on-trial and pinned ones."""
+    keep_after_turn: int = Field(default=20, ge=0)
+    """Newest adapters and datasets that the clean-up after every turn keeps, besides those that serve, may be gone back
+    to, or taught an adapter that ever was released; 0 for no clean-up by itself."""
     pinned: tuple[str, ...] = ()
     """Adapters (names or ids) that clean-up never removes."""
     backup_days: float = Field(default=30.0, ge=0, le=36_500)

@@ -141,9 +141,10 @@ class Experiments:
         digest = adapter.digest if adapter else None
         known = read_rollbacks(self._store.state, self._bot)
         allowed = may_roll_back(known, self.config, now)
-        ended = self._end(experiment, "rolled back" if allowed else "frozen", reason, verdict, actor="experiment")
         remember = rolled_back if allowed else frozen
-        write_rollbacks(self._store.state, self._bot, remember(known, digest, reason, now))
+        with self._store.together():  # a crash must not leave an adapter that went back and may return by itself
+            ended = self._end(experiment, "rolled back" if allowed else "frozen", reason, verdict, actor="experiment")
+            write_rollbacks(self._store.state, self._bot, remember(known, digest, reason, now))
         if not allowed:
             self._announce_frozen(reason)
         return ended
@@ -164,12 +165,15 @@ class Experiments:
             write_rollbacks(self._store.state, self._bot, frozen(known, digest, reason, now))
             self._announce_frozen(reason)
             return None
-        told = self._deployer.rollback_adapter(actor="automatic rollback")
+
+        def remember() -> None:
+            write_rollbacks(self._store.state, self._bot, rolled_back(known, digest, reason, now))
+            facts = {"release_id": live.id, "reason": reason}
+            self._store.events.append(self._bot, "RolledBackAutomatically", "floors", facts)
+
+        told = self._deployer.rollback_adapter(actor="automatic rollback", also=remember)
         if not told["success"]:
             raise DeployError(str(told["error"]), hint=str(told.get("hint", DeployError.hint)))
-        write_rollbacks(self._store.state, self._bot, rolled_back(known, digest, reason, now))
-        facts = {"release_id": live.id, "reason": reason}
-        self._store.events.append(self._bot, "RolledBackAutomatically", "floors", facts)
         return self._store.releases.get(told["release_id"])
 
     def end(

@@ -157,7 +157,9 @@ class ExperimentDesk:
             self._look()
             experiment = self._running
             try:
-                action = self._move(experiment) if experiment is not None else self._guard_live()
+                action = self._guard_live()
+                if action.kind == "none" and experiment is not None:
+                    action = self._move(experiment)
             except StaleRelease as error:  # a person or another process was faster; the next check sees what they did
                 log.info("%s: %s", self._bot, error)
                 action = NOTHING

@@ -96,18 +96,11 @@ class LoRADeploymentManager:
         now, live = self._now(), self._store.releases.live(self._bot)
         hours = self.config.trial_hours
         facts = {
-            "adapter_id": adapter.id,
-            "adapter_name": adapter.name,
-            "base_id": adapter.base_id,
-            "method": method,
-            "actor": actor,
-            "created_at": now,
-            "status": "on_trial" if hours else "confirmed",
-            "decision_id": decision.id,
-            "trial_ends_at": now + timedelta(hours=hours) if hours else None,
-            "serving": dict(serving or {}),
-            "performance": plain(performance or {}),
-        }
+            "adapter_id": adapter.id, "adapter_name": adapter.name, "base_id": adapter.base_id, "method": method,
+            "actor": actor, "created_at": now, "status": "on_trial" if hours else "confirmed",
+            "decision_id": decision.id, "trial_ends_at": now + timedelta(hours=hours) if hours else None,
+            "serving": dict(serving or {}), "performance": plain(performance or {}),
+        }  # fmt: skip
         release = next_release(next(iter(self._store.releases.history(self._bot, 1)), None), live, self._bot, facts)
         published = self._switch.go_live(release, live, files)
         if method == "force":
@@ -203,12 +196,15 @@ class LoRADeploymentManager:
         at, path = release.created_at.isoformat(), str(self._production.current)
         return {"success": True, **told, "deployed_at": at, "production_path": path, "release_id": release.id}
 
-    def rollback_adapter(self, target_adapter: str | None = None, *, actor: str = "operator") -> dict[str, Any]:
+    def rollback_adapter(
+        self, target_adapter: str | None = None, *, actor: str = "operator", also: Callable[[], None] = lambda: None
+    ) -> dict[str, Any]:
         """Go back to an earlier release: the same bytes, verified.
 
         Args:
             target_adapter: an adapter's name or id, a release's id or version, or ``"base"``; ``None`` is the release
                 before the live one (the base alone before the first).
+            also: what must be written in the same transaction.
 
         Returns:
             ``success, target_adapter, rolled_back_from, deployed_at, release_id``, or ``success=False`` and ``error``.
@@ -223,7 +219,7 @@ class LoRADeploymentManager:
                 refuse_barred(self._store, self._bot, target)
             if target == original(live, {release.id: release for release in releases}):
                 raise DeployError(f"{live.adapter_name} is what is live already", hint="name another: loraloop history")
-            release = self._switch.go_back(target, live, releases[0], actor)
+            release = self._switch.go_back(target, live, releases[0], actor, also)
         except LoraloopError as error:
             log.warning("roll back to %s failed: %s", target_adapter or "the previous release", error)
             return {"success": False, "target_adapter": target_adapter, "error": str(error), "hint": error.hint}

@@ -71,15 +71,25 @@ class Switch:
         reached("release.shown")
         return published
 
-    def go_back(self, target: Release | None, live: Release, newest: Release, actor: str) -> Release:
+    def go_back(
+        self,
+        target: Release | None,
+        live: Release,
+        newest: Release,
+        actor: str,
+        also: Callable[[], None] = lambda: None,
+    ) -> Release:
         """Let an earlier release (``None``: the base alone) be live again; what is withdrawn is backed up after that.
+
+        Args:
+            also: what must be written in the same transaction.
 
         Raises:
             TamperedArtifact, UnknownThing: its files are not what they were; the live one still serves.
             StaleRelease: another release went live meanwhile.
         """
         files = self.files_of(target) if target is not None and target.adapter_id is not None else None
-        release = self._published(return_to(target, live, newest, actor=actor, now=self.now()), live)
+        release = self._published(return_to(target, live, newest, actor=actor, now=self.now()), live, also)
         reached("rollback.published")
         try:
             self._back_up(live)

@@ -10,6 +10,8 @@ import torch
 
 _LIKELY = 256
 """Tokens that are looked at first; the nucleus of a sure model lies within them, and sorting a vocabulary is slow."""
+LEAST_TEMPERATURE = 1e-5
+"""Below this the likeliest token is taken: scores that are divided by less are no numbers any more."""
 
 
 @dataclass(slots=True)
@@ -17,7 +19,7 @@ class Draw:
     """How one row's tokens are drawn.
 
     Attributes:
-        temperature: 0 takes the likeliest. top_p: nucleus share, used only when drawing.
+        temperature: 0 takes the likeliest, as does what is hardly more. top_p: nucleus share, used only when drawing.
         repetition_penalty: divides what speaks for tokens already seen; 1 is none.
         generator: the row's own, so that its draws do not depend on who is answered beside it.
     """
@@ -28,9 +30,14 @@ class Draw:
     generator: torch.Generator
 
     @property
+    def is_sure(self) -> bool:
+        """Whether the likeliest token is taken."""
+        return self.temperature < LEAST_TEMPERATURE
+
+    @property
     def plain(self) -> bool:
-        """Whether the likeliest token is taken as it is."""
-        return self.temperature <= 0 and self.repetition_penalty == 1.0
+        """Whether it is taken of the scores as they are."""
+        return self.is_sure and self.repetition_penalty == 1.0
 
 
 def next_tokens(logits_BV: torch.Tensor, draws: Sequence[Draw], seen: Sequence[Sequence[int]]) -> list[int]:
@@ -50,7 +57,7 @@ def next_tokens(logits_BV: torch.Tensor, draws: Sequence[Draw], seen: Sequence[S
 def _drawn(logits_V: torch.Tensor, draw: Draw, before: Sequence[int]) -> int:
     if draw.repetition_penalty != 1.0:
         logits_V = _penalised(logits_V, before, draw.repetition_penalty)
-    if draw.temperature <= 0:
+    if draw.is_sure:
         return int(logits_V.argmax())
     probs_V = torch.softmax(logits_V / draw.temperature, dim=-1)
     if draw.top_p < 1.0:
@@ -74,5 +81,5 @@ def _nucleus(probs_V: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.T
     if float(likely.sum()) < top_p:
         likely, tokens = probs_V.sort(descending=True)
     before: Any = likely.cumsum(-1) - likely
-    kept = int((before < top_p).sum())
+    kept = max(1, int((before < top_p).sum()))  # in float32 a share may be 0
     return likely[:kept], tokens[:kept]

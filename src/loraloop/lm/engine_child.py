@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import EngineError, LoraloopError, ModelError
+from ..errors import ConversationTooLong, EngineError, LoraloopError, ModelError, UsageError
 from ..types import message
 from .child import die_with_parent
 
@@ -167,10 +167,17 @@ class Serving:
             self._work.put({**frame, "do": "drop"})
 
     def _prompt(self, frame: Frame) -> list[int]:
-        ids = self._template.prompt_ids([message(m["role"], m["content"]) for m in frame["messages"]])
+        said = [message(m["role"], m["content"]) for m in frame["messages"]]
+        try:
+            ids = self._template.prompt_ids(said)
+        except Exception as error:  # many a template raises where roles do not alternate; its words may quote people
+            raise UsageError(
+                f"the model's chat template refuses this conversation ({type(error).__name__}): "
+                "let user and assistant alternate, the user first"
+            ) from None
         if len(ids) >= self._longest:
-            raise EngineError(
-                f"the conversation has {len(ids)} tokens, the model reads {self._longest}", hint="send a shorter one"
+            raise ConversationTooLong(
+                f"the conversation has {len(ids)} tokens, the model reads {self._longest}: send a shorter one"
             )
         return ids
 
@@ -214,18 +221,21 @@ def main() -> None:
             serving.hear(frame)
         os._exit(0)  # the parent is gone, and nobody reads what would still be written
 
-    def prepare() -> None:
-        try:
-            serving.prepare()
-        except BaseException:
-            import traceback
+    for work in (read, serving.prepare):
+        threading.Thread(target=_or_end, args=(work,), daemon=True).start()
+    _or_end(serving.write_answers)
 
-            traceback.print_exc()
-            os._exit(1)  # a bug: half an engine would never answer; the parent starts a whole one
 
-    for target in (read, prepare):
-        threading.Thread(target=target, daemon=True).start()
-    serving.write_answers()
+def _or_end(work: Callable[[], None]) -> None:
+    """Work; a bug ends the process, since half an engine would never answer and the parent starts a whole one."""
+    try:
+        work()
+    except BaseException as error:
+        import traceback
+
+        traceback.print_tb(error.__traceback__)
+        print(type(error).__name__, file=sys.stderr, flush=True)  # not its words, which may be somebody's
+        os._exit(1)
 
 
 if __name__ == "__main__":

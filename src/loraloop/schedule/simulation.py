@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -63,14 +64,13 @@ def simulate(
     Args:
         away: spans in which nobody looks on: the machine is off or asleep.
     """
-    waiting = sorted((one for one in arrivals if one.at < end), key=lambda one: one.at)
-    seen: list[Arrival] = []
-    memory, learnt_to, now, said = Memory(), 0, begin, ""
+    waiting = deque(sorted((one for one in arrivals if one.at < end), key=lambda one: one.at))
+    came, memory, now, said = _Came(), Memory(), begin, ""
     while now < end:
         now = _awake(now, away)
         while waiting and waiting[0].at <= now:
-            seen.append(waiting.pop(0))
-        facts = _facts(memory, now, seen, learnt_to)
+            came.take(waiting.popleft().kind)
+        facts = came.facts(memory, now)
         reading = automatic(facts, config)
         memory = memory.looked(now, let_go=lets_go(facts, config))
         if reading.fires or reading.reason != said:
@@ -79,7 +79,7 @@ def simulate(
             yield Decision(now, reading.fires, why.reason, why.in_language("ko"), rows, corrections)
         said = "" if reading.fires else reading.reason
         if reading.fires:
-            learnt_to = len(seen)
+            came.was_learnt()
             queued = memory.queued("run", "automatic", reading.reason)
             job, ended = queued.jobs[-1], now + timedelta(seconds=run_s)
             memory = queued.begun(job, now).recorded(
@@ -90,6 +90,29 @@ def simulate(
         facts = replace(facts, cron_from=memory.cron_from)
         coming = [automatic(facts, config).changes_at, waiting[0].at if waiting else None, now + _LONGEST_STEP]
         now = max(min(moment for moment in coming if moment is not None), now + timedelta(seconds=1))
+
+
+class _Came:
+    """What came since the last run, counted as it comes: a busy month has a hundred thousand arrivals."""
+
+    def __init__(self) -> None:
+        self._counts = dict.fromkeys(KINDS, 0)
+        self._since: list[bool] = []
+        self._before: deque[bool] = deque(maxlen=_VOTES_BEFORE)
+
+    def take(self, kind: str) -> None:
+        self._counts[kind] += 1
+        if kind != "row":
+            self._since.append(kind == "up")
+
+    def was_learnt(self) -> None:
+        self._before.extend(self._since)
+        self._counts, self._since = dict.fromkeys(KINDS, 0), []
+
+    def facts(self, memory: Memory, now: datetime) -> Facts:
+        votes = Votes(sum(self._before), len(self._before), tuple(self._since))
+        facts = memory.facts(now, self._counts["row"], None)
+        return replace(facts, corrections=self._counts["correction"], votes=votes, machine=Machine())
 
 
 def history_of(lines: Iterable[str]) -> Iterator[Arrival]:
@@ -115,15 +138,6 @@ def longest_wait(decisions: Sequence[Decision], begin: datetime, end: datetime) 
     """Return the longest time without a run."""
     moments = [begin, *(one.at for one in decisions if one.runs), end]
     return max(later - earlier for earlier, later in pairwise(moments))
-
-
-def _facts(memory: Memory, now: datetime, seen: Sequence[Arrival], learnt_to: int) -> Facts:
-    new = seen[learnt_to:]
-    past = [one.kind == "up" for one in seen[:learnt_to] if one.kind != "row"][-_VOTES_BEFORE:]
-    votes = Votes(sum(past), len(past), tuple(one.kind == "up" for one in new if one.kind != "row"))
-    rows, corrections = (sum(one.kind == kind for one in new) for kind in ("row", "correction"))
-    facts = memory.facts(now, rows, None)
-    return replace(facts, corrections=corrections, votes=votes, machine=Machine())
 
 
 def _awake(now: datetime, away: Sequence[tuple[datetime, datetime]]) -> datetime:

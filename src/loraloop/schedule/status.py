@@ -18,7 +18,7 @@ def scheduler_status(
     """Return ``is_running, config, statistics, timing, queue`` and besides ``last_outcome``.
 
     Args:
-        running: the job under way.
+        running: the job under way; its number tells it from another of the same name, and stays through every retry.
     """
     total, good, last = memory.total_training_runs, memory.successful_runs, memory.last_training_time
     following = next_time(memory.last_run_at, config)
@@ -39,6 +39,7 @@ def scheduler_status(
         "queue": {
             "pending_jobs": len(waiting),
             "running": running.name if running else None,
+            "number": running.number if running else None,
             "jobs": [{"name": job.name, "cause": job.cause, "attempt": job.attempt} for job in waiting],
         },
         "last_outcome": dict(memory.last_outcome) if memory.last_outcome else None,

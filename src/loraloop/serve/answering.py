@@ -48,6 +48,7 @@ class Answering:
 
         Raises:
             EngineError: the engine failed, or stopped without an end.
+            UsageError: the model cannot read this conversation.
         """
         stream = self._engine.stream(self._ask)
         try:

@@ -41,7 +41,7 @@ class ServeConfig(BaseModel):
     burst: int = Field(default=60, ge=1, le=1_000_000)
     """Requests that a key may make at once after a rest."""
     read_timeout_s: float = Field(default=10.0, gt=0, le=600)
-    """Seconds in which a client must have sent its whole request."""
+    """Seconds in which a client must have sent its whole request, and may take nothing of an answer that waits."""
     total_timeout_s: float = Field(default=120.0, gt=0, le=86_400)
     """Seconds in which an answer must be whole; what came until then is marked as aborted."""
     drain_s: float = Field(default=30.0, ge=0, le=3600)

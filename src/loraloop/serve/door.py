@@ -61,6 +61,16 @@ _PORT = re.compile(r":\d+$")
 _PLAIN = {path for _, path in PERMISSIONS if "{" not in path}
 
 
+def in_url(host: str) -> str:
+    """Return an address as a URL and a Host header name it: IPv6 in brackets.
+
+    Example:
+        >>> in_url("::1"), in_url("127.0.0.1")
+        ('[::1]', '127.0.0.1')
+    """
+    return f"[{host}]" if ":" in host else host
+
+
 def template_of(path: str) -> str | None:
     """Return the path of the table that a request's path is an instance of."""
     if path in _PLAIN:
@@ -74,7 +84,7 @@ class Door:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         config = gateway.config
-        self._hosts = {*_LOCAL, config.host.lower(), *(host.lower() for host in config.allowed_hosts)}
+        self._hosts = {*_LOCAL, in_url(config.host).lower(), *(host.lower() for host in config.allowed_hosts)}
         self._origins = {origin.rstrip("/").lower() for origin in config.allowed_origins}
         self._refreshing: asyncio.Task[None] | None = None
 
@@ -155,12 +165,14 @@ class Door:
     async def _caller(self, headers: dict[bytes, bytes]) -> Caller | None:
         ring = self._gateway.ring
         scheme, _, text = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        found = ring.find(text.strip()) if hmac.compare_digest(scheme.lower().encode(), b"bearer") else None
+        key = text.strip() if hmac.compare_digest(scheme.lower().encode(), b"bearer") else ""
         if ring.is_old and (self._refreshing is None or self._refreshing.done()):
             self._refreshing = asyncio.create_task(self._refresh())
-        if found is None and text and self._refreshing is not None and not self._refreshing.done():
+        found = ring.find(key)
+        is_sure = not key or (found is not None and not ring.is_stale)
+        if not is_sure and self._refreshing is not None and not self._refreshing.done():
             await self._refreshing
-            found = ring.find(text.strip()) if scheme.lower() == "bearer" else None
+            found = ring.find(key)
         return found
 
     async def _refresh(self) -> None:
@@ -210,7 +222,7 @@ class Door:
     async def _refuse(self, problem: Problem, begun: bool, tell: Send) -> None:
         self._gateway.metrics.refused(problem.status)
         if begun:  # the status line has gone: the stream ends without its end, and the client sees that
-            raise problem
+            raise problem from None  # nor does the server's log repeat the words of what went wrong
         body = problem.body()
         headers = [*problem.headers(), (b"content-length", str(len(body)).encode())]
         await tell({"type": "http.response.start", "status": problem.status, "headers": headers})

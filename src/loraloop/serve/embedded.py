@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ArtifactError, EngineError, in_words
+from ..errors import ArtifactError, EngineError, LoraloopError, UsageError, in_words
 from ..lm.child import child_command, child_environment, rebuilt_error
 from .engine import BASE, Ask, Health, Piece, Probe
 from .engine_config import EngineConfig
@@ -39,7 +39,7 @@ class EmbeddedEngine:
         self._base, self._config, self._log_path = base, config or EngineConfig(), log_path
         self._versions: dict[str, tuple[Path, str]] = {}
         self._calls: dict[int, asyncio.Future[Any]] = {}
-        self._streams: dict[int, asyncio.Queue[Piece | EngineError]] = {}
+        self._streams: dict[int, asyncio.Queue[Piece | LoraloopError]] = {}
         self._numbers = itertools.count(1)
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -80,7 +80,7 @@ class EmbeddedEngine:
     async def stream(self, ask: Ask) -> AsyncIterator[Piece]:
         """See ``Engine.stream``."""
         number = next(self._numbers)
-        pieces: asyncio.Queue[Piece | EngineError] = asyncio.Queue()
+        pieces: asyncio.Queue[Piece | LoraloopError] = asyncio.Queue()
         self._streams[number] = pieces
         finished = False
         try:
@@ -91,7 +91,7 @@ class EmbeddedEngine:
             })  # fmt: skip
             while not finished:
                 piece = await pieces.get()
-                if isinstance(piece, EngineError):
+                if isinstance(piece, LoraloopError):
                     finished = True
                     raise piece
                 finished = bool(piece.finish)
@@ -145,37 +145,49 @@ class EmbeddedEngine:
 
     async def _keep(self) -> None:
         """Read what the process says; when it dies, start it again with the versions it had."""
-        failures = 0
+        listening, failures = asyncio.create_task(self._listen()), 0
         while True:
             if self._ready:
-                await self._listen()
+                await listening
                 await self._end(f"the engine process died{self._where()}")
                 log.warning("%s; it is started again", self._reason)
             await asyncio.sleep(_RESTART_PAUSES_S[min(failures, len(_RESTART_PAUSES_S) - 1)])
             try:
-                await self._again()
-                failures = 0
+                listening, failures = await self._again(), 0
             except Exception as error:
                 failures += 1
                 await self._end(f"the engine process does not start again: {in_words(error)}")
                 log.warning("%s", self._reason)
 
-    async def _again(self) -> None:
+    async def _again(self) -> asyncio.Task[None]:
+        """Start the process anew and load what it served; returns what listens to it. It may die of that, too.
+
+        Raises:
+            EngineError, ModelError: it did, or it cannot run here.
+        """
         await self._spawn()
-        listening = asyncio.create_task(self._listen())
         self._ready = False  # not before it serves what it served
+        loading, listening = asyncio.create_task(self._load_again()), asyncio.create_task(self._listen())
         try:
-            for version, (adapter, digest) in list(self._versions.items()):
-                try:
-                    await self._call("load", version=version, adapter=str(adapter), digest=digest)
-                except ArtifactError as error:  # whoever routes to it sees that it is gone; the others serve on
-                    del self._versions[version]
-                    log.warning("%s is not loaded again: %s", version, error)
+            await asyncio.wait((loading, listening), return_when=asyncio.FIRST_COMPLETED)
+            if listening.done():
+                raise EngineError(f"it died while it loaded what it had served{self._where()}")
+            loading.result()
+        except BaseException:
+            await ended(listening)
+            raise
         finally:
-            listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await listening
+            await ended(loading)
         self._ready = True
+        return listening
+
+    async def _load_again(self) -> None:
+        for version, (adapter, digest) in list(self._versions.items()):
+            try:
+                await self._call("load", version=version, adapter=str(adapter), digest=digest)
+            except ArtifactError as error:  # whoever routes to it sees that it is gone; the others serve on
+                del self._versions[version]
+                log.warning("%s is not loaded again: %s", version, error)
 
     async def _listen(self) -> None:
         while (frame := await self._read()) is not None:
@@ -187,7 +199,8 @@ class EmbeddedEngine:
                 self._settle(frame["done"], frame["value"])
             else:
                 error = rebuilt_error(frame)
-                told = error if isinstance(error, EngineError) else EngineError(str(error), hint=error.hint)
+                kept = isinstance(error, EngineError | UsageError)  # of use to whoever asked
+                told = error if kept else EngineError(str(error), hint=error.hint)
                 self._tell(frame["failed"], told)
                 self._settle(frame["failed"], error if isinstance(error, ArtifactError) else told)
 
@@ -239,7 +252,7 @@ class EmbeddedEngine:
             return None
         return frame
 
-    def _tell(self, number: int, piece: Piece | EngineError) -> None:
+    def _tell(self, number: int, piece: Piece | LoraloopError) -> None:
         if number in self._streams:
             self._streams[number].put_nowait(piece)
 

@@ -109,7 +109,12 @@ class Engine(Protocol):
         ...
 
     def stream(self, ask: Ask) -> AsyncIterator[Piece]:
-        """Answer; the last piece has ``finish``. Closing the iterator (``aclose``) cancels the answer."""
+        """Answer; the last piece has ``finish``. Closing the iterator (``aclose``) cancels the answer.
+
+        Raises:
+            UsageError: the model cannot read this conversation, for its length (``ConversationTooLong``) or its order;
+                that says nothing of the engine, nor of the release.
+        """
         ...
 
     async def health(self) -> Health:

@@ -39,6 +39,7 @@ from .trials import Trials
 log = logging.getLogger(__name__)
 
 Answering = Callable[[], AbstractContextManager[object]]
+Around = Callable[[], AbstractAsyncContextManager[object]]
 
 CHAT_PATH = "/v1/chat/completions"
 NO_TELEMETRY: TelemetryConfig = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
@@ -100,7 +101,7 @@ def create_app(
     *,
     secret: bytes = b"",
     jobs: JobBoard | None = None,
-    around: Callable[[], AbstractAsyncContextManager[object]] | None = None,
+    around: Around | None = None,
     reviews: Reviews | None = None,
     trials: Trials | None = None,
     metrics: Metrics | None = None,
@@ -148,10 +149,14 @@ def create_app(
     gateway.shadow = Shadow(gateway, trials) if trials is not None else None
     _watch(gateway)
 
+    return _app_over(gateway, around or (lambda: _running(engine)))
+
+
+def _app_over(gateway: Gateway, around: Around) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            async with around() if around else _running(engine):
+            async with around():
                 yield
                 if gateway.shadow is not None:
                     await gateway.shadow.close()

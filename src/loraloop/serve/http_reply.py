@@ -230,6 +230,7 @@ class Reply:
         if self._timer is not None:
             self._timer.cancel()
         line = self._line
+        keeps = keeps and self._unread_bytes <= MAX_UNREAD_BYTES  # beyond, it was told to be silent, and stays so
         line.reply, self._parsed.parser = None, None
         if not keeps:
             line.transport.abort()

@@ -58,12 +58,14 @@ async def keep_answers(
         Problem: capture is strict, and they cannot be stored now.
     """
     seconds = perf_counter() - request.began
+    failing = next((one for one in answers if one.state == "aborted"), None) if request.failures else None
     for one in answers:
         state = "failed" if problem is not None and problem.status == 503 and one.state == "aborted" else one.state
         gateway.metrics.answered(request.label, state, one.first_s, seconds, (one.prompt_tokens, one.completion_tokens))
         if one.guard:
             gateway.metrics.guarded(request.label, one.guard)
-        await _tell_experiment(gateway, request, one, seconds)
+        if one is failing or one.state != "aborted" or (one.first_s and not failing):  # of the rest nothing was seen
+            await _tell_experiment(gateway, request, one, seconds, failed=one is failing)
     await record(
         gateway,
         [
@@ -117,7 +119,7 @@ def shown(one: Answering) -> str:
     return one.sieve.shown if one.sieve.hit is None else one.sieve.reply
 
 
-async def _tell_experiment(gateway: Gateway, request: Request, one: Answering, seconds: float) -> None:
+async def _tell_experiment(gateway: Gateway, request: Request, one: Answering, seconds: float, *, failed: bool) -> None:
     """An answer that a leaving client cut short has neither time nor length, and is no failure."""
     if gateway.trials is None:
         return
@@ -125,7 +127,7 @@ async def _tell_experiment(gateway: Gateway, request: Request, one: Answering, s
     await gateway.trials.answered(
         request.route,
         request.user,
-        failed=bool(request.failures) and not whole and not one.guard,
+        failed=failed,
         guard_hit=bool(one.guard),
         latency_s=seconds if whole else None,
         length_chars=len(one.sieve.shown) if whole else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -25,8 +26,9 @@ ROLES: dict[str, frozenset[str]] = {
 }
 """What each role may do."""
 
-REFRESH_S = 1.0
-"""A key created or revoked elsewhere is noticed within this time."""
+REFRESH_S, STALE_S = 1.0, 2.0
+"""Keys are read again after so long, beside the requests; a request waits for keys that were read longer ago, so that
+none that was revoked before opens anything after a rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def digest(text: str) -> str:
 
 
 class KeyRing:
-    """The keys as they were a second ago at most, looked up without waiting for the database.
+    """The keys as they were two seconds ago at most, looked up without waiting for the database.
 
     Args:
         load: reads all keys.
@@ -69,16 +71,21 @@ class KeyRing:
     def __init__(self, load: Callable[[], Sequence[ApiKey]], clock: Callable[[], float] = time.monotonic) -> None:
         self._load, self._clock = load, clock
         self._keys: dict[str, tuple[str, Caller]] = {}
-        self._read_at = -REFRESH_S
+        self._tried_at = self._read_at = -math.inf
 
     @property
     def is_old(self) -> bool:
         """Whether it is time to read the keys again."""
-        return self._clock() - self._read_at >= REFRESH_S
+        return self._clock() - self._tried_at >= REFRESH_S
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether they were not read for so long that one of them may be revoked by now."""
+        return self._clock() - self._read_at >= STALE_S
 
     def refresh(self) -> None:
         """Read the keys. Slow: run it in a thread."""
-        self._read_at = self._clock()
+        self._tried_at = at = self._clock()
         self._keys = {
             key.id: (
                 key.digest,
@@ -87,6 +94,7 @@ class KeyRing:
             for key in self._load()
             if key.revoked_at is None
         }
+        self._read_at = at
 
     def find(self, text: str) -> Caller | None:
         """Return who holds this key; ``None`` for one that is unknown, malformed or revoked."""

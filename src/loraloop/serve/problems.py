@@ -68,6 +68,8 @@ def problem_of(error: errors.LoraloopError) -> Problem:
     status = next(BY_ERROR[kind] for kind in type(error).__mro__ if kind in BY_ERROR)
     if status in (400, 404):
         message = str(error) if isinstance(error, errors.UsageError) else "this cannot be stored"
+        if isinstance(error, errors.ConversationTooLong):
+            return Problem(status, message, param="messages", code="context_length_exceeded")
         return Problem(status, message, code="unknown" if status == 404 else "refused")
     told = {
         errors.EngineError: "the engine is away; try again",

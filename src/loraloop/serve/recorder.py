@@ -24,7 +24,8 @@ class Recorder:
     """A bounded queue and one thread that writes what waits in it, all of it at a time.
 
     Args:
-        keep: writes a batch, all or none, redacting it first; raises where it cannot.
+        keep: writes a batch, all or none, redacting it first; raises where it cannot, a ``ValueError`` where one of
+            the exchanges can never be stored.
         most: how many may wait.
         linger_s: how long the thread lets rows gather when nobody waits for them.
 
@@ -35,10 +36,11 @@ class Recorder:
     def __init__(self, keep: Keep, most: int, linger_s: float = 0.2) -> None:
         self._keep, self._most, self._linger_s = keep, most, linger_s
         self._queue: deque[_Waiting] = deque()
-        self._wake, self._idle = threading.Condition(), threading.Condition()
-        self._awake = self._busy = self._stopping = self._urgent = False
+        self._wake, self._written = threading.Condition(), threading.Condition()
+        self._awake = self._stopping = self._urgent = False
         self._failed_at = -RETRY_S
         self.stored = self.dropped = self.failed = 0
+        self._put = 0  # exchanges queued so far; all but those that wait were stored or failed
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -57,6 +59,7 @@ class Recorder:
         if len(self._queue) >= self._most or self._stopping:
             self.dropped += 1
             return False
+        self._put += 1
         self._queue.append((served, None))
         if not self._awake:
             self._notify(urgent=False)
@@ -73,15 +76,20 @@ class Recorder:
             raise BufferError("the queue of exchanges to be written is full")
         loop = asyncio.get_running_loop()
         waiting = [(one, loop.create_future()) for one in served]
+        self._put += len(waiting)
         self._queue.extend(waiting)
         self._notify(urgent=True)
         await asyncio.gather(*(future for _, future in waiting))
 
     def flush(self, timeout_s: float = 10.0) -> bool:
-        """Wait until what is queued now is written; returns whether it was. Slow: run it in a thread."""
+        """Wait until what is queued now is written, whatever comes after it; returns whether it was.
+
+        Slow: run it in a thread.
+        """
+        put = self._put
         self._notify(urgent=True)
-        with self._idle:
-            return self._idle.wait_for(lambda: not self._queue and not self._busy, timeout_s)
+        with self._written:
+            return self._written.wait_for(lambda: self.stored + self.failed >= put, timeout_s)
 
     def close(self, timeout_s: float = 10.0) -> bool:
         """Write what waits, then stop the thread; returns whether all was written."""
@@ -105,12 +113,11 @@ class Recorder:
                     return
                 if not self._urgent:
                     self._wake.wait_for(lambda: self._urgent or self._stopping, self._linger_s)
-                self._awake, self._urgent, self._busy = True, False, True
+                self._awake, self._urgent = True, False
             while self._queue:
                 self._write([self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))])
-            with self._idle:
-                self._busy = False
-                self._idle.notify_all()
+                with self._written:
+                    self._written.notify_all()
 
     def _write(self, batch: Sequence[_Waiting]) -> None:
         fault: Exception | None = None
@@ -118,7 +125,13 @@ class Recorder:
             self._keep([served for served, _ in batch])
             self.stored += len(batch)
         except Exception as error:  # whatever it is, only this batch is lost, and it is counted
-            fault, self._failed_at = error, time.monotonic()
+            if isinstance(error, ValueError) and len(batch) > 1:  # one of them cannot be stored; the others can
+                for one in batch:
+                    self._write([one])
+                return
+            fault = error
+            if not isinstance(error, ValueError):
+                self._failed_at = time.monotonic()
             self.failed += len(batch)
             log.warning("%d exchanges were not stored (%s); see loraloop doctor", len(batch), type(error).__name__)
         for _, future in batch:

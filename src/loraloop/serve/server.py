@@ -33,7 +33,7 @@ LAST_S = 2
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """Closes a connection whose request does not arrive in time, or whose headers never end."""
+    """Closes a connection whose request does not arrive, or whose answer is not taken, in time; or without an end."""
 
     read_timeout_s = 10.0
 
@@ -43,12 +43,24 @@ class PatientProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head, self._is_whole = True, True
         self._deadline: TimerHandle | None = None
+        self._taken_by: TimerHandle | None = None
         self._start()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._stop()
+        self._stop_taking()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client takes nothing: while it does not, its request holds a version and a place."""
+        super().pause_writing()
+        self._taken_by = self.loop.call_later(self.read_timeout_s, self._too_slow)
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._stop_taking()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Count what comes before the headers end; most requests come in one piece and need no deadline."""
@@ -86,6 +98,11 @@ class PatientProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _stop_taking(self) -> None:
+        if self._taken_by is not None:
+            self._taken_by.cancel()
+            self._taken_by = None
 
     def _too_slow(self) -> None:
         if not self.transport.is_closing():

@@ -109,13 +109,14 @@ class Trials:
     ) -> None:  # fmt: skip
         """Tell how an answer of a route went.
 
-        Of an engine that is away only the first failure of each release counts: it says nothing of releases, but one
-        that brings the engine down each time is found all the same. What a client asked of a release by name says
+        Of an engine that is away, or that was started again and has yet to be given the release, only the first failure
+        of each release counts: it says nothing of releases, but one that brings the engine down each time is found all
+        the same. What a client asked of a release by name says
         nothing: else whoever wants to could send it back.
         """
         if route.model != LIVE and not mirrored:
             return
-        if failed and not (await self._engine.health()).ready:
+        if failed and not await self._could_answer(route):
             if route.release_id in self._blamed:
                 return
             self._blamed.add(route.release_id)
@@ -128,6 +129,10 @@ class Trials:
         )  # fmt: skip
         if failed or guard_hit:
             self._urgent.set()
+
+    async def _could_answer(self, route: Route) -> bool:
+        health = await self._engine.health()
+        return health.ready and route.version in health.versions
 
     def judged(self, answer: Completion, opinion: Opinion) -> None:
         """Tell what a user said of an answer; a comment alone says nothing that can be counted."""

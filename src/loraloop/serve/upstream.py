@@ -11,9 +11,11 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from ..errors import EngineError, UnknownThing
+from ..errors import EngineError, UnknownThing, UsageError
 from .engine import BASE, Ask, Health, Piece, Probe
 from .http_pool import HttpPool
+from .http_reply import Reply
+from .refusals import MOST_BYTES, refusal
 from .routes import LIVE, Route
 from .wire import to_json
 
@@ -73,7 +75,7 @@ class UpstreamEngine:
         try:
             reply = await self._open().post("/chat/completions", body)
             if reply.status != 200:
-                raise EngineError(f"the upstream server refused ({reply.status})", hint="see its log")
+                raise refusal("the upstream server", reply.status, await _start_of(reply), "see its log")
             while not reading.done and (raw := await reply.read(FRAME_S)):
                 text = reading.feed(raw)
                 if text:
@@ -81,6 +83,8 @@ class UpstreamEngine:
             if not reading.finish:
                 raise EngineError("the upstream server stopped without an end", hint="see its log")
             yield Piece(reading.rest(), reading.finish, reading.prompt_tokens, reading.completion_tokens)
+        except UsageError:  # a ValueError too, and not the server's fault
+            raise
         except (OSError, ValueError) as error:
             raise EngineError(f"the upstream server is away ({type(error).__name__})", hint="start it") from error
         finally:
@@ -210,6 +214,13 @@ class FixedRoutes:
         if model not in self._routes:
             raise UnknownThing(f"no model {model!r}", hint=f"one of {', '.join(self._routes)}")
         return nullcontext(self._routes[model])
+
+
+async def _start_of(reply: Reply) -> bytes:
+    raw = b""
+    while len(raw) < MOST_BYTES and (piece := await reply.read()):
+        raw += piece
+    return raw
 
 
 def _body(ask: Ask, model: str) -> dict[str, Any]:

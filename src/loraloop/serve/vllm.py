@@ -12,15 +12,17 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from ..errors import EngineError
+from ..errors import EngineError, UsageError
 from .engine import BASE, Ask, Health, Piece, Probe
 from .engine_config import EngineConfig
+from .refusals import MOST_BYTES, refusal
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +98,28 @@ class VllmEngine:
         return found[0]
 
     async def stream(self, ask: Ask) -> AsyncIterator[Piece]:
-        """See ``Engine.stream``."""
-        url = min(self._urls, key=lambda one: self._flights[one])
+        """See ``Engine.stream``; where a server is away before it says anything, the next one is asked."""
+        urls = sorted(self._urls, key=lambda one: self._flights[one])
+        self._on_version[ask.version] += 1
+        begun = False
+        try:
+            for url in urls:
+                try:
+                    async with aclosing(self._answer(url, ask)) as pieces:
+                        async for piece in pieces:
+                            begun = True
+                            yield piece
+                    return
+                except EngineError as error:
+                    if begun or url == urls[-1]:
+                        raise
+                    log.warning("%s; another server is asked", error)
+        finally:
+            self._on_version[ask.version] -= 1
+            async with self._landed:
+                self._landed.notify_all()
+
+    async def _answer(self, url: str, ask: Ask) -> AsyncGenerator[Piece]:
         body = {
             "model": self._name(ask.version), "messages": [dict(m) for m in ask.messages], "max_tokens": ask.max_tokens,
             "temperature": ask.temperature, "top_p": ask.top_p, "repetition_penalty": ask.repetition_penalty,
@@ -107,18 +129,15 @@ class VllmEngine:
         if ask.seed is not None:
             body["seed"] = ask.seed
         self._flights[url] += 1
-        self._on_version[ask.version] += 1
         try:
-            async for piece in self._pieces(url, body):
-                yield piece
-                if piece.finish:
-                    return
+            async with aclosing(self._pieces(url, body)) as pieces:
+                async for piece in pieces:
+                    yield piece
+                    if piece.finish:
+                        return
             raise EngineError(f"{url} stopped in the middle of an answer", hint=_HINT)
         finally:
             self._flights[url] -= 1
-            self._on_version[ask.version] -= 1
-            async with self._landed:
-                self._landed.notify_all()
 
     async def health(self) -> Health:
         """See ``Engine.health``; ready means that every server is."""
@@ -161,7 +180,7 @@ class VllmEngine:
         begin = len(prompt["tokens"])
         return sum(float(said[at][str(ids[at])]["logprob"]) for at in range(begin, len(ids)))
 
-    async def _pieces(self, url: str, body: dict[str, Any]) -> AsyncIterator[Piece]:
+    async def _pieces(self, url: str, body: dict[str, Any]) -> AsyncGenerator[Piece]:
         try:
             async with self._open().post(f"{url}/v1/chat/completions", json=body) as response:
                 await _refused(url, response)
@@ -180,6 +199,8 @@ class VllmEngine:
                             int(usage.get("prompt_tokens", 0)),
                             int(usage.get("completion_tokens", 0)),
                         )
+        except UsageError:  # a ValueError too, and not the server's fault
+            raise
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise EngineError(f"{url} is away ({type(error).__name__})", hint=_HINT) from error
 
@@ -215,4 +236,5 @@ class VllmEngine:
 async def _refused(url: str, response: aiohttp.ClientResponse) -> None:
     """Raise what a server refuses, without repeating what was asked: its words may hold the conversation."""
     if response.status >= 400:
-        raise EngineError(f"{url}{response.url.path} refused ({response.status})", hint=_HINT)
+        said = await response.content.read(MOST_BYTES)
+        raise refusal(f"{url}{response.url.path}", response.status, said, _HINT)

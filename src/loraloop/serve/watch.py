@@ -16,7 +16,7 @@ from ..types import Release
 from .engine import Engine
 from .engine_config import EngineConfig
 from .loops import Loop, ended
-from .router import Router
+from .router import Router, Tally
 from .swap import LASTING, Swap
 
 log = logging.getLogger(__name__)
@@ -47,8 +47,9 @@ class Watch:
     """Keeps what is served equal to what the database says is live.
 
     * The pointer moved: the release is loaded, proven and routed to; a newer move overtakes one under way.
-    * It cannot serve: an event says why, and the pointer goes back to what serves.
-    * On trial: confirmed once it has answered without engine errors for a while, reverted at its deadline.
+    * It cannot serve: an event says why, and the pointer goes back to what serves, or served before a restart.
+    * On trial: confirmed once it has answered without engine errors for a while, which begins anew with each error;
+      reverted at its deadline.
     * The engine lost its versions: they are loaded and proven anew.
 
     Args:
@@ -74,8 +75,9 @@ class Watch:
         self._bot, self._store, self._swap, self._router, self._engine = bot, store, swap, router, engine
         self._deployer, self._config, self._now, self._swapped = deployer, config or EngineConfig(), now, swapped
         self._seen: str | None = ""  # of the release that is served or being brought; "" before the first look
-        self._served_at, self._failed_then = 0.0, 0
+        self._served_at, self._since = 0.0, Tally(0, 0)
         self._swapping: asyncio.Task[None] | None = None
+        self._has_served = False
         self._looker = ThreadPoolExecutor(1, "watch")  # no crowd of requests stands before a rollback
         self.loop = Loop("the watch over the live release")
 
@@ -133,8 +135,9 @@ class Watch:
             try:
                 route = await self._swap.serve(release)
                 back = release is not None and release.method == "rollback"
+                self._has_served = True
                 self._swapped("rolled_back" if back else "done", time.monotonic() - begun)
-                self._served_at, self._failed_then = time.monotonic(), self._router.tally(route.version).failed
+                self._served_at, self._since = time.monotonic(), self._router.tally(route.version)
                 await self._tell("ReleaseServed", release, {"version": route.version})
                 return
             except LASTING as error:
@@ -150,16 +153,22 @@ class Watch:
                 await asyncio.sleep(_RETRY_S)
 
     async def _refuse(self, release: Release | None, reason: str) -> None:
-        """Tell that a release cannot serve, and let the database say what does serve."""
+        """Tell that a release cannot serve, and let the database say what does serve.
+
+        Where nothing has served since the start, that is tried which served before, and the base alone if it cannot.
+        """
         log.warning("release %s does not serve: %s", release.id if release else "base", reason)
         self._swapped("failed", 0.0)
         await self._tell("ReleaseFailed", release, {"reason": reason})
         if release is None:
             return
-        target = self._swap.live.release_id or "base"
-        done = await asyncio.to_thread(self._deployer.rollback_adapter, target, actor=_ACTOR)
-        if not done["success"]:
-            log.warning("the database still names release %s: %s", release.id, done["error"])
+        serves = self._swap.live.release_id or "base"
+        done: dict[str, Any] = {}
+        for target in (serves,) if self._has_served else (None, serves):  # None: the release before this one
+            done = await asyncio.to_thread(self._deployer.rollback_adapter, target, actor=_ACTOR)
+            if done["success"]:
+                return
+        log.warning("the database still names release %s: %s", release.id, done["error"])
 
     async def _check(self, live: Release | None) -> None:
         if self._swapping is not None and not self._swapping.done():
@@ -172,10 +181,11 @@ class Watch:
         if live.trial_ends_at is not None and self._now() > live.trial_ends_at:
             await asyncio.to_thread(self._deployer.recover)
             return
-        tally = self._router.tally(self._swap.live.version)
-        wait_s = self._config.confirm_after_s
-        healthy = tally.begun and tally.failed == self._failed_then
-        if wait_s and time.monotonic() - self._served_at >= wait_s and healthy:
+        tally, wait_s = self._router.tally(self._swap.live.version), self._config.confirm_after_s
+        if tally.failed != self._since.failed:
+            self._served_at, self._since = time.monotonic(), tally
+        answered = tally.begun > self._since.begun
+        if wait_s and time.monotonic() - self._served_at >= wait_s and answered:
             await asyncio.to_thread(self._deployer.confirm, live.id, _ACTOR)
 
     async def _tell(self, kind: str, release: Release | None, facts: dict[str, Any]) -> None:

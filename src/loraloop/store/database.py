@@ -146,6 +146,12 @@ class Database:
             os.close(self._lock_files.popitem()[1])
 
     @property
+    def file_mark(self) -> str:
+        """What tells an SQLite file from its copies: nobody who works on one of them holds anything in another."""
+        with _told(self._name):
+            return str(self.path.stat().st_ino)
+
+    @property
     def _name(self) -> str:
         return str(self.path) if self.is_sqlite else self._url.render_as_string(hide_password=True)
 

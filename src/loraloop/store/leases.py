@@ -1,13 +1,15 @@
 """Leases of jobs: one holder at a time, known by a number that only grows; whoever holds an older one changes nothing.
 
-On one host the time of a lease is a clock that nobody can set, named by the boot it belongs to: after a reboot every
-lease has ended. On PostgreSQL it is the server's clock, the same for all machines.
+On one host the time of a lease is a clock that nobody can set, named by the boot it belongs to and by the database's
+file: after a reboot every lease has ended, and so it has in a copy of the file, whose holder works on the original. On
+PostgreSQL it is the server's clock, the same for all machines.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -127,7 +129,7 @@ class Leases:
         with self._database.write() if settled else self._database.read() as connection:
             clock = self._clock(connection)
             rows = connection.execute(sa.select(_J).where(_J.c.status == "running")).mappings().all()
-        return [(Lease(row["id"], row["fence"]), job_of(row)) for row in rows if _is_lost(row, clock)]
+        return [(Lease(row["id"], row["fence"]), _holder_known(row, clock)) for row in rows if _is_lost(row, clock)]
 
     def reclaim(self, lease: Lease, rule: RetryRule, end: Callable[[Job], object] = lambda job: None) -> Job | None:
         """Count a crash of a job that is lost still, so that it can be leased again; ``None`` where it is not."""
@@ -144,7 +146,8 @@ class Leases:
             return _SERVER, float(
                 connection.exec_driver_sql("SELECT EXTRACT(EPOCH FROM clock_timestamp())").scalar_one()
             )
-        return self._steady()
+        boot, at = self._steady()
+        return f"{boot}/{self._database.file_mark}", at
 
 
 def held_job(connection: sa.Connection, lease: Lease) -> Job:
@@ -162,6 +165,12 @@ def held_job(connection: sa.Connection, lease: Lease) -> Job:
 
 def _is_lost(row: sa.RowMapping, now: Steady) -> bool:
     return row["clock"] != now[0] or row["lease_until"] < now[1] or is_gone(row["owner"])
+
+
+def _holder_known(row: sa.RowMapping, now: Steady) -> Job:
+    """The job of a row; where its lease is of another boot or file, the processes it names are not this store's."""
+    job = job_of(row)
+    return job if row["clock"] == now[0] else replace(job, owner="", process="")
 
 
 def _changed(connection: sa.Connection, lease: Lease, changes: Mapping[str, Any]) -> Job:

@@ -27,13 +27,13 @@ class Ledger:
         return cls(Path(named).expanduser() if named else home.with_name(f"{home.name}.tombstones"))
 
     def digests(self) -> set[str]:
-        """Return every digest; a line that was cut off by a crash counts as not written.
+        """Return every digest; a line that was cut off by a crash, or is no line of a ledger, counts as not written.
 
         Raises:
             StoreError: the file cannot be read.
         """
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return set()
         except OSError as error:

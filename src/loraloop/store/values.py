@@ -118,6 +118,18 @@ class Datasets(Values[Dataset]):
             reached("dataset.marked")
         return stored
 
+    def ids(self, bot: str) -> list[str]:
+        """Return the ids of a bot's datasets, the newest first, without reading their rows."""
+        mine = sa.select(_R.c.id).where(_R.c.kind == "Dataset", _R.c.bot == bot)
+        with self._database.read() as connection:
+            return list(connection.execute(mine.order_by(_R.c.created_at.desc(), _R.c.id.desc())).scalars())
+
+    def remove(self, dataset_id: str) -> None:
+        """Remove a dataset with its rows; the same rows may be stored again."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(_D).where(_D.c.dataset_id == dataset_id))
+            connection.execute(sa.delete(_R).where(_R.c.kind == "Dataset", _R.c.id == dataset_id))
+
     def check_consent(self, dataset: Dataset) -> None:
         """Ask again what was asked when the dataset was stored: people may have withdrawn since.
 

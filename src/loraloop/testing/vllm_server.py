@@ -16,6 +16,8 @@ from typing import Any
 from aiohttp import web
 
 BASE_NAME = "tiny-base"
+MODEL_LENGTH = 512
+"""Tokens that it reads at once; a character is one."""
 
 
 class FakeVllm:
@@ -90,7 +92,9 @@ class FakeVllm:
     async def _tokenize(self, request: web.Request) -> web.Response:
         body = await request.json()
         text = body.get("prompt") or "\n".join(f"{m['role']}:{m['content']}" for m in body["messages"]) + "\nassistant:"
-        return web.json_response({"count": len(text.encode()), "tokens": list(text.encode()), "max_model_len": 512})
+        return web.json_response(
+            {"count": len(text.encode()), "tokens": list(text.encode()), "max_model_len": MODEL_LENGTH}
+        )
 
     async def _completions(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -109,9 +113,12 @@ class FakeVllm:
         weights = self._weights(body["model"])
         if weights is None:
             return _error(404, "NotFoundError", f"The model `{body['model']}` does not exist.")
+        prompt_tokens = sum(len(m["content"]) for m in body["messages"])
+        if prompt_tokens > MODEL_LENGTH:
+            said = f"This model's maximum context length is {MODEL_LENGTH} tokens. Please reduce the length"
+            return _error(400, "BadRequestError", said)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        prompt_tokens = sum(len(m["content"]) for m in body["messages"])
         try:
             for number in range(body["max_tokens"]):
                 await asyncio.sleep(self.token_s)

@@ -335,6 +335,59 @@ def test_a_release_on_trial_that_breaks_a_floor_goes_back_and_a_confirmed_one_st
     assert "rolled back automatically" in manager.rollback_adapter("a2")["error"]
 
 
+def test_a_live_release_on_trial_is_guarded_while_an_experiment_runs_beside_it(
+    managed: Callable[..., LoRADeploymentManager], adapter: Made, decided: Decided, store: SqlStore, clock: MovedClock
+) -> None:
+    """Its users go back to what was before as at any other time, and the experiment ends with its control."""
+    manager = managed(trial_hours=24)
+    experiments = Experiments(store, manager, bot="b", config=QUICK, clock=clock)
+    manager.confirm(manager.release(decided(adapter(1)), adapter(1)).id)
+    clock.move(seconds=1)
+    manager.release(decided(adapter(2)), adapter(2))
+    clock.move(seconds=1)
+    begin(experiments, adapter, decided, 3)
+    desk = ExperimentDesk(experiments, store, "b")
+    trial = store.releases.live("b")
+    assert trial is not None
+    for _ in range(QUICK.floor_errors):
+        desk.answered(Assignment(trial.id), None, failed=True)
+    assert desk.check().kind == "roll back"
+    now = store.releases.live("b")
+    assert now is not None
+    assert now.adapter_id == adapter(1).id
+    assert (desk.check().kind, store.experiments.running("b")) == ("end", None)
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["live", "candidate"])
+def test_an_automatic_rollback_and_its_bar_are_one(
+    managed: Callable[..., LoRADeploymentManager], adapter: Made, decided: Decided, store: SqlStore, clock: MovedClock,
+    monkeypatch: pytest.MonkeyPatch, running: bool,
+) -> None:  # fmt: skip
+    """A crash between them would leave an adapter that users were taken from and that may return by itself."""
+    manager = managed(trial_hours=24)
+    experiments = Experiments(store, manager, bot="b", config=QUICK, clock=clock)
+    manager.confirm(manager.release(decided(adapter(1)), adapter(1)).id)
+    clock.move(seconds=1)
+    tried = begin(experiments, adapter, decided) if running else manager.release(decided(adapter(2)), adapter(2)).id
+    desk = ExperimentDesk(experiments, store, "b")
+    before = (store.releases.live("b"), store.experiments.running("b"))
+    for _ in range(QUICK.floor_errors):
+        desk.answered(Assignment(tried), None, failed=True)
+    with monkeypatch.context() as crash:
+        crash.setattr("loraloop.deploy.experiment.write_rollbacks", crashed)
+        with pytest.raises(ZeroDivisionError):
+            desk.check()
+    assert (store.releases.live("b"), store.experiments.running("b")) == before
+    assert desk.check().kind == "roll back"
+    with pytest.raises(DeployError, match="rolled back automatically"):
+        manager.release(decided(adapter(2)), adapter(2))
+
+
+def crashed(*_: object) -> None:
+    """What no line of this program expects, as the end of its process."""
+    raise ZeroDivisionError
+
+
 @pytest.mark.slow
 @pytest.mark.fault(67)
 def test_lost_users_of_one_arm_stop_the_verdict(

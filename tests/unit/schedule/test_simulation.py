@@ -1,6 +1,7 @@
 """The past replayed."""
 
 import json
+import time
 from datetime import timedelta
 from itertools import pairwise
 
@@ -79,3 +80,18 @@ def test_a_history_is_read_line_by_line() -> None:
     for bad in ("{", "[]", '{"kind": "row"}', '{"at": "2026-03-01", "kind": "what"}', '{"at": "soon"}'):
         with pytest.raises(BadFile, match="line 2"):
             list(history_of([good[0], bad]))
+
+
+@pytest.mark.slow
+def test_four_times_as_many_arrivals_take_about_four_times_as_long() -> None:
+    """A bot that many talk to has a hundred thousand arrivals a month, and each is a moment to look at."""
+
+    def cost_s(count: int) -> float:
+        came = [Arrival(START + timedelta(seconds=60 * n)) for n in range(count)]
+        config = SchedulerConfig(when="rows", min_samples_for_training=1_000_000)
+        begun = time.process_time()
+        list(simulate(came, config, begin=START, end=START + timedelta(seconds=60 * count)))
+        return time.process_time() - begun
+
+    cost_s(200)
+    assert cost_s(8000) < 8 * cost_s(2000)

@@ -12,7 +12,7 @@ import pytest
 
 from loraloop.data.candidates import candidates
 from loraloop.data.quality import DataQualityConfig, reason_to_drop
-from loraloop.errors import StoreBusy
+from loraloop.errors import StoreBusy, UsageError
 from loraloop.serve.recorder import Recorder
 from loraloop.testing.gateway_client import GatewayClient as Client
 from loraloop.traffic import Served
@@ -20,6 +20,7 @@ from loraloop.types import utc
 
 NOW = utc("2026-01-01T00:00:00")
 assert NOW is not None
+ASK = [{"role": "user", "content": "What is for lunch?"}]
 
 
 def served(n: int) -> Served:
@@ -244,6 +245,69 @@ def test_a_full_queue_drops_and_counts() -> None:
     assert recorder.close()
     assert ([one.id for one in kept], recorder.dropped) == ([f"c-{n}" for n in range(4)], 2)
     assert not recorder.offer(served(9))
+
+
+@pytest.mark.parametrize("blank", ["", " \n", "\x00", "\u200b"])
+@pytest.mark.parametrize("capture", ["best-effort", "strict"])
+def test_a_blank_message_is_kept_and_costs_nobody_else_anything(client: Client, capture: str, blank: str) -> None:
+    """What was written beside it in one transaction is stored, it is stored too, and the gateway serves on."""
+    client.open(capture=capture)
+    messages = [
+        {"role": "user", "content": blank},
+        {"role": "assistant", "content": "x"},
+        {"role": "user", "content": blank},
+    ]
+
+    async def at_once() -> list[int]:
+        asked = [client.asend("POST", "/v1/chat/completions", {"messages": m}) for m in (ASK, messages, ASK)]
+        return [said.status for said in await asyncio.gather(*asked)]
+
+    assert asyncio.run(at_once()) == [200, 200, 200]
+    client.flush()
+    assert (client.metric("capture_stored"), client.metric("capture_failed")) == (3, 0)
+    assert client.send("GET", "/readyz").status == 200
+    assert sorted(len(talk.messages) for talk in client.talks()) == [2, 4]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_exchange_that_cannot_be_stored_is_lost_alone(strict: bool) -> None:
+    """The others of its transaction are written and acknowledged, and the store does not count as broken."""
+    kept: list[str] = []
+
+    def keep(batch: Sequence[Served]) -> None:
+        if any(one.id == "c-3" for one in batch):
+            raise UsageError("this exchange cannot be stored")
+        kept.extend(one.id for one in batch)
+
+    recorder = Recorder(keep, most=1000)
+
+    async def all_of_them() -> list[Any]:
+        if not strict:
+            return [recorder.offer(served(n)) for n in range(9)]
+        return await asyncio.gather(*(recorder.keep([served(n)]) for n in range(9)), return_exceptions=True)
+
+    said = asyncio.run(all_of_them())
+    assert recorder.close()
+    assert kept == [f"c-{n}" for n in range(9) if n != 3]
+    assert (recorder.stored, recorder.failed, recorder.is_broken) == (8, 1, False)
+    assert not strict or [type(one).__name__ for one in said if one is not None] == ["UsageError"]
+
+
+def test_waiting_for_what_was_said_does_not_wait_for_what_is_said_meanwhile() -> None:
+    """A word about an answer, or a withdrawal, comes through where writing is so slow that something always waits."""
+    stop = threading.Event()
+
+    def keep(batch: Sequence[Served]) -> None:
+        if not stop.wait(0.001):
+            recorder.offer(served(len(batch)))
+
+    recorder = Recorder(keep, most=1000)
+    recorder.offer(served(0))
+    try:
+        assert recorder.flush(2.0)
+    finally:
+        stop.set()
+        assert recorder.close()
 
 
 def test_many_strict_requests_share_a_commit() -> None:

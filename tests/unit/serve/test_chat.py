@@ -1,15 +1,19 @@
 """The chat as OpenAI's clients know it: plain and streaming, within what the release allows."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loraloop.errors import ConversationTooLong, EngineError
 from loraloop.jobs import NewJob
 from loraloop.serve.chat_request import NEUTRAL, UNSUPPORTED
 from loraloop.serve.engine import BASE
 from loraloop.serve.router import Router, Tally
+from loraloop.serve.routes import Route
 from loraloop.serving_sign import ServingSign, SignSeen
 from loraloop.testing.gateway_client import GatewayClient as Client
 
@@ -239,3 +243,29 @@ def test_the_metrics_count_how_long_jobs_stood_aside(client: Client) -> None:
     client.store.leases.beat(lease, 1000.0, yielding=1, yielded_s=2.5)
     said = client.send("GET", "/metrics")
     assert (said.status, "loraloop_jobs_yielded_seconds 2.5" in said.body.decode()) == (200, True)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_conversation_that_is_too_long_is_said_so_and_not_held_against_the_release(
+    client: Client, stream: bool
+) -> None:
+    """The client hears what OpenAI's would say, and does not try the same again."""
+    failed: list[Any] = []
+
+    @asynccontextmanager
+    async def hold(model: str, user: str | None) -> AsyncIterator[Route]:
+        try:
+            yield client.routes._routes["live"]
+        except EngineError as error:
+            failed.append(error)
+            raise
+
+    def longer(ask: Any) -> str:
+        raise ConversationTooLong("the conversation has 600 tokens, the model reads 512: send a shorter one")
+
+    client.engine.answer = longer
+    client.routes.hold = hold  # type: ignore[assignment,method-assign]
+    said = client.chat(stream=stream)
+    assert (said.status, said.error["code"], said.error["param"]) == (400, "context_length_exceeded", "messages")
+    assert "send a shorter one" in said.error["message"]
+    assert (failed, "retry-after" in said.headers) == ([], False)

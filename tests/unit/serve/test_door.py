@@ -2,18 +2,21 @@
 
 import asyncio
 import json
+import traceback
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from starlette.routing import Route
 
-from loraloop.errors import UsageError
+from loraloop.errors import StoreBusy, UsageError
 from loraloop.serve.chat_request import check_depth
 from loraloop.serve.door import PERMISSIONS, template_of
+from loraloop.serve.engine import Piece
 from loraloop.serve.feedback import Tokens
 from loraloop.serve.keys import KNOWN, OPEN, ROLES, KeyRing, digest, new_key
-from loraloop.serve.limits import Buckets
+from loraloop.serve.limits import SWEEP_AT, Buckets
 from loraloop.serve.problems import Problem
 from loraloop.testing.gateway_client import GatewayClient as Client
 
@@ -118,6 +121,24 @@ def test_a_key_opens_until_it_is_revoked(client: Client) -> None:
     assert client.send("GET", "/v1/models").status == 401
 
 
+def test_a_key_that_was_revoked_opens_nothing_after_a_rest(client: Client) -> None:
+    """The first request after an hour is not let in by what was known an hour ago; a dead store leaves that."""
+    clock, store = [0.0], client.store.keys
+    client.gateway.ring = KeyRing(lambda: store.list(), lambda: clock[0])
+    assert client.send("GET", "/v1/models").status == 200
+    store.revoke(client.keys["admin"].split("_")[1])
+    clock[0] = 3600.0
+    assert client.send("GET", "/v1/models").status == 401
+    assert client.send("GET", "/v1/models", role="chat").status == 200
+
+    def away() -> Any:
+        raise StoreBusy("the database is being written by another process")
+
+    client.gateway.ring._load = away
+    clock[0] = 7200.0
+    assert client.send("GET", "/v1/models", role="chat").status == 200
+
+
 def test_a_new_key_is_known_at_once_when_the_keys_are_a_second_old(client: Client) -> None:
     """No restart is needed, and the database is read once a second at most."""
     reads = []
@@ -157,6 +178,12 @@ def test_names_of_the_list_are_answered(client: Client, name: str) -> None:
     """This machine's own names and those of the settings."""
     client.open(allowed_hosts=("bot.example",))
     assert client.send("GET", "/v1/models", headers={"host": name}).status == 200
+
+
+def test_an_address_of_ipv6_is_answered_under_its_name(client: Client) -> None:
+    """Clients write it in brackets."""
+    client.open(host="fd00::5")
+    assert client.send("GET", "/v1/models", headers={"host": "[FD00::5]:8080"}).status == 200
 
 
 def test_a_foreign_page_changes_nothing(client: Client) -> None:
@@ -228,6 +255,18 @@ def test_a_bucket_fills_with_time() -> None:
     assert [buckets.take("a") > 0 for _ in range(3)] == [False, False, True]
 
 
+def test_buckets_of_many_addresses_are_let_go() -> None:
+    """Whoever comes from ever new addresses fills no memory, and an empty bucket is not forgotten meanwhile."""
+    now = [0.0]
+    buckets = Buckets(60, 2, lambda: now[0])
+    for n in range(50_000):
+        now[0] += 0.001
+        buckets.take("greedy")
+        buckets.take(f"ip:{n}")
+    assert len(buckets) <= 2 * SWEEP_AT
+    assert buckets.take("greedy") > 0
+
+
 def test_more_at_once_than_the_most_are_refused(client: Client) -> None:
     """503 at once, instead of a queue without an end."""
     client.open(max_active=2)
@@ -266,6 +305,21 @@ def test_a_fault_of_ours_is_500_without_words_of_anybody(client: Client, caplog:
     assert (said.status, said.error["code"]) == (500, "bug")
     assert "비밀" not in caplog.text + said.body.decode()
     assert "KeyError" in caplog.text
+
+
+def test_a_fault_of_ours_within_a_stream_repeats_no_words_either(client: Client) -> None:
+    """What the server logs of the end of such a stream shows the place, and nothing of what was said."""
+    client.open(guard_personal_data=False, guard_unfit_words=False)
+
+    async def broken(ask: Any) -> AsyncIterator[Piece]:
+        yield Piece("Hello there", "", 1, 1)
+        raise KeyError(ask.messages[-1]["content"])
+
+    client.engine.stream, said = broken, "나만의 비밀"  # type: ignore[method-assign]
+    with pytest.raises(Problem) as caught:
+        client.chat(said, stream=True)
+    assert "KeyError" not in "".join(traceback.format_exception(caught.value))
+    assert said not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_token_opens_one_completion_until_it_expires() -> None:

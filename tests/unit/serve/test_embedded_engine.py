@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from loraloop.errors import EngineError, ModelError, TamperedArtifact
+from loraloop.errors import ConversationTooLong, EngineError, ModelError, TamperedArtifact, UsageError
 from loraloop.lm.adapters import WEIGHTS, adapter_digest
 from loraloop.serve.embedded import EmbeddedEngine
 from loraloop.serve.engine import Ask, Probe
@@ -193,5 +193,98 @@ def test_a_proof_tells_versions_apart(tiny_base: Path, tmp_path: Path) -> None:
             mine, base = await engine.logprobs("ll-1", probes), await engine.logprobs("base", probes)
             assert mine == await engine.logprobs("ll-1", probes)
             assert abs(mine[0] - base[0]) > 0.1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p"), [(1e-310, 1.0), (1e-38, 1.0), (0.5, 1e-310)], ids=["hardly warm", "cold", "no nucleus"]
+)
+def test_no_setting_of_one_request_takes_the_process_down(tiny_base: Path, temperature: float, top_p: float) -> None:
+    """Whoever asks for hardly any randomness gets the likeliest tokens; the process answers on."""
+
+    async def scenario() -> None:
+        async with started(tiny_base) as engine:
+            process = engine._process
+            sure = await text_of(engine, Ask("base", HELLO, max_tokens=4))
+            asked = Ask("base", HELLO, max_tokens=4, temperature=temperature, top_p=top_p, seed=1)
+            assert await text_of(engine, asked) == sure
+            assert engine._process is process
+
+    asyncio.run(scenario())
+
+
+STRICT_TEMPLATE = """{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}
+{{ raise_exception('roles must alternate: ' + m.content) }}{% endif %}<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+"""As Gemma's and Mistral's are: roles must alternate, the user first."""
+
+
+def test_a_conversation_that_the_model_cannot_read_is_refused_and_others_are_answered(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    """One that the template refuses, or that is too long, is its sender's mistake; no word of it reaches the log."""
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    (base / "chat_template.jinja").write_text(STRICT_TEMPLATE)
+    log = tmp_path / "engine.log"
+
+    async def scenario() -> None:
+        engine = EmbeddedEngine(base, CONFIG, log_path=log)
+        try:
+            await engine.start()
+            async with asyncio.timeout(60):
+                with pytest.raises(UsageError, match="alternate"):
+                    await text_of(engine, Ask("base", (*HELLO, *HELLO), max_tokens=4))
+                long = ({"role": "user", "content": "Hello, how are you? " * 200},)
+                with pytest.raises(ConversationTooLong, match="the model reads 512"):
+                    await text_of(engine, Ask("base", long, max_tokens=4))
+                assert await text_of(engine, Ask("base", HELLO, max_tokens=2))
+        finally:
+            await engine.close()
+        assert "how are you" not in log.read_text()
+
+    asyncio.run(scenario())
+
+
+DYING_CHILD = """
+import os, sys
+from loraloop.lm.engine_child import read_frame, write_frame
+
+lives = open(os.environ["LIVES"], "a+")
+lives.write("x")
+lives.flush()
+lives.seek(0)
+life, out = len(lives.read()), sys.stdout.buffer
+read_frame(sys.stdin.buffer)
+write_frame(out, {"ready": {}})
+while (frame := read_frame(sys.stdin.buffer)) is not None:
+    if life == 2 or frame["do"] == "ask":
+        os._exit(1)
+    write_frame(out, {"done": frame["id"], "value": None})
+"""
+"""An engine's process that dies when it is asked, and in its second life while it loads, as one without memory does."""
+
+
+def test_a_process_that_dies_while_it_loads_again_is_started_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second death, on the way back, does not leave the gateway without an engine for ever."""
+    command = [sys.executable, "-P", "-c", DYING_CHILD]
+    monkeypatch.setattr("loraloop.serve.embedded.child_command", lambda module: command)
+    monkeypatch.setattr("loraloop.serve.embedded._RESTART_PAUSES_S", (0.01,))
+    monkeypatch.setenv("LIVES", str(tmp_path / "lives"))
+
+    async def scenario() -> None:
+        async with started(tmp_path) as engine:
+            await engine.load("ll-1", tmp_path)
+            with pytest.raises(EngineError, match="died"):
+                await text_of(engine, Ask("ll-1", HELLO))
+            async with asyncio.timeout(60):
+                while not (await engine.health()).ready:
+                    await asyncio.sleep(0.01)
+            assert (await engine.health()).versions == ("base", "ll-1")
+        assert (tmp_path / "lives").read_text() == "xxx"
 
     asyncio.run(scenario())

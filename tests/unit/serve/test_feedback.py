@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from loraloop.archive import HomeArchive
+from loraloop.testing.gateway_client import SECRET
 from loraloop.testing.gateway_client import GatewayClient as Client
 
 
@@ -156,3 +158,12 @@ def test_a_deletion_leaves_a_talk_that_another_completion_shares(client: Client)
     assert len(client.talks()) == 1
     client.send("DELETE", f"/v1/chat/completions/{two}")
     assert client.talks() == []
+
+
+def test_another_bots_answers_cannot_be_judged(client: Client) -> None:
+    """The gateway of one bot knows nothing of what another bot of the same home answered."""
+    id = client.chat(store=True).json["id"]
+    client.flush()
+    client.archive = HomeArchive(client.store, "another", SECRET)
+    client.open()
+    assert client.send("POST", "/v1/feedback", {"completion_id": id, "thumb": "up"}).status == 404

@@ -248,6 +248,22 @@ def test_a_reader_that_dawdles_holds_the_server_back() -> None:
     asyncio.run(main())
 
 
+def test_a_connection_that_was_told_to_wait_is_not_used_again() -> None:
+    """Whoever gives a long answer back unread does not leave a deaf connection to the next one."""
+    long = OK + b"content-length: 300000\r\n\r\n" + b"x" * 300_000
+
+    async def main() -> None:
+        async with asked(long, OK + b"content-length: 2\r\n\r\nhi") as (server, pool):
+            reply = await pool.post("/chat", b"{}")
+            await asyncio.sleep(0.2)
+            reply.release()
+            async with asyncio.timeout(5):
+                assert await whole(pool) == b"hi"
+            assert server.connections == 2
+
+    asyncio.run(main())
+
+
 def test_what_comes_unasked_closes_the_connection() -> None:
     """Bytes after an answer are not taken for the next one."""
 

@@ -239,6 +239,26 @@ def test_a_release_that_cannot_be_proven_never_answers(
     run(scenario())
 
 
+@pytest.mark.fault(33)
+def test_after_a_restart_what_served_before_stands_in_for_what_cannot(tmp_path: Path) -> None:
+    """The live adapter was damaged while the gateway was down: its users get the release before, not the bare base."""
+
+    async def scenario() -> None:
+        gateway = Gateway(tmp_path)
+        first, second = gateway.deploy(1), gateway.deploy(2)
+        digest = gateway.store.adapters.get(second.adapter_id or "").digest  # type: ignore[union-attr]
+        weights = gateway.artifacts.verified(digest) / "adapter_model.safetensors"
+        weights.chmod(0o644)
+        weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+        async with gateway.running():
+            await gateway.serves(name_of(first))
+            live = gateway.store.releases.live("b")
+            assert live is not None
+            assert (live.adapter_id, live.method, live.actor) == (first.adapter_id, "rollback", "gateway")
+
+    run(scenario())
+
+
 def test_a_rollback_withdraws_at_once_even_while_another_release_is_being_loaded(tmp_path: Path) -> None:
     """From the command to the last answer begun on the withdrawn release less than 2 s, though loads take long."""
 
@@ -444,6 +464,32 @@ def test_a_trial_is_confirmed_by_good_answers_and_not_by_failing_ones(
             async with gateway.router.hold("live", None):
                 pass
             await gateway.soon(lambda: status() == "confirmed")
+
+    run(scenario())
+
+
+def test_one_error_does_not_keep_a_release_from_ever_being_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time without errors begins anew with each; a release that answers well afterwards stays."""
+    monkeypatch.setattr("loraloop.serve.watch._CHECK_S", 0.02)
+
+    async def scenario() -> None:
+        gateway = Gateway(tmp_path, trial_hours=1, confirm_after_s=0.2)
+        gateway.deploy(1)
+
+        def confirmed() -> bool:
+            live = gateway.store.releases.live("b")
+            return live is not None and live.status == "confirmed"
+
+        async with gateway.running():
+            with pytest.raises(EngineError):
+                async with gateway.router.hold("live", None):
+                    raise EngineError("it fell over once")
+            async with asyncio.timeout(5):
+                while not confirmed():
+                    async with gateway.router.hold("live", None):
+                        await asyncio.sleep(0.01)
 
     run(scenario())
 

@@ -333,6 +333,43 @@ def test_an_engine_that_fails_on_the_candidate_ends_it_at_once(tmp_path: Path) -
     run(scenario())
 
 
+def test_an_engine_that_was_started_again_is_not_the_candidates_fault(tmp_path: Path) -> None:
+    """A server that is back and has yet to be given its versions fails every answer; the canary goes on."""
+
+    async def scenario() -> None:
+        town = Town(tmp_path, QUICK.model_copy(update={"floor_errors": 3}))
+        town.deploy(1)
+        async with town.running():
+            begun = town.begin(2, mode="ab")
+            await town.stands(begun)
+            town.engine.lose()
+            assert 503 in {(await town.ask(f"user {n}")).status for n in range(20)}
+            await town.trials.check()
+            running = town.store.experiments.running("b")
+            assert running == begun
+
+    run(scenario())
+
+
+def test_several_answers_of_one_request_that_failed_are_one_failure(tmp_path: Path) -> None:
+    """One client that asks for four answers at once cannot break a floor of errors in a row alone."""
+
+    async def scenario() -> None:
+        town = Town(tmp_path, QUICK.model_copy(update={"floor_errors": 3}))
+        town.deploy(1)
+        async with town.running():
+            begun = town.begin(2, mode="ab")
+            await town.stands(begun)
+            town.engine.failing.add(town.candidate_version)
+            users = [f"u{n}" for n in range(20)]
+            user = users[[await town.arm(one) for one in users].index("candidate")]
+            assert (await town.ask(user, n=4)).status == 503
+            await town.trials.check()
+            assert town.store.experiments.running("b") == begun
+
+    run(scenario())
+
+
 @pytest.mark.slow
 def test_an_engine_that_is_away_is_not_the_candidates_fault(tmp_path: Path) -> None:
     """Ten failures while it is away count once for each release; with every one counted the canary would be gone."""

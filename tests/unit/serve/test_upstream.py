@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loraloop.errors import EngineError
+from loraloop.errors import ConversationTooLong, EngineError
 from loraloop.serve.engine import BASE, Ask, Piece
 from loraloop.serve.upstream import UpstreamEngine
 from loraloop.testing.scripted_server import ScriptedServer
@@ -90,6 +90,7 @@ def test_half_a_surrogate_is_read() -> None:
     ("answer", "said"),
     [
         (b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n", "refused (500)"),
+        (b"HTTP/1.1 400 Bad\r\ncontent-length: 3\r\n\r\nbad", "refused (400)"),
         (b"HTTP/1.1 302 Found\r\nlocation: http://other.example/\r\ncontent-length: 0\r\n\r\n", "refused (302)"),
         (CHUNKED + chunk(event(delta("Hel"))) + LAST, "without an end"),
         (CHUNKED + chunk(event({"error": {"message": "x"}})), "failed while it answered"),
@@ -102,6 +103,25 @@ def test_what_goes_wrong_is_an_engine_error(answer: bytes, said: str) -> None:
     error, _ = said_by(answer)
     assert isinstance(error, EngineError)
     assert said in str(error)
+
+
+def test_a_conversation_that_is_too_long_is_its_senders_mistake() -> None:
+    """What the server says of it is told apart from a server that fails, and not repeated."""
+    told = json.dumps(
+        {"error": {"message": "maximum context length, 안녕", "code": "context_length_exceeded"}}
+    ).encode()
+
+    async def main() -> None:
+        answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: %d\r\n\r\n%b" % (len(told), told)
+        async with ScriptedServer(answer) as server:
+            engine = UpstreamEngine(server.url, "m")
+            await engine.start()
+            with pytest.raises(ConversationTooLong) as caught:
+                await anext(engine.stream(ASK))
+            assert "안녕" not in str(caught.value)
+            await engine.close()
+
+    asyncio.run(main())
 
 
 def test_the_key_is_sent_and_the_first_model_taken() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loraloop.errors import EngineError
+from loraloop.errors import ConversationTooLong, EngineError
 from loraloop.serve.engine import BASE, Ask, Probe
 from loraloop.serve.engine_config import EngineConfig
 from loraloop.serve.vllm import VllmEngine
@@ -100,5 +100,44 @@ def test_no_address_is_told_with_the_setting() -> None:
         with pytest.raises(EngineError) as caught:
             await VllmEngine(EngineConfig(kind="vllm")).start()
         assert "[engine] urls" in caught.value.hint
+
+    asyncio.run(scenario())
+
+
+def test_while_one_of_two_servers_is_away_the_other_answers(tmp_path: Path) -> None:
+    """The dead one has the fewest answers under way and is asked first each time; nobody gets its error."""
+
+    async def scenario() -> None:
+        adapter = plain_adapter(tmp_path / "a", 1)
+        async with FakeVllm() as second:
+            async with FakeVllm() as first:
+                engine = engine_of(first, second)
+                await engine.start()
+                await engine.load("ll-1", adapter)
+                asked = Ask("ll-1", HELLO, max_tokens=2)
+                said = [piece.text async for piece in engine.stream(asked)]
+            for _ in range(3):
+                assert [piece.text async for piece in engine.stream(asked)] == said
+            second.loaded.clear()
+            with pytest.raises(EngineError):
+                await anext(engine.stream(asked))
+            assert (await engine.health()).active == 0
+            await engine.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_conversation_that_is_too_long_is_its_senders_mistake() -> None:
+    """It is told apart from a server that fails, which would count against the release."""
+
+    async def scenario() -> None:
+        async with FakeVllm() as server:
+            engine = engine_of(server)
+            await engine.start()
+            long = ({"role": "user", "content": "a secret of a child " * 100},)
+            with pytest.raises(ConversationTooLong) as caught:
+                await anext(engine.stream(Ask(BASE, long)))
+            assert "secret" not in str(caught.value)
+            await engine.close()
 
     asyncio.run(scenario())

@@ -56,3 +56,12 @@ def test_a_damaged_key_is_refused(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(StoreError, match="damaged"):
             home_secrets(path)
+
+
+def test_a_file_of_anything_else_holds_no_tombstones(tmp_path: Path) -> None:
+    """Whoever names a wrong file at a restore is told so; bytes that are no text are no reason to fall over."""
+    path = tmp_path / "t"
+    path.write_bytes(b"\xff\xfe\x00 no ledger\n")
+    assert Ledger(path).digests() == set()
+    Ledger(path).add(["a"])
+    assert Ledger(path).digests() == {"a"}
