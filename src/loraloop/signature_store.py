@@ -27,6 +27,6 @@ class SignatureStore(Protocol):
         """The sketches of some signatures by number."""
         ...
 
-    def clusters(self, bot: str) -> Iterator[tuple[str, int, int]]:
-        """``(conversation, message, cluster)`` of every signature of a bot."""
+    def clusters(self, conversations: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+        """``(conversation, message, cluster)`` of the signatures of some conversations."""
         ...

@@ -12,13 +12,16 @@ from time import perf_counter
 
 from ..errors import BadFile, UsageError
 from ..ports import Progress, Store
+from ..prepared_store import KnownRow
 from ..types import Conversation
-from .candidates import candidates, row_digest
+from .candidates import CandidateRow, candidates, row_digest
 from .formats import FORMATS, ImportOptions, detect
+from .known_rows import KnownRows, known_row
 from .messages import BadRow
+from .near_rows import NearRows
 from .quality import DataQualityConfig, reason_under
 from .readers import GIVE_UP_AFTER, Row, rows
-from .verdicts import Verdicts
+from .sides import side_of
 from .yaml_corpus import PACKAGE_PREFIX, packaged
 
 log = logging.getLogger(__name__)
@@ -157,32 +160,52 @@ class _Import:
     """One run of ``import_files``: batches conversations, counts, and tells the progress in bytes."""
 
     def __init__(
-        self, store: Store, quality: DataQualityConfig, secret: bytes, progress: Progress | None, total_bytes: int
+        self, store: Store, quality: DataQualityConfig, options: ImportOptions, progress: Progress | None, total: int
     ) -> None:
-        self._store, self._quality, self._secret = store, quality, secret
-        self._verdicts = Verdicts(store.prepared, quality)
-        self._progress, self._total_bytes = progress, total_bytes
+        self._store, self._quality, self._options = store, quality, options
+        self._known = KnownRows(store.prepared, quality, options.secret)
+        self._near = NearRows(store.signatures, options.bot, quality.cluster_threshold)
+        self._progress, self._total_bytes = progress, total
         self._batch: list[Conversation] = []
+        self._learnable: list[tuple[str, KnownRow, str]] = []
         self.read = self.new = 0
         self.unlearnable: Counter[str] = Counter()
 
     def take(self, conversation: Conversation, done_bytes: float) -> None:
         self.read += 1
         self._batch.append(conversation)
-        for row in candidates(conversation):
-            verdict = self._verdicts.of(row, row_digest(row, self._secret))
+        rows = list(candidates(conversation))
+        split, learnt = side_of(conversation, rows), list[tuple[CandidateRow, KnownRow]]()
+        for row in rows:
+            digest = row_digest(row, self._options.secret)
+            verdict = self._known.verdict(row, digest)
             reason = reason_under(verdict, row, self._quality)
             self.unlearnable.update([reason] if reason else [])
+            learnt.append((row, known_row(row, digest, verdict, split)))
+            if not reason and conversation.bot == self._options.bot:
+                self._learnable.append((conversation.id, learnt[-1][1], row.answer))
+        self._known.learn(conversation, learnt)
         if len(self._batch) >= BATCH:
             self.flush()
             self.tell(done_bytes)
 
     def flush(self) -> None:
+        """Store a batch, and all that is known of it by now, so that the next dataset need not read it again."""
         if self._batch:
             with self._store.together():
-                self.new += self._store.conversations.add(self._batch)
-                self._verdicts.keep()
+                new = self._store.conversations.add(self._batch)
+                self._known.keep()
+            if new == len({one.id for one in self._batch}):  # else some are known already, or forgotten
+                for conversation_id, row, answer in self._learnable:
+                    self._near.take(conversation_id, row.message_index, row.digest, f"{row.asked}\n{answer}")
+            self.new += new
             self._batch.clear()
+            self._learnable.clear()
+
+    def end(self) -> None:
+        """Store what is left."""
+        self.flush()
+        self._near.sketch()
 
     def tell(self, done_bytes: float) -> None:
         if self._progress:
@@ -220,7 +243,7 @@ def import_files(
     files, started = files_of(paths), perf_counter()
     sizes = [file.stat().st_size for file in files]
     bad: list[BadLine] = []
-    run = _Import(store, quality or DataQualityConfig(), options.secret, progress, sum(sizes))
+    run = _Import(store, quality or DataQualityConfig(), options, progress, sum(sizes))
     for done, (file, size) in enumerate(zip(files, sizes, strict=True)):
         before = sum(sizes[:done])
         try:
@@ -231,7 +254,7 @@ def import_files(
                 raise
             bad.append(BadLine(str(file), 0, str(error).removeprefix(f"{file}: ")))
         run.tell(before + size)
-    run.flush()
+    run.end()
     log.info(
         "imported %d files: %d conversations, %d new, %d bad lines, %.1f s",
         len(files), run.read, run.new, len(bad), perf_counter() - started,

@@ -16,18 +16,18 @@ from ..ports import Clock, DataCollector, Frozen, Store
 from ..types import Dataset, DatasetRow, Repair, Sample, Split, Suspect, TaughtRow, message
 from .candidates import CandidateRow
 from .collector import StoreCollector
+from .known_rows import KnownRows, asked
 from .near_rows import NearRows
 from .quality import DataQualityConfig
 from .reasons import REASONS
 from .records import is_good_record, newest, record_statistics, record_text, redacted_record
 from .sample_rows import SampleRows
 from .samples import TurnTemplate, make_sample
-from .selection import asked, select
+from .selection import select
 from .stored_rows import stored_rows
 from .suspects import suspects
 from .tokenising import TOO_LONG, Tokeniser
 from .trust import TrustConfig
-from .verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 
@@ -181,10 +181,10 @@ class LoRADataManager:
         seen_feedback = store.arrivals.last_feedback()
         now = self._clock.now() if self._clock else datetime.now(UTC)
         near = NearRows(store.signatures, self._bot, config.cluster_threshold)
-        verdicts = Verdicts(store.prepared, config)
-        said = verdicts.reading(store.conversations.iterate(self._bot))
-        selection = select(said, config, self._secret, trust=self._trust, now=now, near=near, verdicts=verdicts)
-        verdicts.keep()
+        known = KnownRows(store.prepared, config, self._secret)
+        said = known.talks(store.conversations, self._bot)
+        selection = select(said, config, self._secret, trust=self._trust, now=now, near=near, known=known)
+        known.keep()
         store.conversations.save_drops(self._bot, selection.drops)
         counts = Counter(selection.drops.values())
         if not any(row.split == "train" for row in selection.rows):
@@ -226,13 +226,14 @@ class LoRADataManager:
         """
         found, corrected, too_long = SampleRows(), list[int](), dict[str, str]()
         tokeniser = Tokeniser(self._need_store().prepared, template, max_length)
-        for page in self._pages(dataset, split):
-            for (row, said), tokens in zip(page, tokeniser.of(page), strict=True):
-                if tokens.prompt_tokens == TOO_LONG:
-                    too_long[f"{row.conversation_id}#{row.message_index}"] = "answer_too_long"
-                    continue
-                corrected += [len(found)] if said.is_correction else []
-                found.add(row, tokens.ids, tokens.prompt_tokens, len(said.answer.encode()))
+        for row, tokens, is_correction in tokeniser.rows(
+            dataset, split, self._need_store().conversations, self._secret
+        ):
+            if tokens.prompt_tokens == TOO_LONG:
+                too_long[f"{row.conversation_id}#{row.message_index}"] = "answer_too_long"
+                continue
+            corrected += [len(found)] if is_correction else []
+            found.add(row, tokens.ids, tokens.prompt_tokens, tokens.answer_bytes)
         if too_long:
             conversations = self._need_store().conversations
             conversations.save_drops(self._bot, {**conversations.drops(self._bot), **too_long})
@@ -286,7 +287,7 @@ class LoRADataManager:
             yield from page
 
     def _pages(self, dataset: Dataset, split: Split) -> Iterator[list[tuple[DatasetRow, CandidateRow]]]:
-        return stored_rows(self._need_store().conversations, dataset, split, self._secret)
+        return stored_rows(self._need_store().conversations, dataset, dataset.split(split), self._secret)
 
     def _need_store(self) -> Store:
         if self._store is None:

@@ -32,6 +32,7 @@ class NearRows:
     def __init__(self, store: SignatureStore, bot: str, threshold: float) -> None:
         self._store, self._bot, self._threshold = store, bot, threshold
         self._waiting: dict[tuple[str, int], tuple[str, str]] = {}
+        self._heard: set[str] = set()
         self._ids: list[int] | None = None
         self._clusters: list[int] = []
         self._bands_NB: np.ndarray | None = None
@@ -39,16 +40,18 @@ class NearRows:
     def take(self, conversation_id: str, message_index: int, digest: str, text: str) -> None:
         """Hear of a row: its keyed digest, and what is said in it, of which only a sketch is kept."""
         said = f"{_VERSION} {self._threshold} {digest}".encode()
+        self._heard.add(conversation_id)
         self._waiting[conversation_id, message_index] = (hashlib.sha256(said).hexdigest()[:24], text)
         if len(self._waiting) >= _CHUNK:
-            self._sketch_new()
+            self.sketch()
 
     def clusters(self) -> Iterator[tuple[str, int, int]]:
-        """Yield ``(conversation, message, cluster)`` of every row ever taken that is still stored."""
-        self._sketch_new()
-        yield from self._store.clusters(self._bot)
+        """Yield ``(conversation, message, cluster)`` of the rows of all conversations heard of and still stored."""
+        self.sketch()
+        yield from self._store.clusters(sorted(self._heard))
 
-    def _sketch_new(self) -> None:
+    def sketch(self) -> None:
+        """Sketch and store the rows heard of that are new."""
         known = self._store.marks(sorted({conversation for conversation, _ in self._waiting}))
         new = {key: row for key, row in self._waiting.items() if known.get(key) != row[0]}
         self._waiting = {}

@@ -35,7 +35,10 @@ Check = Callable[[CandidateRow, DataQualityConfig], str | None]
 
 def consent_given(row: CandidateRow, config: DataQualityConfig) -> str | None:
     """Nothing is learnt without consent."""
-    consent = row.conversation.consent
+    return _refused(row.conversation.consent, config)
+
+
+def _refused(consent: str, config: DataQualityConfig) -> str | None:
     if consent == "withdrawn":
         return "consent_withdrawn"
     if consent == "needs-guardian":
@@ -226,6 +229,20 @@ def reason_under(verdict: str, row: CandidateRow, config: DataQualityConfig) -> 
     if verdict == _DISTRESS_TOLD:
         return verdict
     return consent_given(row, config) or answer_approved(row, config) or verdict or None
+
+
+def reason_of_known(verdict: str, consent: str, is_approved: bool, config: DataQualityConfig) -> str | None:
+    """Return what ``reason_under`` does of an answer that nobody has judged since it came.
+
+    Args:
+        verdict: as ``verdict_on`` gave it.
+        consent: as it holds now.
+        is_approved: whether it came approved.
+        config: the checks.
+    """
+    if verdict == _DISTRESS_TOLD:
+        return verdict
+    return _refused(consent, config) or ("" if is_approved else "answer_not_approved") or verdict or None
 
 
 def faults_of(row: CandidateRow, config: DataQualityConfig) -> Iterator[str]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias, overload
 
+from ..prepared_store import KnownTalk
 from ..types import REVIEWER, Conversation, Feedback
 from .candidates import CandidateRow
 from .judging import Word, ignored, judge_of, speaker_of
 from .trust import Standing, TrustConfig
 
+Talk: TypeAlias = Conversation | KnownTalk
+"""A conversation, or what is known of it."""
 _APPROVING: Final = frozenset({"thumb_up", "correction"})
 _LOST: Final = frozenset({"thumbs_down", "answer_not_approved", "consent_withdrawn"})
 """Reasons under which a row is left out that may have been learnt before."""
@@ -31,10 +34,21 @@ class Readings:
     ignored: dict[Word, str] = field(default_factory=dict)
     _approvals: dict[str, str] = field(default_factory=dict)
 
-    def read(self, conversations: Iterable[Conversation]) -> Iterator[tuple[int, Conversation]]:
+    @overload
+    def read(self, conversations: Iterable[Conversation]) -> Iterator[tuple[int, Conversation]]: ...
+
+    @overload
+    def read(self, conversations: Iterable[Talk]) -> Iterator[tuple[int, Talk]]: ...
+
+    def read(self, conversations: Iterable[Talk]) -> Iterator[tuple[int, Talk]]:
         """Yield each conversation with its place in the order they came, without the feedback that does not count."""
         judged: list[tuple[int, Conversation]] = []
         for place, one in enumerate(conversations):
+            if isinstance(one, KnownTalk):
+                if one.speaker and one.speaker not in self.seen:
+                    self.seen[one.speaker] = datetime.fromisoformat(one.created_at)
+                yield place, one
+                continue
             speaker = speaker_of(one)
             if speaker:
                 self.seen[speaker] = min(self.seen.get(speaker, one.created_at), one.created_at)
@@ -83,6 +97,8 @@ def _is_reviewed(row: CandidateRow, said: list[Feedback], config: TrustConfig) -
     return not row.is_correction and row.conversation.messages[row.message_index].approved_by == "review"
 
 
-def merged(chosen: Standing, alike: Iterable[Standing]) -> Standing:
-    """Return the standing of a row that stands for exact duplicates: reviewed once is reviewed."""
-    return replace(chosen, reviewed=chosen.reviewed or any(one.reviewed for one in alike))
+def merged(chosen: Standing | None, alike: Iterable[Standing | None]) -> Standing | None:
+    """Return the standing of a row that stands for exact duplicates: reviewed once, as ``None`` is, is reviewed."""
+    if chosen is None or not any(one is None or one.reviewed for one in alike):
+        return chosen
+    return replace(chosen, reviewed=True)

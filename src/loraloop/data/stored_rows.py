@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..errors import TamperedDataset
 from ..ports import ConversationStore
-from ..types import Dataset, DatasetRow, Split
+from ..types import Dataset, DatasetRow
 from .candidates import CandidateRow, row_as_it_was
 
 PAGE = 1000
@@ -14,14 +14,13 @@ PAGE = 1000
 
 
 def stored_rows(
-    conversations: ConversationStore, dataset: Dataset, split: Split, secret: bytes
+    conversations: ConversationStore, dataset: Dataset, rows: Sequence[DatasetRow], secret: bytes
 ) -> Iterator[list[tuple[DatasetRow, CandidateRow]]]:
-    """Yield pages of the rows of one split, each row with what it was made of.
+    """Yield pages of some rows of a dataset, each row with what it was made of.
 
     Raises:
         TamperedDataset: a row was changed or erased since the dataset was made, or the secret is another.
     """
-    rows = dataset.split(split)
     for begin in range(0, len(rows), PAGE):
         page = rows[begin : begin + PAGE]
         stored = conversations.some({row.conversation_id for row in page})

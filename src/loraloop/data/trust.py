@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -95,7 +96,12 @@ Cap = Callable[[Sequence[Standing], TrustConfig], Iterable[str]]
 
 
 def over_caps(
-    rows: Sequence[Standing], config: TrustConfig, *, spent: Sequence[Standing] = (), now: datetime | None = None
+    rows: Sequence[Standing],
+    config: TrustConfig,
+    *,
+    spent: Sequence[Standing] = (),
+    now: datetime | None = None,
+    vetted: Iterable[str] = (),
 ) -> dict[str, str]:
     """Return the rows that nobody may teach: key -> code of the reason.
 
@@ -105,6 +111,7 @@ def over_caps(
         rows: of one bot, of every split: who judges an adapter is flooded like who teaches it.
         spent: rows that were approved once and are not any more.
         now: the time; ``None`` for that of the latest row.
+        vetted: questions of further rows, which a person reviewed; asked for only where it matters.
     """
     free = sorted((row for row in rows if not row.reviewed), key=_order)
     reviewed = [row for row in rows if row.reviewed]
@@ -125,7 +132,8 @@ def over_caps(
         leave_out(_late_of_each(clusters([f"{row.question} {row.answer}" for row in free]), free, config.alike_rows),
                   "too_many_alike")  # fmt: skip
     if config.few_people_rows:
-        leave_out(few_peoples_words(free, reviewed, config.few_people_rows), "few_peoples_words")
+        read = chain((row.question for row in reviewed), vetted)
+        leave_out(few_peoples_words(free, read, config.few_people_rows), "few_peoples_words")
     gone = [row for row in spent if not row.reviewed]
     if config.person_rows:
         leave_out(_over(free, gone, config.person_rows, lambda row: row.people), "too_many_of_person")
@@ -146,8 +154,8 @@ def planted(rows: Sequence[Standing], most: int) -> set[str]:
     return {written[place].key for group in (*flooded, *patterned) for place in group}
 
 
-def few_peoples_words(rows: Sequence[Standing], reviewed: Sequence[Standing], most: int) -> set[str]:
-    """Return the late rows with words that a few people use very often, nobody else, and no reviewed row."""
+def few_peoples_words(rows: Sequence[Standing], reviewed: Iterable[str], most: int) -> set[str]:
+    """Return the late rows with words that a few people use very often, nobody else, and no reviewed question."""
     if len({row.people[0] for row in rows if row.people}) < _MANY:
         return set()
     users: dict[str, set[str]] = defaultdict(set)
@@ -160,20 +168,25 @@ def few_peoples_words(rows: Sequence[Standing], reviewed: Sequence[Standing], mo
                 if len(users[word]) > _FEW:
                     del places[word]  # of all people: nothing more need be known of it
     often = {word for word, found in places.items() if len(found) > most}
-    for row in reviewed:
-        often -= single_words(row.question)
+    for question in reviewed if often else ():
+        often -= single_words(question)
     return _late_of_each([places[word] for word in often], rows, most)
 
 
-def too_few_reviewed(rows: Sequence[Standing], reviewed_frac: float) -> set[str]:
+def too_few_reviewed(rows: Sequence[Standing], reviewed_frac: float, vetted: int = 0) -> set[str]:
     """Return the latest unreviewed training rows that must go for so large a share to be reviewed.
+
+    Args:
+        rows: of the training side.
+        reviewed_frac: share, 0..1.
+        vetted: further rows, which a person reviewed.
 
     Example:
         >>> too_few_reviewed([], 0.5)
         set()
     """
     free = sorted((row for row in rows if not row.reviewed), key=_order)
-    reviewed = len(rows) - len(free)
+    reviewed = len(rows) - len(free) + vetted
     if reviewed_frac <= 0:
         return set()
     allowed = int(reviewed * (1 - reviewed_frac) / reviewed_frac + 1e-9)

@@ -32,13 +32,21 @@ signatures = Table(
     Index("signatures_of_bot", "bot", "id"),
 )
 
-verdicts = Table(
-    "verdicts",
+known_rows = Table(
+    "known_rows",
     metadata,
     Column("conversation_id", Text, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
     Column("message_index", Integer, nullable=False),
     Column("mark", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("approved", Integer, nullable=False),
+    Column("self_written", Integer, nullable=False),
+    Column("split", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("asked", Text, nullable=False),
+    Column("question_at", Integer, nullable=False),
     PrimaryKeyConstraint("conversation_id", "message_index"),
 )
 
@@ -49,6 +57,7 @@ tokens = Table(
     Column("message_index", Integer, nullable=False),
     Column("mark", Text, nullable=False),
     Column("prompt_tokens", Integer, nullable=False),
+    Column("answer_bytes", Integer, nullable=False),
     Column("ids", LargeBinary, nullable=False),
     PrimaryKeyConstraint("conversation_id", "message_index"),
 )

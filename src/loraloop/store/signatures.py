@@ -76,9 +76,10 @@ class Signatures:
                 found.update((number, bytes(sketch)) for number, sketch in connection.execute(query))
         return found
 
-    def clusters(self, bot: str) -> Iterator[tuple[str, int, int]]:
-        """Yield ``(conversation, message, cluster)`` of every signature of a bot."""
-        query = sa.select(_T.c.conversation_id, _T.c.message_index, _T.c.cluster).where(_T.c.bot == bot)
+    def clusters(self, conversations: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+        """Yield ``(conversation, message, cluster)`` of the signatures of some conversations."""
+        query = sa.select(_T.c.conversation_id, _T.c.message_index, _T.c.cluster)
         with self._database.read() as connection:
-            for row in connection.execute(query):
-                yield row[0], row[1], row[2]
+            for page in bulk.pages(conversations):
+                for row in connection.execute(query.where(bulk.among(connection, _T.c.conversation_id, page))):
+                    yield row[0], row[1], row[2]

@@ -17,9 +17,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from .answer_tables import metadata, signatures, tokens, verdicts
+from .answer_tables import known_rows, metadata, signatures, tokens
 
-__all__ = ["metadata", "signatures", "tokens", "verdicts"]
+__all__ = ["known_rows", "metadata", "signatures", "tokens"]
 
 conversations = Table(
     "conversations",

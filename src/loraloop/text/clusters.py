@@ -1,7 +1,7 @@
 """Rows that say nearly the same, found among many without comparing each with each. Pure.
 
 Each row joins the cluster of the earliest row before it that is alike enough; clusters never merge later, so a number
-once given stays.
+once given stays. ``data/clusters.py`` looks at the few rows that caps of trust are about, exactly, and anew each time.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from .normalise import match_key
 
 SHINGLE_CHARS = 5
 SHORT_CHARS = 40
-_SHORT_INDEX_CHARS = 48
+SHORT_INDEX_CHARS = 48
 """Texts up to here are also looked up among the short ones: at any threshold from 0.84 on, a partner fits."""
 _PERMUTATIONS = 128
 _BANDS = 32
@@ -55,7 +55,8 @@ def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     return len(a & b) / union if union else 1.0
 
 
-def _similar(a: str, b: str, threshold: float) -> bool:
+def similar(a: str, b: str, threshold: float) -> bool:
+    """Return whether two texts, as ``compact`` gives them, are near-duplicates."""
     if a == b:
         return True
     if min(len(a), len(b)) < SHORT_CHARS:
@@ -120,7 +121,7 @@ class NearDuplicates:
         same = self._exact.setdefault(form, [])
         same.append(place)
         if len(same) == 1 and form:
-            if len(form) < _SHORT_INDEX_CHARS:
+            if len(form) < SHORT_INDEX_CHARS:
                 self._short.add(place, form)
             if len(form) >= SHORT_CHARS:
                 self._long.add(place, form)
@@ -133,12 +134,12 @@ class NearDuplicates:
         near: set[str] = {form} if form in self._exact else set()
         if form and self._threshold < 1.0:
             proposed: set[int] = set()
-            if len(form) < _SHORT_INDEX_CHARS:
+            if len(form) < SHORT_INDEX_CHARS:
                 proposed.update(self._short.candidates(form))
             if len(form) >= SHORT_CHARS:
                 proposed.update(self._long.candidates(form))
             near.update(
-                other for other in {self._forms[place] for place in proposed} if _similar(form, other, self._threshold)
+                other for other in {self._forms[place] for place in proposed} if similar(form, other, self._threshold)
             )
         return sorted(place for other in near for place in self._exact[other])
 

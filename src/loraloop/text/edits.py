@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 
 def within_edits(a: str, b: str, limit: int) -> bool:
@@ -62,7 +62,7 @@ class EditIndex:
 
     def add(self, key: int, text: str) -> None:
         """File ``text`` under ``key``."""
-        pieces = list(self._pieces(len(text)))
+        pieces = list(self.pieces(len(text)))
         if len(text) not in self._filed:
             self._filed[len(text)] = [{} for _ in pieces]
             self._plans.clear()
@@ -81,20 +81,34 @@ class EditIndex:
 
     def _plan(self, own: int) -> Iterator[tuple[dict[str, list[int]], int, int]]:
         """Which slices of a text so long are looked for among which pieces."""
+        for length, number, (begin, end) in self.probes(own, self._filed):
+            yield self._filed[length][number], begin, end
+
+    def probes(self, own: int, lengths: Container[int]) -> Iterator[tuple[int, int, tuple[int, int]]]:
+        """Yield where in a text so long to look for which piece of texts of other lengths.
+
+        Args:
+            own: its length.
+            lengths: those that there are.
+
+        Returns:
+            Length of the other, number of its piece, and begin and end of the slice that may be it.
+        """
         reach = self._longest_edits(own)
         for length in range(max(1, own - reach), own + reach + 1):
-            pieces = list(self._pieces(length))
-            for number, (start, stop) in enumerate(pieces if length in self._filed else ()):
+            pieces = list(self.pieces(length))
+            for number, (start, stop) in enumerate(pieces if length in lengths else ()):
                 before, after, longer = number, len(pieces) - 1 - number, own - length
                 first = max(0, start - before, start + longer - after)
                 last = min(own - (stop - start), start + before, start + longer + after)
                 for begin in range(first, last + 1):
-                    yield self._filed[length][number], begin, begin + stop - start
+                    yield length, number, (begin, begin + stop - start)
 
     def _longest_edits(self, length: int) -> int:
         """Most edits to any partner: one of ``length / similarity`` letters allows the most."""
         return edit_limit(int(length / self._similarity + 1e-9), self._similarity)
 
-    def _pieces(self, length: int) -> Iterator[tuple[int, int]]:
+    def pieces(self, length: int) -> Iterator[tuple[int, int]]:
+        """Yield begin and end of each piece that a text so long is cut into."""
         count = self._longest_edits(length) + 1
         return ((length * n // count, length * (n + 1) // count) for n in range(count))

@@ -34,7 +34,8 @@ def own_words(seed: int) -> str:
 
 def clusters(store: SqlStore) -> dict[str, int]:
     """Conversation -> cluster."""
-    return {conversation: cluster for conversation, _, cluster in store.signatures.clusters("default")}
+    ids = [one.id for one in store.conversations.iterate("default")]
+    return {conversation: cluster for conversation, _, cluster in store.signatures.clusters(ids)}
 
 
 def test_a_sketch_tells_how_many_shingles_two_texts_share() -> None:

@@ -1,5 +1,6 @@
 """What is kept from turn to turn: the same results as without, stale when anything changes, gone with people."""
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loraloop.data import verdicts
+from loraloop.data import known_rows
 from loraloop.data.candidates import candidates
 from loraloop.data.manager import LoRADataManager
 from loraloop.data.quality import DataQualityConfig, reason_to_drop, reason_under, verdict_on
@@ -17,7 +18,7 @@ from loraloop.data.sample_rows import SampleRows
 from loraloop.errors import TamperedDataset
 from loraloop.store import tables
 from loraloop.store.sql import SqlStore, open_store
-from loraloop.types import Conversation, Dataset, Feedback, Message, Sample
+from loraloop.types import Conversation, Dataset, Feedback, Message, Person, Sample
 
 Say = Callable[..., Conversation]
 WORDS = [
@@ -148,20 +149,20 @@ def test_an_answer_too_long_for_a_sample_is_known_to_be(store: SqlStore, say: Sa
 def test_other_checks_or_another_program_judge_anew(filled: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another setting or another version of what judges makes verdicts stale; the same ones are not asked again."""
     asked: list[str] = []
-    judge = verdicts.verdict_on
+    judge = known_rows.verdict_on
 
     def counting(row: object, config: DataQualityConfig) -> str:
         asked.append("x")
         return judge(row, config)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(verdicts, "verdict_on", counting)
+    monkeypatch.setattr(known_rows, "verdict_on", counting)
     LoRADataManager(store=filled, secret=b"k").build_dataset()
     assert len(asked) == 40
     LoRADataManager(store=filled, secret=b"k").build_dataset()
     assert len(asked) == 40
     LoRADataManager(None, DataQualityConfig(min_response_length=6), store=filled, secret=b"k").build_dataset()
     assert len(asked) == 80
-    monkeypatch.setattr(verdicts, "_program", lambda: "another version")
+    monkeypatch.setattr(known_rows, "_program", lambda: "another version")
     LoRADataManager(None, DataQualityConfig(min_response_length=6), store=filled, secret=b"k").build_dataset()
     assert len(asked) == 120
 
@@ -230,7 +231,7 @@ def test_datasets_and_samples_are_those_of_a_store_that_kept_nothing(
 def test_who_is_forgotten_leaves_no_verdict_and_no_token(say: Say, tmp_path: Path) -> None:
     """What was worked out of a person's words goes with them, to the last byte of the file."""
     store = open_store(tmp_path / "k.db", keys=lambda: [b"k"])
-    mine = [say(words(n), f"{words(50 + n)} zqxjkvbw", user="kim") for n in range(5)]
+    mine = [say(f"{words(n)} qvzkasked", f"{words(50 + n)} zqxjkvbw", user="kim") for n in range(5)]
     store.conversations.add([*mine, *(say(words(100 + n), words(200 + n), user=f"u{n}") for n in range(30))])
     manager = LoRADataManager(store=store, secret=b"k")
     every(manager, manager.build_dataset(), Letters())
@@ -239,25 +240,27 @@ def test_who_is_forgotten_leaves_no_verdict_and_no_token(say: Say, tmp_path: Pat
     person = mine[0].user
     assert person is not None
     erased = store.eraser.erase([person], [])
-    assert erased.rows["verdicts"] == 5
+    assert erased.rows["known_rows"] == 5
     assert erased.rows["tokens"] == 5
     store.eraser.scrub()
     left = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert ids not in left
+    assert b"qvzkasked" not in left
     assert not store.prepared.tokens([one.id for one in mine])
     store.close()
 
 
 def test_nothing_is_kept_of_conversations_that_are_gone(say: Say, store: SqlStore) -> None:
     """Whoever was forgotten while their rows were in work is not written down again."""
-    from loraloop.prepared_store import Tokens, Verdict
+    from loraloop.prepared_store import KnownRow, Tokens, Verdict
 
     here, gone = say(words(1), words(2)), say(words(3), words(4))
     store.conversations.add([here])
-    store.prepared.keep_tokens([((one.id, 1), Tokens("m", 1, b"1234")) for one in (here, gone)])
-    store.prepared.keep_verdicts([((one.id, 1), Verdict("m", "")) for one in (here, gone)])
-    store.prepared.keep_verdicts([((here.id, 1), Verdict("n", "too"))])
-    assert store.prepared.tokens([here.id, gone.id]) == {(here.id, 1): Tokens("m", 1, b"1234")}
+    store.prepared.keep_tokens([((one.id, 1), Tokens("m", 1, 3, b"1234")) for one in (here, gone)])
+    row = KnownRow(1, "", True, False, "train", "d", b"c", "asked", 0)
+    store.prepared.keep_rows([(one.id, "m", "", row) for one in (here, gone)])
+    store.prepared.keep_rows([(here.id, "n", "", row._replace(reason="too"))])
+    assert store.prepared.tokens([here.id, gone.id]) == {(here.id, 1): Tokens("m", 1, 3, b"1234")}
     assert store.prepared.verdicts([here.id, gone.id]) == {(here.id, 1): Verdict("n", "too")}
 
 
@@ -273,3 +276,105 @@ def test_samples_read_as_a_list_does(filled: SqlStore) -> None:
     assert len(found) == len(listed)
     with pytest.raises(IndexError):
         found[len(listed)]
+
+
+class Reading:
+    """Counts the conversations that are read."""
+
+    def __init__(self, store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ids: list[str] = []
+        some = store.conversations.some
+
+        def counting(ids: Sequence[str]) -> dict[str, Conversation]:
+            self.ids += ids
+            return some(ids)
+
+        monkeypatch.setattr(store.conversations, "some", counting)
+
+
+def test_a_turn_reads_only_conversations_that_are_new_or_judged(
+    filled: SqlStore, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all others it looks at what is known of them; the dataset and its samples are those of a new store."""
+    manager, template = LoRADataManager(store=filled, secret=b"k"), Letters()
+    every(manager, manager.build_dataset(), template)
+    judged, new = next(filled.conversations.iterate("default")), say(words(990), words(991), user="new")
+    filled.conversations.add_feedback(judged.id, Feedback(1, "thumb_up", created_at=judged.created_at))
+    filled.conversations.add([new])
+    read = Reading(filled, monkeypatch)
+    dataset = manager.build_dataset()
+    assert sorted(read.ids) == sorted([judged.id, new.id])
+    every(manager, dataset, template)
+    assert set(read.ids) == {judged.id, new.id}
+    assert LoRADataManager(store=filled, secret=b"k").build_dataset().id == dataset.id
+    assert LoRADataManager(store=filled, secret=b"other").build_dataset().id != dataset.id
+
+
+def test_an_import_leaves_nothing_to_be_read_for_the_first_dataset(
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows all that a dataset needs; a manager with another secret knows none of it and reads everything."""
+    from loraloop.data.formats import ImportOptions
+    from loraloop.data.importers import import_files
+
+    turns = [
+        [{"role": "user", "content": words(n)}, {"role": "assistant", "content": words(90 + n)}] for n in range(30)
+    ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps({"messages": one}) + "\n" for one in turns), encoding="utf-8")
+    import_files([file], "auto", ImportOptions(consent="granted", approved_by="review", secret=b"k"), store)
+    read = Reading(store, monkeypatch)
+    assert LoRADataManager(store=store, secret=b"k").build_dataset().rows
+    assert read.ids == []
+    LoRADataManager(store=store, secret=b"other").build_dataset()
+    assert len(read.ids) == 30
+
+
+def test_the_database_forgets_what_is_known_of_a_conversation_that_is_changed(filled: SqlStore) -> None:
+    """Words changed behind our back are read again, and what was worked out of the old ones is gone."""
+    template, manager = Letters(), LoRADataManager(store=filled, secret=b"k")
+    row = manager.build_dataset().split("train")[0]
+    every(manager, manager.build_dataset(), template)
+    t = tables.conversations
+    with filled._database.write() as connection:
+        ours = t.c.id == row.conversation_id
+        said = connection.execute(sa.select(t.c.messages).where(ours)).scalar_one()
+        connection.execute(sa.update(t).where(ours).values(messages=said.replace('"text": "', '"text": "음 ')))
+    assert not filled.prepared.verdicts([row.conversation_id])
+    assert not filled.prepared.tokens([row.conversation_id])
+    again = {one.conversation_id: one.digest for one in manager.build_dataset().rows}
+    assert again[row.conversation_id] != row.digest
+
+
+def test_a_correction_taken_back_leaves_no_token_of_it(filled: SqlStore) -> None:
+    """Who is forgotten may have corrected an answer to somebody else: its tokens are gone with the correction."""
+    template, manager = Letters(), LoRADataManager(store=filled, secret=b"k")
+    row = manager.build_dataset().split("train")[0]
+    filled.conversations.add_feedback(row.conversation_id, Feedback(1, "correction", "바다에 가요 정말로", "kim"))
+    corrected = manager.build_dataset()
+    every(manager, corrected, template)
+    assert filled.prepared.tokens([row.conversation_id])
+    with filled._database.write() as connection:
+        connection.execute(sa.delete(tables.feedback))
+    assert not filled.prepared.tokens([row.conversation_id])
+    with pytest.raises(TamperedDataset):
+        manager.samples(corrected, template, "train", 400)
+
+
+def test_withdrawal_reaches_what_is_known(filled: SqlStore) -> None:
+    """Consent is asked anew of conversations that are not read again; once given back, they teach again."""
+    manager = LoRADataManager(store=filled, secret=b"k")
+    before = manager.build_dataset()
+    one = filled.conversations.get(before.rows[0].conversation_id)
+    assert one is not None
+    assert one.user is not None
+    key = f"{one.id}#1"
+    for person, reason in (
+        (Person(one.user, withdrawn_at=one.created_at), "consent_withdrawn"),
+        (Person(one.user, age_group="under_14"), "guardian_missing"),
+    ):
+        filled.people.put(person, bot="default", actor="test")
+        assert one.id not in {row.conversation_id for row in manager.build_dataset().rows}
+        assert filled.conversations.drops("default")[key] == reason
+    filled.people.put(Person(one.user), bot="default", actor="test")
+    assert manager.build_dataset().id == before.id

@@ -1,0 +1,164 @@
+"""All near-duplicates between two lists of texts, found by numbers over all of them together. Pure.
+
+What counts as near is said by ``dedupe``; this finds the same pairs as its index does, text by text, several times as
+fast. Short texts are filed under hashes of their pieces (``edits.EditIndex`` says which and why none is missed), long
+ones under bands of their sketches. Most pairs proposed so are dismissed without reading them: because too many letters
+differ, whatever their order, or too few bands are equal. What is left is compared letter by letter.
+
+Source: Li, Deng, Wang, Feng, "Pass-Join" (VLDB 2011); Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets",
+chapter 3 (banding).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from .compacting import code_points
+from .dedupe import SHORT_CHARS, SHORT_INDEX_CHARS, similar
+from .edits import EditIndex, edit_limit
+from .sketches import BANDS, bands, sketches
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_LEAST_BANDS: Final = 4
+"""Equal bands of 32 that two long texts need to be compared: at a similarity of 0.84, 16 are equal as a rule, and fewer
+than 4 once in a million."""
+_LETTERS: Final = 32
+"""Kinds of letters that are counted to tell how many differ."""
+_ROWS: Final = 4096
+_PAIRS: Final = 1 << 16
+_BASE: Final = 0x9E3779B97F4A7C15
+_INVERSE: Final = pow(_BASE, -1, 2**64)
+
+
+def near_pairs(many: Sequence[str], few: Sequence[str], threshold: float) -> list[tuple[int, int]]:
+    """Return the positions in both lists of all texts that are near-duplicates and not equal, sorted.
+
+    Args:
+        many: distinct texts as ``dedupe.compact`` gives them.
+        few: the shorter list of such texts.
+        threshold: as for ``dedupe.NearDuplicates``, 0.84..1.
+
+    Example:
+        >>> near_pairs(["오늘저녁은뭐먹을까", "whoareyou"], ["오늘저녁은뭐먹을까요"], 0.9)
+        [(0, 0)]
+    """
+    if threshold >= 1.0 or not many or not few:
+        return []
+    proposed = {*_of_short(many, few, threshold), *_of_long(many, few)}
+    return sorted((a, b) for a, b in proposed if many[a] != few[b] and similar(many[a], few[b], threshold))
+
+
+def _of_short(many: Sequence[str], few: Sequence[str], threshold: float) -> Iterator[tuple[int, int]]:
+    """Pairs of short texts that share a piece, and differ in no more letters than edits allow."""
+    import numpy as np
+
+    left, right = ([n for n, form in enumerate(side) if len(form) < SHORT_INDEX_CHARS] for side in (many, few))
+    if not left or not right:
+        return
+    index = EditIndex(threshold)
+    filed, probes = _Pieces([many[n] for n in left]), _Pieces([few[n] for n in right])
+    lengths = set(filed.lengths.tolist())
+    pieces = list(filed.codes(lambda own: [(own, *piece) for piece in enumerate(index.pieces(own))]))
+    asked = probes.codes(lambda own: list(index.probes(own, lengths)))
+    a, b, _ = _matched(pieces, asked)
+    limits = np.array([edit_limit(length, threshold) for length in range(SHORT_INDEX_CHARS)])
+    for begin in range(0, len(a), _PAIRS):
+        one, other = a[begin : begin + _PAIRS], b[begin : begin + _PAIRS]
+        limit = limits[np.maximum(filed.lengths[one], probes.lengths[other])]
+        apart = np.abs(filed.letters[one] - probes.letters[other]).sum(axis=1, dtype=np.int64)
+        for kept in np.flatnonzero(apart <= 2 * limit).tolist():
+            yield left[one[kept]], right[other[kept]]
+
+
+def _of_long(many: Sequence[str], few: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Pairs of long texts with equal bands."""
+    import numpy as np
+
+    left, right = ([n for n, form in enumerate(side) if len(form) >= SHORT_CHARS] for side in (many, few))
+    if not left or not right:
+        return
+    salts = np.arange(BANDS, dtype=np.uint64) << np.uint64(32)
+    sides = [
+        (np.repeat(np.arange(len(side)), BANDS), (bands(sketches(forms)).astype(np.uint64) | salts).ravel())
+        for side, forms in ((left, [many[n] for n in left]), (right, [few[n] for n in right]))
+    ]
+    a, b, counts = _matched([sides[0]], iter([sides[1]]))
+    for kept in np.flatnonzero(counts >= _LEAST_BANDS).tolist():
+        yield left[a[kept]], right[b[kept]]
+
+
+class _Pieces:
+    """Some short texts as numbers. **Shapes**: ``lengths`` (texts), ``letters`` (texts, ``_LETTERS``)."""
+
+    def __init__(self, forms: Sequence[str]) -> None:
+        import numpy as np
+
+        self.lengths = np.array([len(form) for form in forms], dtype=np.int64)
+        self._begins = np.cumsum(self.lengths) - self.lengths
+        codes = code_points(forms)
+        owners = np.repeat(np.arange(len(forms)), self.lengths)
+        places = np.arange(len(codes)) - np.repeat(self._begins, self.lengths)
+        counts = np.bincount(owners * _LETTERS + codes % _LETTERS, minlength=len(forms) * _LETTERS)
+        self.letters = counts.astype(np.int8).reshape(-1, _LETTERS)
+        self._powers, self._inverses = (
+            np.array([pow(base, n, 2**64) for n in range(SHORT_INDEX_CHARS + 1)], dtype=np.uint64)
+            for base in (_BASE, _INVERSE)
+        )
+        sums = np.cumsum((codes + np.uint64(1)) * self._powers[places], dtype=np.uint64)
+        self._sums = np.concatenate((np.zeros(1, dtype=np.uint64), sums))
+
+    def codes(
+        self, plan: Callable[[int], list[tuple[int, int, tuple[int, int]]]]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield texts and hashes of pieces of them, together.
+
+        Args:
+            plan: from the length of a text to the pieces hashed: the length and number that the piece is filed under,
+                and where it stands.
+        """
+        import numpy as np
+
+        for length in np.unique(self.lengths).tolist():
+            pieces = plan(length)
+            if not pieces:
+                continue
+            under = np.array([filed * 64 + number for filed, number, _ in pieces], dtype=np.uint64)
+            begins, ends = (np.array([place[side] for _, _, place in pieces]) for side in (0, 1))
+            same = np.flatnonzero(self.lengths == length)
+            for at in range(0, len(same), _ROWS):
+                some = same[at : at + _ROWS]
+                first = self._begins[some][:, None]
+                hashes = (self._sums[first + ends] - self._sums[first + begins]) * self._inverses[begins]
+                hashes ^= hashes >> np.uint64(31)
+                hashes += under * np.uint64(_INVERSE)
+                hashes *= np.uint64(0xBF58476D1CE4E5B9)
+                hashes ^= hashes >> np.uint64(29)
+                yield np.repeat(some, len(pieces)), hashes.ravel()
+
+
+def _matched(
+    filed: Sequence[tuple[np.ndarray, np.ndarray]], asked: Iterator[tuple[np.ndarray, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the pairs (filed text, asking text) that have codes in common, and how many."""
+    import numpy as np
+
+    owners, codes = np.concatenate([part[0] for part in filed]), np.concatenate([part[1] for part in filed])
+    order = np.argsort(codes, kind="stable")
+    owners, codes = owners[order], codes[order]
+    seen = np.zeros(1 << 22, dtype=bool)
+    low = np.uint64(len(seen) - 1)
+    seen[codes & low] = True
+    found = [np.empty(0, dtype=np.int64)]
+    for askers, wanted in asked:
+        there = np.flatnonzero(seen[wanted & low])
+        wanted, askers = wanted[there], askers[there]
+        begin = np.searchsorted(codes, wanted, side="left")
+        counts = np.searchsorted(codes, wanted, side="right") - begin
+        starts = np.cumsum(counts) - counts
+        places = np.arange(counts.sum()) - np.repeat(starts - begin, counts)
+        found.append((np.repeat(askers, counts) << np.int64(32)) | owners[places])
+    pairs, times = np.unique(np.concatenate(found), return_counts=True)
+    return pairs & 0xFFFFFFFF, pairs >> 32, times
