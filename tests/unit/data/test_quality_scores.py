@@ -41,6 +41,7 @@ def test_a_score_that_is_none_is_refused_by_file_and_line(form: str, score: str,
     assert [str(line).startswith(f"{path}:2: ") for line in bad] == [True]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.floats() | st.integers() | st.text(max_size=5) | st.booleans())
 def test_whatever_is_read_has_a_score_from_0_to_1(tmp_path: Path, score: Any) -> None:

@@ -8,6 +8,8 @@ from torch.nn import functional as F
 
 from loraloop.lm.few_rows import linear, multiply_few_rows
 
+pytestmark = pytest.mark.slow  # it needs torch
+
 
 @pytest.fixture(autouse=True, params=[1, 2])
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:

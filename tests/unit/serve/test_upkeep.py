@@ -20,6 +20,7 @@ def kept(home: Home) -> int:
     return sum(1 for _ in home.store.conversations.iterate(home.bot))
 
 
+@pytest.mark.slow
 def test_what_is_due_is_done_while_a_gateway_runs(tmp_path: Path) -> None:
     """A talk older than the days it may be kept goes without anybody opening the home anew; without upkeep it stays."""
     init_home(tmp_path / "home", privacy__retention_days=30.0)
