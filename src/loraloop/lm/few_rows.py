@@ -2,8 +2,9 @@
 
 ``torch.nn.functional.linear`` multiplies rows by a transposed weight, and the CPU library cuts such a product along its
 few rows, so that two rows cost three times what one does. With the weight on the left it is cut along the weight's
-thousands. On two cores of an EPYC without AVX-512 (torch 2.13.0, float32, median of best times): 2 to 4 rows take 0.35
-to 0.65 of the time, 8 to 32 rows 0.7 to 1.0, 64 rows 0.7 to 1.1; on one thread it pays up to 4 rows only.
+thousands. On two cores of an EPYC without AVX-512 (torch 2.13.0, float32, the best of a few times, layers of SmolLM2
+and Gemma 3): 2 to 4 rows take 0.25 to 0.7 of the time, 8 to 32 rows 0.45 to 1.2, 64 rows 0.7 to 1.1; on one thread it
+pays up to 4 rows only.
 
 The choice is by the number of rows and threads alone, never by a race, so that the same batch is rounded the same way
 each time.
