@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from .deploy.history import ALL
 from .errors import DataError
 from .ports import ArtifactStore, Store
 from .types import Dataset
 
-_EVERY = 1_000_000
 _FORGOTTEN = "somebody was forgotten while their rows were in use; what was made of them is dropped"
 
 
@@ -34,5 +34,5 @@ def refuse_withdrawn(store: Store, dataset_id: str | None) -> None:
 
 def drop_unused(store: Store, artifacts: ArtifactStore, digest: str) -> None:
     """Remove an adapter's files, unless an adapter that is stored has the very same ones."""
-    if not any(digest == one.digest for bot in store.bots() for one in store.adapters.list(bot, _EVERY)):
+    if not any(digest == one.digest for bot in store.bots() for one in store.adapters.list(bot, ALL)):
         artifacts.remove(digest)
