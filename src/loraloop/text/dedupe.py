@@ -16,7 +16,6 @@ Massive Datasets", chapter 3 (banding).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .edits import EditIndex, edit_limit, within_edits
@@ -142,40 +141,3 @@ class NearDuplicates:
                 other for other in {self._forms[place] for place in proposed} if similar(form, other, self._threshold)
             )
         return sorted(place for other in near for place in self._exact[other])
-
-
-def near_duplicates(texts: Sequence[str] | Iterable[str], threshold: float = 0.9) -> list[list[int]]:
-    """Return groups of positions whose texts are linked by near-duplication, each sorted.
-
-    Groups are the connected components: if A is near B and B near C, all three are one group.
-
-    Args:
-        texts: the texts to compare.
-        threshold: as for ``NearDuplicates``.
-
-    Returns:
-        Groups of two or more positions, ordered by their first position.
-
-    Example:
-        >>> near_duplicates(["안녕하세요!", "뭐 먹지", "안녕 하세요"])
-        [[0, 2]]
-    """
-    index = NearDuplicates(threshold)
-    leader: list[int] = []
-
-    def find(place: int) -> int:
-        while leader[place] != place:
-            leader[place] = leader[leader[place]]
-            place = leader[place]
-        return place
-
-    for place, text in enumerate(texts):
-        leader.append(place)
-        for other in index.find(text):
-            a, b = sorted((find(place), find(int(other))))
-            leader[b] = a
-        index.add(str(place), text)
-    groups: dict[int, list[int]] = {}
-    for place in range(len(leader)):
-        groups.setdefault(find(place), []).append(place)
-    return [members for _, members in sorted(groups.items()) if len(members) > 1]
