@@ -26,8 +26,8 @@ def test_the_search_goes_on_after_the_outermost_block() -> None:
 
 def test_an_error_does_not_leave_it_at_rest() -> None:
     """Whatever fails in the block, cycles are looked for again."""
-    with pytest.raises(ValueError), collecting_later():
-        raise ValueError
+    with pytest.raises(ValueError, match="broken"), collecting_later():
+        raise ValueError("broken")
     assert gc.isenabled()
 
 
