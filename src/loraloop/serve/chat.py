@@ -119,7 +119,7 @@ class ChatEndpoint:
         """Answer as server-sent events."""
         gateway, answers = self._gateway, self._answers(request)
         chunks, with_usage = _chunks(request)
-        begun, waiting = False, b""  # a write costs more than all else here: head and role go out with the first text
+        begun, waiting = False, b""  # a write costs more than all else: the head goes with the first text, the last with the end
 
         async def put(event: bytes, more: bool = True) -> None:
             nonlocal begun
@@ -138,14 +138,18 @@ class ChatEndpoint:
                 else:
                     waiting += chunks.role(index)
 
+            nonlocal waiting
             await one.run(show)
+            if one.last:
+                waiting += chunks.text(index, one.last)
 
         async def work() -> None:
             nonlocal waiting
             for index, one in enumerate(answers):
                 await write(index, one)
                 if index + 1 < len(answers):
-                    waiting += chunks.finish(index, one.finish)
+                    event, waiting = waiting + chunks.finish(index, one.finish), b""
+                    await put(event)
 
         problem = await self._run(request, receive, answers, work())
         try:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from ..errors import UnknownThing
 from ..failpoints import reached
-from ..types import CONSENTS_TO_LEARN, Conversation, Feedback, Message, Part, plain_messages
+from ..types import CONSENTS_TO_LEARN, Conversation, Feedback, Message, Part, messages_json
 from . import bulk, codec, tables
 from .database import Database
 from .events import Events
@@ -164,7 +164,7 @@ def row_of(c: Conversation) -> tuple[Any, ...]:
     """
     row = (
         c.id, c.bot, codec.stamp(c.created_at), c.source, c.consent, c.user, c.session, c.release_id, c.quality_score,
-        c.language, codec.json_text(plain_messages(c.messages)), c.group,
+        c.language, codec.checked_json(messages_json(c.messages)), c.group,
     )  # fmt: skip
     codec.checked_text("".join([one for one in row if isinstance(one, str)]))
     return row
