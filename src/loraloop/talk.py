@@ -63,13 +63,13 @@ def messages_json(messages: Iterable[Message], gap: str = " ") -> str:
     """
     comma, found = f",{gap}", []
     for said in messages:
+        role = _quoted(said.role)
         by = "null" if said.approved_by is None else _quoted(said.approved_by)
         parts = [
             f'{{"kind":{gap}{_quoted(part.kind)}{comma}"text":{gap}{_quoted(part.text)}}}' for part in said.content
         ]
-        found.append(
-            f'{{"approved_by":{gap}{by}{comma}"content":{gap}[{comma.join(parts)}]{comma}"role":{gap}{_quoted(said.role)}}}'
-        )
+        told = f'"approved_by":{gap}{by}{comma}"content":{gap}[{comma.join(parts)}]{comma}"role":{gap}{role}'
+        found.append(f"{{{told}}}")
     return f"[{comma.join(found)}]"
 
 

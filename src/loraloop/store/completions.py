@@ -58,9 +58,10 @@ class Completions:
             dead = self._tombstones.dead_among(connection, [talk for talk, _ in kept.values()])
             gone |= {(talk.bot, talk.user) for talk, _ in kept.values() if talk.id in dead and talk.user is not None}
             add_within(connection, self._events, self._tombstones, kept, actor="gateway")
-            silent = [(c.bot, c.user) in gone or c.conversation_id in dead for c, _ in rows]
-            written = [_row(c, withdrawn=True) if no_word else row for (c, row), no_word in zip(rows, silent, strict=True)]
-            bulk.insert_rows(connection, _T, _COLUMNS, written)
+            for place, (c, _) in enumerate(rows):
+                if (c.bot, c.user) in gone or c.conversation_id in dead:
+                    rows[place] = (c, _row(c, withdrawn=True))
+            bulk.insert_rows(connection, _T, _COLUMNS, [row for _, row in rows])
 
     def get(self, completion_id: str) -> list[Completion]:
         """Return the answers of one completion, by choice; none where it is unknown."""
