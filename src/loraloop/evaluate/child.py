@@ -104,8 +104,10 @@ def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
 
 
 def _threads(model: Any, rows: int, spec: Mapping[str, Any]) -> _Threads:
+    from ..lm.prepacked import prepack_linears
     from ..lm.probe import available_cores, race_threads
 
+    prepack_linears(model)
     if fixed := spec["threads"]:
         return _Threads(fixed, fixed, fixed)
     most = spec.get("max_threads")

@@ -226,6 +226,8 @@ def merged(model: torch.nn.Module, folder: Path | None) -> Iterator[torch.nn.Mod
     """
     import torch
 
+    from .prepacked import changed
+
     if folder is None:
         yield model
         return
@@ -239,6 +241,7 @@ def merged(model: torch.nn.Module, folder: Path | None) -> Iterator[torch.nn.Mod
         with torch.no_grad():
             for name, weight in kept.items():
                 modules[name].weight.copy_(weight)
+                changed(modules[name])
 
 
 def merge_for_good(model: torch.nn.Module, folder: Path) -> None:
@@ -249,10 +252,13 @@ def merge_for_good(model: torch.nn.Module, folder: Path) -> None:
 def _add(modules: Mapping[str, torch.nn.Module], deltas: Mapping[str, torch.Tensor]) -> None:
     import torch
 
+    from .prepacked import changed
+
     with torch.no_grad():
         for name, delta in deltas.items():
             weight = modules[name].weight
             weight.copy_((weight.float() + delta).to(weight.dtype))  # type: ignore[operator,arg-type]
+            changed(modules[name])
 
 
 def attach(model: torch.nn.Module, *, rank: int, alpha: int, dropout: float, targets: list[str] | str) -> Any:

@@ -19,6 +19,8 @@ from .ragged import forward
 from .text_stream import TextStream
 from .weights import Weights
 
+_TOGETHER = ""
+"""The lane of all versions that one pass can read."""
 BUSY_PROMPT_TOKENS, IDLE_PROMPT_TOKENS = 48, 256
 """Prompt tokens read in one step: few while others are being answered, so that a long prompt does not hold them up."""
 MOST_CELLS = 32_768
@@ -70,8 +72,7 @@ class Batcher:
         self._weights, self._tokenizer, self._stop_ids = weights, tokenizer, frozenset(stop_ids)
         self._max_rows = max_rows
         self._waiting: deque[Request] = deque()
-        self._lanes: dict[str, Lane] = {}
-        self._turn = 0
+        self._lanes: dict[str, Lane] = {}  # one for all versions that one pass can read, and one for each other
 
     @property
     def load(self) -> tuple[int, int]:
@@ -89,28 +90,20 @@ class Batcher:
 
     def uses(self, version: str) -> bool:
         """Whether an answer of this version is being written or waits."""
-        lane = self._lanes.get(version)
-        return bool(lane and lane.rows) or any(r.version == version for r in self._waiting)
+        writing = any(row.version == version for lane in self._lanes.values() for row in lane.rows)
+        return writing or any(request.version == version for request in self._waiting)
 
     def forget(self, version: str) -> None:
         """Let go of what was kept for a version that nobody uses."""
-        self._lanes.pop(version, None)
+        for lane in self._lanes.values():
+            lane.forget(version)
+        self._lanes = {name: lane for name, lane in self._lanes.items() if name != version}
 
     def step(self) -> list[Said]:
-        """Read and write one pass of tokens; returns what it added."""
+        """Read and write one pass of tokens over every lane; returns what it added."""
         with torch.inference_mode():
             self._admit()
-        self._turn += 1  # every version in turn is the first whose prompts are read
-        names = [version for version, lane in self._lanes.items() if lane.rows]
-        first = self._turn % max(1, len(names))
-        lanes = {version: self._lanes[version] for version in (*names[first:], *names[:first])}
-        said: list[Said] = []
-        with torch.inference_mode():
-            if len(lanes) > 1 and self._weights.can_mix(lanes):
-                said = self._pass(lanes)
-            else:
-                for version, lane in lanes.items():
-                    said += self._pass({version: lane})
+            said = [one for lane in self._lanes.values() if lane.rows for one in self._pass(lane)]
         self._leave(lambda row: bool(row.finish))
         return said
 
@@ -119,38 +112,27 @@ class Batcher:
         count, cells = len(rows), sum(row.most_tokens for row in rows)
         while self._waiting and count < self._max_rows:
             request = self._waiting[0]
-            row = Row(request.id, request.prompt, request.max_tokens, request.draw,
+            row = Row(request.id, request.prompt, request.max_tokens, request.draw, request.version,
                       TextStream(self._tokenizer, request.stops))  # fmt: skip
             if count and cells + row.most_tokens > MOST_CELLS:
                 return
             self._waiting.popleft()
-            self._lanes.setdefault(request.version, Lane()).admit(row)
+            lane = _TOGETHER if self._weights.can_mix([request.version]) else request.version
+            self._lanes.setdefault(lane, Lane()).admit(row)
             count, cells = count + 1, cells + row.most_tokens
 
-    def _pass(self, lanes: dict[str, Lane]) -> list[Said]:
-        """One forward pass over the lanes given; each row whose prompt is read gets its next token."""
-        busy = any(row.writing for lane in lanes.values() for row in lane.rows)
-        left = BUSY_PROMPT_TOKENS if busy else IDLE_PROMPT_TOKENS
-        tokens: list[int] = []
-        plans, keep, writers, whose = [], [], [], []
-        for version, lane in lanes.items():
-            part = lane.plan(left)
-            if not part.tokens:
-                continue
-            left -= part.prompt_tokens
-            whose.append((version, len(part.tokens)))
-            keep += [len(tokens) + at for at in part.keep]
-            tokens += part.tokens
-            plans.append(part.plan)
-            writers += part.writers
-        if not tokens:
+    def _pass(self, lane: Lane) -> list[Said]:
+        """One forward pass over a lane; each row whose prompt is read gets its next token."""
+        busy = any(row.writing for row in lane.rows)
+        part = lane.plan(BUSY_PROMPT_TOKENS if busy else IDLE_PROMPT_TOKENS)
+        with self._weights.mixing(part.owners) as model:
+            logits_BV = forward(model, part.tokens, part.plan, part.keep or [len(part.tokens) - 1])
+        if not part.writers:
             return []
-        with self._weights.mixing(whose) if len(whose) > 1 else self._weights.reading(whose[0][0]) as model:
-            logits_BV = forward(model, tokens, plans, keep or [len(tokens) - 1])
-        if not keep:
-            return []
-        drawn = next_tokens(logits_BV, [row.draw for row in writers], [(*row.prompt, *row.out) for row in writers])
-        return [self._write(row, token) for row, token in zip(writers, drawn, strict=True)]
+        drawn = next_tokens(
+            logits_BV, [row.draw for row in part.writers], [(*row.prompt, *row.out) for row in part.writers]
+        )
+        return [self._write(row, token) for row, token in zip(part.writers, drawn, strict=True)]
 
     def _write(self, row: Row, token: int) -> Said:
         """Add a token to an answer, or end it."""

@@ -109,7 +109,7 @@ def _side_by_side(
                 waiting.popleft()
                 lane.admit(row)
             part = lane.plan(PROMPT_TOKENS)
-            logits_BV = forward(model, part.tokens, [part.plan], part.keep or [len(part.tokens) - 1])
+            logits_BV = forward(model, part.tokens, part.plan, part.keep or [len(part.tokens) - 1])
             if not part.writers:
                 continue
             draws, seen = [row.draw for row in part.writers], [(*row.prompt, *row.out) for row in part.writers]

@@ -56,6 +56,7 @@ class Serving:
         from .batching import Batcher
         from .fixed_answers import serve_with_ragged_attention
         from .loader import load_model, load_tokenizer
+        from .prepacked import prepack_linears
         from .probe import DECODING_ROWS, probe, race_threads
         from .template import Template
         from .weights import Weights
@@ -65,6 +66,7 @@ class Serving:
         choice = probe(DECODING_ROWS, dtype=spec["dtype"], device=spec["device"])
         model = load_model(folder, choice.dtype, choice.device)
         self.dtype, self.device = choice.dtype, choice.device
+        prepack_linears(model)
         self.threads = spec["threads"] or race_threads(model, spec["max_rows"])
         torch.set_num_threads(self.threads)
         if not serve_with_ragged_attention(model):
@@ -107,20 +109,29 @@ class Serving:
             self._let_go()
 
     def prepare(self) -> None:
-        """Load, drop and measure versions for ever; the second thread."""
+        """Load, drop and measure versions for ever, each in a thread that ends with it.
+
+        A thread that has computed leaves OpenMP helpers behind for as long as it lives, and with more of them than
+        cores libgomp sends all to sleep after every product: with one such thread idle, answers took twice as long.
+        """
         while True:
-            frame = self._work.get()
-            try:
-                value: Any = None
-                if frame["do"] == "load":
-                    self._weights.add(frame["version"], Path(frame["adapter"]), frame["digest"])
-                elif frame["do"] == "drop":
-                    self._weights.drop(frame["version"])
-                else:
-                    value = self._logprobs(frame)
-                self._say({"done": frame["id"], "value": value})
-            except LoraloopError as error:
-                self._fail(frame, error)
+            worker = threading.Thread(target=_or_end, args=(self._prepare, self._work.get()), daemon=True)
+            worker.start()
+            worker.join()
+
+    def _prepare(self, frame: Frame) -> None:
+        """Do what one frame asks of the versions, and say so."""
+        try:
+            value: Any = None
+            if frame["do"] == "load":
+                self._weights.add(frame["version"], Path(frame["adapter"]), frame["digest"])
+            elif frame["do"] == "drop":
+                self._weights.drop(frame["version"])
+            else:
+                value = self._logprobs(frame)
+            self._say({"done": frame["id"], "value": value})
+        except LoraloopError as error:
+            self._fail(frame, error)
 
     def _obey(self, wait: bool) -> None:
         """Take in what was asked of the writing thread."""
@@ -226,10 +237,10 @@ def main() -> None:
     _or_end(serving.write_answers)
 
 
-def _or_end(work: Callable[[], None]) -> None:
+def _or_end(work: Callable[..., None], *given: Any) -> None:
     """Work; a bug ends the process, since half an engine would never answer and the parent starts a whole one."""
     try:
-        work()
+        work(*given)
     except BaseException as error:
         import traceback
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from .few_rows import multiply_few_rows
 from .lanes import common_start
+from .prepacked import prepack_linears
 from .ragged import NAME, Plan, Pool, Span, forward, register
 
 _TOKENS_A_PASS = 256
@@ -61,7 +61,7 @@ def _read(model: Any, pool: Pool, batch: Sequence[Fixed], *, slot: int, known: i
         targets += answer
         spans.append(Span(slot + len(spans), known, len(row)))
         tokens += row
-    logits_SV = forward(model, tokens, [Plan(pool, [], tuple(spans))], keep)
+    logits_SV = forward(model, tokens, Plan(pool, [], tuple(spans)), keep)
     targets_S1 = torch.tensor(targets, device=logits_SV.device).unsqueeze(1)
     said_S = torch.log_softmax(logits_SV.float(), dim=-1).gather(1, targets_S1)[:, 0]
     return [float(part.double().sum()) for part in torch.split(said_S, [len(answer) for _, answer in batch])]
@@ -82,7 +82,7 @@ def _batches(fixed: Sequence[Fixed]) -> Iterator[list[Fixed]]:
 
 
 def serve_with_ragged_attention(model: Any) -> bool:
-    """Switch a frozen model to ragged attention and few rows; returns whether its logits then are still its own.
+    """Switch a frozen model to ragged attention and prepacked weights; returns whether its logits are still its own.
 
     Some architectures do not call transformers' attention interface; they are told by their answers, not their names.
     """
@@ -93,13 +93,13 @@ def serve_with_ragged_attention(model: Any) -> bool:
         inputs = [torch.tensor([row], device=model.device) for row in rows]
         own_SV = torch.cat([model(input_ids=ids, use_cache=False).logits[0] for ids in inputs]).float()
     register()
-    multiply_few_rows(model)
+    prepack_linears(model)
     try:
         model.set_attn_implementation(NAME)
         pool = Pool()
         pool.reserve(2, 8)
         spans = (Span(0, 0, 7), Span(1, 0, 4))
-        ours_SV = forward(model, [*rows[0], *rows[1]], [Plan(pool, [], spans)], list(range(11))).float()
+        ours_SV = forward(model, [*rows[0], *rows[1]], Plan(pool, [], spans), list(range(11))).float()
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError):
         return False
     tolerance = 1e-3 if model.dtype == torch.float32 else 0.05

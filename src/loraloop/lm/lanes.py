@@ -1,4 +1,4 @@
-"""The rows of one version: which slot each has, what it reads next, and the start its prompts share."""
+"""Rows that are read in one pass: which slot each has, what it reads next, and the start their prompts share."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Row:
     """One answer being written.
 
     Attributes:
+        version: whose weights answer.
         stream: turns its tokens into text as they come; ``None`` where only tokens are wanted.
         read: tokens of the prompt whose keys and values are in the pool.
         out: tokens of the answer so far.
@@ -30,6 +31,7 @@ class Row:
     prompt: tuple[int, ...]
     max_tokens: int
     draw: Draw
+    version: str = ""
     stream: TextStream | None = None
     read: int = 0
     out: list[int] = field(default_factory=list)
@@ -53,48 +55,56 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one lane adds to a pass.
+    """What one pass over a lane reads.
 
     Attributes:
-        tokens: laid end to end. keep: the tokens after which a row writes, and writers: those rows.
-        prompt_tokens: how many of the tokens are of prompts.
+        tokens: laid end to end. owners: the version of each.
+        keep: the tokens after which a row writes. writers: those rows.
     """
 
     plan: Plan
     tokens: list[int]
+    owners: list[str]
     keep: list[int]
     writers: list[Row]
-    prompt_tokens: int
+
+
+@dataclass(slots=True)
+class _Start:
+    """What the last two prompts of a version began with, its keys and values, and the last of those prompts."""
+
+    tokens: tuple[int, ...] = ()
+    kept: dict[int, Any] = field(default_factory=dict)
+    last_prompt: tuple[int, ...] = ()
 
 
 class Lane:
-    """The rows of one version, those that write before those whose prompts are being read; a row's place is its slot.
+    """Rows, those that write before those whose prompts are being read; a row's place is its slot.
 
-    Keys and values of the start that the last two prompts had in common (a system prompt) are kept, and not computed
-    again for the next.
+    Keys and values of the start that a version's last two prompts had in common (a system prompt) are kept, and not
+    computed again for its next.
     """
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self._pool = Pool()
-        self._start: tuple[int, ...] = ()
-        self._kept: dict[int, Any] = {}
-        self._last_prompt: tuple[int, ...] = ()
+        self._starts: dict[str, _Start] = {}
 
     def admit(self, row: Row) -> None:
         """Give a row the next slot."""
         self._pool.reserve(len(self.rows) + 1, len(row.prompt) + 1)
-        known = common_start(self._start, row.prompt)
+        start = self._starts.setdefault(row.version, _Start())
+        known = common_start(start.tokens, row.prompt)
         if known >= _WORTH_KEEPING:
             row.read = min(known, len(row.prompt) - 1)
-            self._pool.put(len(self.rows), self._kept, row.read)
+            self._pool.put(len(self.rows), start.kept, row.read)
         self.rows.append(row)
 
     def plan(self, prompt_tokens: int) -> Part:
         """The next token of every row that writes, and up to ``prompt_tokens`` of the prompts still to be read."""
         writing = [row for row in self.rows if row.writing]
         lengths = [row.stored for row in writing]
-        tokens = [row.out[-1] for row in writing]
+        tokens, owners = [row.out[-1] for row in writing], [row.version for row in writing]
         keep, writers, spans = list(range(len(writing))), list(writing), []
         left = prompt_tokens
         for slot in range(len(writing), len(self.rows)):
@@ -104,13 +114,18 @@ class Lane:
                 break
             spans.append(Span(slot, row.read, count))
             tokens += row.prompt[row.read : row.read + count]
+            owners += [row.version] * count
             row.read += count
             left -= count
             if row.writing:
                 keep.append(len(tokens) - 1)
                 writers.append(row)
         self._pool.reserve(len(self.rows), max([0, *lengths, *(s.begin + s.length for s in spans)]) + 1)
-        return Part(Plan(self._pool, lengths, tuple(spans)), tokens, keep, writers, prompt_tokens - left)
+        return Part(Plan(self._pool, lengths, tuple(spans)), tokens, owners, keep, writers)
+
+    def forget(self, version: str) -> None:
+        """Let go of what was kept for a version that has no rows."""
+        self._starts.pop(version, None)
 
     def leave(self, gone: Callable[[Row], bool]) -> None:
         """Take rows out; the others close up, writers first."""
@@ -136,14 +151,15 @@ class Lane:
         self.rows.pop()
 
     def _remember(self) -> None:
-        """Keep the start that the last two prompts share, when another one than before."""
+        """Keep the start that a version's last two prompts share, when another one than before."""
         for slot, row in enumerate(self.rows):
-            if not row.writing or row.prompt == self._last_prompt or len(row.out) != 1:
+            start = self._starts[row.version]
+            if not row.writing or row.prompt == start.last_prompt or len(row.out) != 1:
                 continue
-            shared = common_start(self._last_prompt, row.prompt)
-            self._last_prompt = row.prompt
-            if shared >= _WORTH_KEEPING and row.prompt[:shared] != self._start[:shared]:
-                self._start, self._kept = row.prompt[:shared], self._pool.take(slot, shared)
+            shared = common_start(start.last_prompt, row.prompt)
+            start.last_prompt = row.prompt
+            if shared >= _WORTH_KEEPING and row.prompt[:shared] != start.tokens[:shared]:
+                start.tokens, start.kept = row.prompt[:shared], self._pool.take(slot, shared)
 
 
 def common_start(one: Sequence[int], other: Sequence[int]) -> int:

@@ -107,8 +107,9 @@ def probe(
 def race_threads(model: Any, rows: int, max_threads: int | None = None) -> int:
     """Time one decoding step of ``rows`` answers with each thread count, leave torch at the fastest and return it.
 
-    The model itself is timed, not one product: where threads wait badly for one another, hundreds of small steps lose
-    five times what the products in them gain. More threads must win by a tenth. A model on a GPU is not raced.
+    The model itself is timed, its weights laid out as they will be (``prepacked.py``), not one product: where threads
+    wait badly for one another, hundreds of small steps lose five times what the products in them gain. More threads
+    must win by a tenth. A model on a GPU is not raced.
     """
     import torch
 

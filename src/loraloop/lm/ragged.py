@@ -8,7 +8,6 @@ arXiv:2308.16369).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ _ROOM = 64
 
 
 class Pool:
-    """Keys and values of the rows of one version: for each layer (slots x heads, positions, dim).
+    """Keys and values of rows: for each layer (slots x heads, positions, dim).
 
     It grows as rows come and prompts lengthen, and is dropped whole when nobody uses it.
     """
@@ -157,9 +156,8 @@ def ragged_attention(
 
     Args:
         query: (1, H, T, D); key, value: (1, K, T, D) with H a multiple of K (grouped queries).
-        attention_mask: ignored; the plans say which tokens belong together.
-        **kwargs: ``plans``, whose tokens lie end to end; ``scaling``; where the model has them ``sliding_window``,
-            ``softcap``.
+        attention_mask: ignored; the plan says which tokens belong together.
+        **kwargs: ``plan``; ``scaling``; where the model has them ``sliding_window``, ``softcap``.
 
     Returns:
         (1, T, H, E) with E the width of the values, and no weights.
@@ -170,11 +168,7 @@ def ragged_attention(
         kwargs.get("sliding_window"),
         kwargs.get("softcap"),
     )
-    parts, begin = [], 0
-    for plan in kwargs["plans"]:
-        own = slice(begin, begin + plan.tokens)
-        parts += _attend(plan, query[:, :, own], key[:, :, own], value[:, :, own], rule)
-        begin += plan.tokens
+    parts = _attend(kwargs["plan"], query, key, value, rule)
     return (parts[0] if len(parts) == 1 else torch.cat(parts)).unsqueeze(0), None
 
 
@@ -231,19 +225,19 @@ def register() -> None:
     AttentionInterface.register(NAME, ragged_attention)
 
 
-def forward(model: Any, tokens: list[int], plans: Sequence[Plan], keep: list[int]) -> torch.Tensor:
+def forward(model: Any, tokens: list[int], plan: Plan, keep: list[int]) -> torch.Tensor:
     """Logits (len(keep), V) after the tokens at ``keep``; the pools then hold every token's keys and values.
 
     Args:
         model: a causal LM whose attention is ``NAME``.
-        tokens: of each plan in turn, laid end to end.
+        tokens: of the plan, laid end to end.
         keep: indices into ``tokens``.
     """
     with torch.inference_mode():
         out = model(
             input_ids=torch.tensor([tokens], device=model.device),
-            position_ids=torch.tensor([[p for plan in plans for p in plan.positions()]], device=model.device),
-            plans=plans,
+            position_ids=torch.tensor([plan.positions()], device=model.device),
+            plan=plan,
             use_cache=False,
             logits_to_keep=torch.tensor(keep, device=model.device),
         )

@@ -43,6 +43,7 @@ class Speaker:
         device: str = "auto",
     ) -> None:
         from .loader import load_model, load_tokenizer
+        from .prepacked import prepack_linears
         from .probe import DECODING_ROWS, probe, race_threads
         from .template import Template
 
@@ -52,6 +53,7 @@ class Speaker:
         choice = probe(DECODING_ROWS, dtype=dtype, device=device)
         self._model: Any = load_model(folder, choice.dtype, choice.device)
         self._merge(adapter)
+        prepack_linears(self._model)
         race_threads(self._model, rows=1)
 
     def beside(

@@ -14,13 +14,13 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from ..errors import EngineError, TamperedArtifact, WrongBase
 from .adapters import lora_factors, read_adapter
-from .few_rows import linear
+from .prepacked import can_prepack, linear, prepack, prepacked
 
 BASE = "base"
 
@@ -30,39 +30,91 @@ class _Reading(threading.local):
 
     Attributes:
         version: whose merged weights, where it reads one version.
-        parts: which tokens are each version's, where it reads several.
+        mix: the tokens of several versions, where it reads several.
     """
 
     version: str = BASE
-    parts: tuple[tuple[str, slice], ...] = ()
+    mix: _Mix | None = None
+
+
+class _Mix:
+    """Whose each token of a pass is.
+
+    Args:
+        owners: the version of each token.
+    """
+
+    def __init__(self, owners: Sequence[str], device: torch.device) -> None:
+        self.versions = tuple(sorted(set(owners)))
+        number = {version: n for n, version in enumerate(self.versions)}
+        own_TV = torch.nn.functional.one_hot(torch.tensor([number[one] for one in owners]), len(number))
+        self._own_TV = own_TV.to(device, torch.float32)
+        self._masks: dict[tuple[int, ...], torch.Tensor] = {}
+
+    def mask(self, ranks: tuple[int, ...]) -> torch.Tensor:
+        """(T, K): 1 where a token is of the version whose rank the column is one of, 0 elsewhere."""
+        if ranks not in self._masks:
+            self._masks[ranks] = self._own_TV.repeat_interleave(torch.tensor(ranks, device=self._own_TV.device), 1)
+        return self._masks[ranks]
+
+
+class _Corrections(NamedTuple):
+    """The low-rank corrections of several versions in one layer, side by side.
+
+    Attributes:
+        a_IK: from the layer's input to the K ranks of all of them. b_KO: from there to its output, scaled.
+        ranks: of each version, 0 where it does not adapt the layer.
+    """
+
+    a_IK: torch.Tensor
+    b_KO: torch.Tensor
+    ranks: tuple[int, ...]
 
 
 class _ServedLinear(torch.nn.Module):
     """A linear layer of the base, and of every version that adapts it.
 
     Attributes:
-        merged: each version's weight. factors: its low-rank correction, (rank, in) and (rank, out), scaled.
+        own: the base's weight as products take it. merged: each version's.
+        factors: its low-rank correction, (rank, in) and (rank, out), scaled.
     """
 
-    def __init__(self, linear: torch.nn.Linear, reading: _Reading) -> None:
+    def __init__(self, linear: torch.nn.Linear, reading: _Reading, prepack: bool) -> None:
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
         self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.own = prepacked(linear) if prepack else linear.weight.detach()
         self._reading = reading
         self.merged: dict[str, torch.Tensor] = {}
         self.factors: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._corrections: dict[tuple[str, ...], _Corrections | None] = {}
 
     def forward(self, x_1TI: torch.Tensor) -> torch.Tensor:
         """Shapes: (1, T, in) to (1, T, out)."""
-        reading = self._reading
-        if not reading.parts:
-            return linear(x_1TI, self.merged.get(reading.version, self.weight), self.bias)
-        y_1TO = linear(x_1TI, self.weight, self.bias)
-        for version, own in reading.parts:
-            if version in self.factors:
-                a_RI, b_RO = self.factors[version]
-                y_1TO[0, own].addmm_(linear(x_1TI[0, own], a_RI), b_RO)
+        mix = self._reading.mix
+        if mix is None:
+            return linear(x_1TI, self.merged.get(self._reading.version, self.own), self.bias)
+        y_1TO = linear(x_1TI, self.own, self.bias)
+        if (found := self._corrected(mix.versions)) is not None:
+            h_TK = torch.mm(x_1TI[0], found.a_IK).mul_(mix.mask(found.ranks))
+            y_1TO[0].addmm_(h_TK, found.b_KO)
         return y_1TO
+
+    def forget(self, version: str) -> torch.Tensor | None:
+        """Take a version out; returns its weight, which is then the caller's to free."""
+        self.factors.pop(version, None)
+        self._corrections = {them: each for them, each in self._corrections.items() if version not in them}
+        return self.merged.pop(version, None)
+
+    def _corrected(self, versions: tuple[str, ...]) -> _Corrections | None:
+        """The corrections of several versions, laid side by side when they are first read together."""
+        if versions not in self._corrections:
+            pairs = [self.factors[version] for version in versions if version in self.factors]
+            ranks = tuple(len(self.factors[version][0]) if version in self.factors else 0 for version in versions)
+            self._corrections[versions] = _Corrections(
+                torch.cat([a_RI for a_RI, _ in pairs]).t().contiguous(), torch.cat([b_RO for _, b_RO in pairs]), ranks
+            ) if pairs else None  # fmt: skip
+        return self._corrections[versions]
 
 
 class Weights:
@@ -77,10 +129,11 @@ class Weights:
         self._versions: tuple[str, ...] = (BASE,)
         self._layers: dict[str, _ServedLinear] = {}
         self._can_mix = next(model.parameters()).dtype == torch.float32
+        self._prepack = can_prepack(model)
         self._alone: set[str] = set()  # versions that only a pass of their own can read
         for name, module in list(model.named_modules()):
             if isinstance(module, torch.nn.Linear):
-                self._layers[name] = _ServedLinear(module, self._reading)
+                self._layers[name] = _ServedLinear(module, self._reading, self._prepack)
                 model.set_submodule(name, self._layers[name])
 
     @property
@@ -116,21 +169,21 @@ class Weights:
         return self._can_mix and self._alone.isdisjoint(versions)
 
     @contextmanager
-    def mixing(self, whose: Sequence[tuple[str, int]]) -> Iterator[Any]:
-        """The model for passes of this thread over tokens of several versions, which ``can_mix``.
+    def mixing(self, owners: Sequence[str]) -> Iterator[Any]:
+        """The model for a pass of this thread over tokens of several versions, which ``can_mix``.
 
         Args:
-            whose: each version and how many tokens it has, in the order in which they lie end to end.
+            owners: the version of each token of the pass.
         """
-        parts, begin = [], 0
-        for version, count in whose:
-            parts.append((version, slice(begin, begin + count)))
-            begin += count
-        self._reading.parts = tuple(parts)
+        if len(set(owners)) == 1:
+            with self.reading(owners[0]) as model:
+                yield model
+            return
+        self._reading.mix = _Mix(owners, self._model.device)
         try:
             yield self._model
         finally:
-            self._reading.parts = ()
+            self._reading.mix = None
 
     def add(self, version: str, folder: Path, digest: str = "") -> None:
         """Merge an adapter's files into a copy of the layers it adapts; everything else is shared with the base.
@@ -158,7 +211,8 @@ class Weights:
             for name, (a_RI, b_OR, scale) in factors.items():
                 layer = self._layers[name]
                 delta_OI = (b_OR @ a_RI).mul_(scale).add_(layer.weight)  # in float32, to the bit as the gate merges
-                layer.merged[version] = delta_OI.to(layer.weight.dtype)
+                merged_OI = delta_OI.to(layer.weight.dtype)
+                layer.merged[version] = prepack(merged_OI) if self._prepack else merged_OI
                 if self._can_mix:
                     layer.factors[version] = a_RI, (b_OR * scale).t().contiguous()
         if any(self._layers[name] is self._model.get_output_embeddings() for name in factors):
@@ -173,8 +227,7 @@ class Weights:
         self._alone.discard(version)
         with torch.inference_mode():
             for layer in self._layers.values():
-                layer.factors.pop(version, None)
-                weight = layer.merged.pop(version, None)
-                if weight is not None:
+                weight = layer.forget(version)
+                if weight is not None and not weight.is_mkldnn:
                     # frees without Python's lock; a whole version freed under it would hold up passes
                     weight.set_()  # type: ignore[call-overload]  # torch's stub lacks the form without arguments

@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from loraloop.errors import ArtifactError, TamperedArtifact
 from loraloop.lm.adapters import WEIGHTS, adapter_digest, lora_factors, merged
-from loraloop.lm.few_rows import multiply_few_rows
 from loraloop.lm.loader import load_model
+from loraloop.lm.prepacked import prepack_linears
 from loraloop.lm.weights import Weights
 from loraloop.testing.wrappers import random_adapter
 
@@ -36,7 +36,7 @@ def test_a_version_is_to_the_bit_what_the_gate_scores(tiny_base: Path, adapter: 
     before = logits(weights, "base")
     weights.add("ll-1", adapter)
     gate = load_model(tiny_base, dtype)
-    multiply_few_rows(gate)  # as it answers
+    prepack_linears(gate)  # as it answers
     with torch.inference_mode(), merged(gate, adapter) as model:
         assert torch.equal(logits(weights, "ll-1"), model(input_ids=IDS).logits)
     assert torch.equal(logits(weights, "base"), before)

@@ -219,10 +219,13 @@ def test_a_child_that_is_killed_while_it_stands_still_is_an_error() -> None:
 def test_whoever_asks_without_a_rest_cannot_stop_it_for_good(caplog: pytest.LogCaptureFixture) -> None:
     """After longest_s it has its turn, and the log says so."""
     caplog.set_level(logging.WARNING)
-    running = Running(Sign(answering=True), 0.5, longest_s=1.0, turn_s=60.0)
+    sign = Sign()
+    running = Running(sign, 2.0, longest_s=1.0, turn_s=60.0)
+    wait(lambda: bool(running.ticks))  # it counts from its own start on
+    sign.answering = True
     running.end()
     assert "asked almost without a rest" in caplog.text
-    assert running.found["wall_s"] - running.found["own_s"] == pytest.approx(1.0, abs=0.5)
+    assert 0.9 < running.found["wall_s"] - running.found["own_s"] < 5.0  # not the minute; a busy machine wakes it late
 
 
 def test_over_an_hour_of_asking_it_has_its_share() -> None:

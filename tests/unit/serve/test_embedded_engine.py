@@ -288,3 +288,28 @@ def test_a_process_that_dies_while_it_loads_again_is_started_once_more(
         assert (tmp_path / "lives").read_text() == "xxx"
 
     asyncio.run(scenario())
+
+
+def test_work_beside_the_answers_leaves_no_threads_behind(tiny_base: Path, tmp_path: Path) -> None:
+    """Helpers of a thread that has loaded a version, left alive, would slow every answer down."""
+    adapter = random_adapter(tiny_base, tmp_path / "adapter")
+
+    async def scenario() -> None:
+        engine = EmbeddedEngine(tiny_base, CONFIG.model_copy(update={"threads": 2}))
+        try:
+            await engine.start()
+            await text_of(engine, Ask("base", HELLO, max_tokens=4))
+            assert engine._process is not None
+            tasks = Path(f"/proc/{engine._process.pid}/task")
+            before = len(list(tasks.iterdir()))
+            for number in range(3):
+                await engine.load(f"ll-{number}", adapter)
+                await engine.logprobs(f"ll-{number}", [Probe(HELLO, "I am fine, thank you.")])
+            end = time.monotonic() + 10
+            while len(list(tasks.iterdir())) > before and time.monotonic() < end:
+                await asyncio.sleep(0.05)
+            assert len(list(tasks.iterdir())) <= before
+        finally:
+            await engine.close()
+
+    asyncio.run(scenario())
