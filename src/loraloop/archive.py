@@ -32,9 +32,7 @@ class HomeArchive:
 
     def keep(self, batch: Sequence[Served]) -> None:
         """Store exchanges, all or none, in one transaction."""
-        talks = [None if one.consent == NOT_STORED else self._conversation(one) for one in batch]
-        rows = [self._completion(one, talk) for one, talk in zip(batch, talks, strict=True)]
-        self._store.completions.add(rows, [talk for talk in talks if talk is not None])
+        self._store.completions.add(self._answer(one) for one in batch)
 
     def judge(self, opinion: Opinion) -> Completion | None:
         """Keep an opinion; thumbs, corrections and comments become feedback on the conversation, for learning.
@@ -105,6 +103,10 @@ class HomeArchive:
         talks = self._store.conversations
         pairs = [(one, talks.get(one.conversation_id) if one.conversation_id else None) for one in answers]
         return Stored(tuple(pairs), tuple(self._store.completions.opinions(answers[0].id)))
+
+    def _answer(self, one: Served) -> tuple[Completion, Conversation | None]:
+        talk = None if one.consent == NOT_STORED else self._conversation(one)
+        return self._completion(one, talk), talk
 
     def _conversation(self, one: Served) -> Conversation:
         talk = exchange(

@@ -43,7 +43,7 @@ from .talk import (
     Role,
     Waiting,
     message,
-    plain_messages,
+    messages_json,
 )
 
 __all__ = [
@@ -87,8 +87,8 @@ __all__ = [
     "Verdict",
     "Waiting",
     "message",
+    "messages_json",
     "plain",
-    "plain_messages",
     "utc",
 ]
 

@@ -12,6 +12,7 @@ from loraloop.jobs import NewJob, RetryRule
 from loraloop.store import tables
 from loraloop.store.erasures import Erasure
 from loraloop.store.sql import SqlStore, open_store
+from loraloop.traffic import Completion
 from loraloop.types import (
     Adapter,
     Conversation,
@@ -52,6 +53,15 @@ def keyed(location: str) -> Callable[[], SqlStore]:
     return lambda: open_store(location, keys=lambda: KEYS)
 
 
+def served(talk: Conversation) -> Completion:
+    """What is kept of the answer that ends a talk."""
+    return Completion(
+        id=f"c-{talk.id}", choice=0, bot=talk.bot, created_at=NOW, model="live", release_id=None,
+        conversation_id=talk.id, user=talk.user, state="done", guard="", finish="stop", experiment_id="", arm="",
+        prompt_tokens=1, completion_tokens=1, first_token_s=0.1, seconds=0.2,
+    )  # fmt: skip
+
+
 REFUSED = [
     Person(MINA, withdrawn_at=NOW),
     Person(MINA, "under_14"),
@@ -74,6 +84,18 @@ def test_the_database_itself_heeds_people(store: SqlStore, person: Person) -> No
         connection.execute(changed)
     with pytest.raises(DataError, match="consent"):
         store.datasets.put(dataset(1, 2))
+
+
+def test_an_answer_that_was_forgotten_and_is_given_again_costs_no_other(store: SqlStore) -> None:
+    """Of a forgotten talk without a person no word comes back, and what was served beside it is kept."""
+    lost, kept = conversation(1, None), conversation(2, None)
+    with store._database.write() as connection:
+        store.tombstones.add(connection, store.tombstones.digests_of("conversation", lost.id))
+    answers = [(served(talk), talk) for talk in (lost, kept)]
+    store.completions.add(answers)
+    found = [store.completions.get(answer.id)[0].conversation_id for answer, _ in answers]
+    assert found == [None, kept.id]
+    assert [one.id for one in store.conversations.iterate("b")] == [kept.id]
 
 
 def test_a_person_is_one_row_whatever_they_did(store: SqlStore) -> None:

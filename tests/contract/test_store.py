@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from loraloop.errors import DataError, StaleRelease, StoreError, StoreTooNew, UnknownThing
 from loraloop.ports import Store
+from loraloop.store.bulk import ROWS
 from loraloop.store.sql import SqlStore
 from loraloop.types import (
     CONSENTS,
@@ -110,6 +111,14 @@ def test_conversations_come_oldest_first_over_many_pages(store: SqlStore) -> Non
     since = NOW + timedelta(minutes=5)
     late = [c.id for c in in_order if c.created_at >= since]
     assert [c.id for c in store.conversations.iterate("b", since)] == late
+
+
+@pytest.mark.parametrize("count", [1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS + 5])
+def test_however_many_are_stored_at_once_all_are(store: SqlStore, count: int) -> None:
+    """Rows are written many to a statement, and what is left over one by one."""
+    given = [conversation(n, session=None if n % 3 else "s") for n in range(count)]
+    assert store.conversations.add(given) == count
+    assert store.conversations.some([one.id for one in given]) == {one.id: one for one in given}
 
 
 def test_order_and_cut_do_not_depend_on_time_zone(store: SqlStore) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from ..text.normalise import clean
 from ..text.redact import Placeholders, redact
-from ..types import Message, Part, plain_messages
+from ..types import Message, Part, messages_json
 
 MAX_MESSAGES = 1000
 """Messages in one conversation; more is a broken export, not a talk."""
@@ -61,7 +61,7 @@ def safe_text(value: object, what: str, placeholders: Placeholders | None = None
     """
     if not isinstance(value, str):
         raise BadRow(f"{what} is {type(value).__name__}, not text")
-    if _SURROGATE.search(value):
+    if not value.isascii() and _SURROGATE.search(value):
         raise BadRow(f"{what} holds half of a surrogate pair")
     return redact(clean(value), placeholders).text
 
@@ -204,6 +204,5 @@ def conversation_id(bot: str, user: str | None, session: str | None, consent: st
     Consent and the approval of each message are part of it: reviewed, or imported again with the consent that was
     missing, the same talk is a new conversation and can be learnt.
     """
-    content = [bot, user, session, consent, plain_messages(messages)]
-    canonical = _encode(content)
+    canonical = f"{_encode([bot, user, session, consent])[:-1]},{messages_json(messages, gap='')}]"
     return f"cv-{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"

@@ -22,6 +22,7 @@ class Answering:
     Attributes:
         state: ``"done"``, ``"guarded"``, or ``"aborted"`` until it is one of these. finish: as the client is told.
         first_s: seconds from ``began`` (``time.perf_counter``) to the first piece.
+        last: the text that came with the end, which ``show`` was not given: it goes out with the end, in one write.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class Answering:
         "finish",
         "first_s",
         "guard",
+        "last",
         "prompt_tokens",
         "sieve",
         "state",
@@ -39,12 +41,12 @@ class Answering:
 
     def __init__(self, engine: Engine, ask: Ask, sieve: Sieve, began: float) -> None:
         self._engine, self._ask, self.sieve, self.began = engine, ask, sieve, began
-        self.state, self.guard, self.finish = "aborted", "", ""
+        self.state, self.guard, self.finish, self.last = "aborted", "", "", ""
         self.prompt_tokens = self.completion_tokens = 0
         self.first_s = 0.0
 
     async def run(self, show: Show | None = None) -> Answering:
-        """Let the engine answer; every text that may be shown goes to ``show``, first an empty one when it begins.
+        """Let the engine answer; text that may be shown goes to ``show``, an empty one first, and the last to ``last``.
 
         Raises:
             EngineError: the engine failed, or stopped without an end.
@@ -60,14 +62,15 @@ class Answering:
                 self.prompt_tokens = piece.prompt_tokens or self.prompt_tokens
                 self.completion_tokens = piece.completion_tokens or self.completion_tokens
                 text = self.sieve.push(piece.text, last=bool(piece.finish))
-                if text and show is not None:
-                    await show(text)
                 if self.sieve.hit is not None:
                     self.state, self.guard, self.finish = "guarded", self.sieve.hit.guard, "content_filter"
-                    return self
-                if piece.finish:
+                elif piece.finish:
                     self.state, self.finish = "done", piece.finish
+                if self.state != "aborted":
+                    self.last = text
                     return self
+                if text and show is not None:
+                    await show(text)
             raise EngineError("the answer stopped without an end")
         finally:
             close = getattr(stream, "aclose", None)

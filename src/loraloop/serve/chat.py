@@ -119,10 +119,11 @@ class ChatEndpoint:
         """Answer as server-sent events."""
         gateway, answers = self._gateway, self._answers(request)
         chunks, with_usage = _chunks(request)
-        begun, waiting = False, b""  # a write costs more than all else here: head and role go out with the first text
+        begun, waiting = False, b""  # a write is dear: head and role go out with the first text, the last with the end
 
         async def put(event: bytes, more: bool = True) -> None:
-            nonlocal begun
+            nonlocal begun, waiting
+            event, waiting = waiting + event, b""
             if not begun:
                 begun = True
                 headers = [_EVENTS, (b"cache-control", b"no-store"), *self._headers(request, ())]
@@ -133,19 +134,20 @@ class ChatEndpoint:
             async def show(text: str) -> None:
                 nonlocal waiting
                 if text:
-                    event, waiting = waiting + chunks.text(index, text), b""
-                    await put(event)
+                    await put(chunks.text(index, text))
                 else:
                     waiting += chunks.role(index)
 
+            nonlocal waiting
             await one.run(show)
+            if one.last:
+                waiting += chunks.text(index, one.last)
 
         async def work() -> None:
-            nonlocal waiting
             for index, one in enumerate(answers):
                 await write(index, one)
                 if index + 1 < len(answers):
-                    waiting += chunks.finish(index, one.finish)
+                    await put(chunks.finish(index, one.finish))
 
         problem = await self._run(request, receive, answers, work())
         try:
@@ -155,10 +157,10 @@ class ChatEndpoint:
         if problem is not None:
             if not begun:
                 raise problem
-            await put(waiting + wire.error_event(problem.body()), more=False)
+            await put(wire.error_event(problem.body()), more=False)
             return
         self._mirror(request, answers)
-        end = waiting + chunks.finish(len(answers) - 1, answers[-1].finish)
+        end = chunks.finish(len(answers) - 1, answers[-1].finish)
         if with_usage:
             end += chunks.usage(wire.usage(answers[0].prompt_tokens, sum(one.completion_tokens for one in answers)))
         await put(end + wire.DONE, more=False)

@@ -7,7 +7,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
 
 from ..traffic import Served
 
@@ -17,6 +18,11 @@ Keep = Callable[[Sequence[Served]], None]
 BATCH = 256
 RETRY_S = 1.0
 """After a failed write: how long strict capture refuses before it tries the store again."""
+LINGER_S = 0.5
+"""How long rows gather when nobody waits for them: a transaction costs as much as forty of its rows."""
+WORK_S, REST_S = 0.001, 0.002
+"""After so long at rows that nobody waits for, the thread rests: Python runs one thread at a time and lets another in
+of its own accord after 5 ms only, and each event of each answer would wait for that anew."""
 _Waiting = tuple[Served, "asyncio.Future[None] | None"]
 
 
@@ -28,16 +34,19 @@ class Recorder:
             the exchanges can never be stored.
         most: how many may wait.
         linger_s: how long the thread lets rows gather when nobody waits for them.
+        rest: called between rows that nobody waits for, after each ``WORK_S``, so that requests go on meanwhile.
 
     Attributes:
         stored, dropped, failed: how many exchanges were written, found the queue full, or were lost with a batch.
     """
 
-    def __init__(self, keep: Keep, most: int, linger_s: float = 0.2) -> None:
-        self._keep, self._most, self._linger_s = keep, most, linger_s
+    def __init__(
+        self, keep: Keep, most: int, linger_s: float = LINGER_S, rest: Callable[[], None] = lambda: time.sleep(REST_S)
+    ) -> None:
+        self._keep, self._most, self._linger_s, self._rest = keep, most, linger_s, rest
         self._queue: deque[_Waiting] = deque()
         self._wake, self._written = threading.Condition(), threading.Condition()
-        self._awake = self._stopping = self._urgent = False
+        self._awake = self._stopping = self._urgent = self._hurries = False
         self._failed_at = -RETRY_S
         self.stored = self.dropped = self.failed = 0
         self._put = 0  # exchanges queued so far; all but those that wait were stored or failed
@@ -111,10 +120,10 @@ class Recorder:
                 self._wake.wait_for(lambda: bool(self._queue) or self._stopping)
                 if not self._queue:
                     return
-                if not self._urgent:
+                if not self._urgent and len(self._queue) < BATCH:
                     self._wake.wait_for(lambda: self._urgent or self._stopping, self._linger_s)
-                self._awake, self._urgent = True, False
-            while self._queue:
+                self._awake, self._hurries, self._urgent = True, self._urgent or self._stopping, False
+            for _ in range(0, len(self._queue), BATCH):  # what comes meanwhile gathers for the next time
                 self._write([self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))])
                 with self._written:
                     self._written.notify_all()
@@ -122,7 +131,7 @@ class Recorder:
     def _write(self, batch: Sequence[_Waiting]) -> None:
         fault: Exception | None = None
         try:
-            self._keep([served for served, _ in batch])
+            self._keep(_Batch([served for served, _ in batch], self._give_way))
             self.stored += len(batch)
         except Exception as error:  # whatever it is, only this batch is lost, and it is counted
             if isinstance(error, ValueError) and len(batch) > 1:  # one of them cannot be stored; the others can
@@ -137,6 +146,36 @@ class Recorder:
         for _, future in batch:
             if future is not None:
                 future.get_loop().call_soon_threadsafe(_settle, future, fault)
+
+    def _give_way(self) -> None:
+        """Rest, unless somebody waits for a row or so many wait that some would be lost."""
+        if not (self._hurries or self._urgent) and len(self._queue) < self._most // 2:
+            self._rest()
+
+
+class _Batch(Sequence[Served]):
+    """Rows to be written; whoever goes through them gives way between two of them when ``WORK_S`` have passed."""
+
+    def __init__(self, rows: list[Served], give_way: Callable[[], None]) -> None:
+        self._rows, self._give_way = rows, give_way
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Served: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Served]: ...
+    def __getitem__(self, place: int | slice) -> Served | Sequence[Served]:
+        return self._rows[place]
+
+    def __iter__(self) -> Iterator[Served]:
+        began = time.perf_counter()
+        for one in self._rows:
+            if time.perf_counter() - began >= WORK_S:
+                self._give_way()
+                began = time.perf_counter()
+            yield one
 
 
 def _settle(future: asyncio.Future[None], fault: Exception | None) -> None:

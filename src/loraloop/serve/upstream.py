@@ -20,10 +20,11 @@ from .routes import LIVE, Route
 from .wire import to_json
 
 HEALTH_S = 2.0
-FRAME_S = 0.015
-"""What comes within one picture of a screen (16.7 ms at 60 Hz) is read, judged and shown together; the end at once.
+FIRST_S, FRAME_S = 0.015, 0.033
+"""What comes within one picture of a film (30 a second) is read, judged and shown together; the end at once.
 
-A write costs as much as all else that is done to its text, and nobody sees the difference.
+A write costs as much as all else that is done to its text, and nobody sees the difference. The first frame is shorter,
+for guards may hold back all of the first piece.
 """
 _CANNOT = "an upstream server loads no adapters here: it is only asked and logged"
 _HINT = "use an engine that serves adapters"
@@ -76,10 +77,12 @@ class UpstreamEngine:
             reply = await self._open().post("/chat/completions", body)
             if reply.status != 200:
                 raise refusal("the upstream server", reply.status, await _start_of(reply), "see its log")
-            while not reading.done and (raw := await reply.read(FRAME_S)):
+            pace_s = FIRST_S
+            while not reading.done and (raw := await reply.read(pace_s)):
                 text = reading.feed(raw)
                 if text:
                     yield Piece(text, "", reading.prompt_tokens, reading.completion_tokens)
+                    pace_s = FRAME_S
             if not reading.finish:
                 raise EngineError("the upstream server stopped without an end", hint="see its log")
             yield Piece(reading.rest(), reading.finish, reading.prompt_tokens, reading.completion_tokens)

@@ -35,7 +35,15 @@ def json_text(value: Any, default: Callable[[Any], Any] = str) -> str:
     Raises:
         DataError: a text in it cannot be stored (a NUL byte, half of a surrogate pair).
     """
-    text = _encoder(default)(value)
+    return checked_json(_encoder(default)(value))
+
+
+def checked_json(text: str) -> str:
+    """Return JSON text that both SQLite and PostgreSQL can keep.
+
+    Raises:
+        DataError: a text in it holds a NUL byte or half of a surrogate pair.
+    """
     if "u0000" in text and _ESCAPED_NUL.search(text):
         raise DataError(_HAS_NUL, hint=_REMEDY)
     return checked_text(text)

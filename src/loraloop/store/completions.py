@@ -14,7 +14,8 @@ from ..traffic import Completion, Opinion
 from ..types import Conversation, Feedback
 from . import bulk, codec, tables
 from .consents import withdrawn_within
-from .conversations import add_within, judge_within
+from .conversations import Rows as Talks
+from .conversations import add_within, judge_within, row_of
 from .database import Database
 from .events import Events
 from .tombstones import Tombstones
@@ -24,6 +25,8 @@ _COLUMNS = (
     "id", "choice", "bot", "created_at", "model", "release_id", "conversation_id", "person", "state", "guard", "finish",
     "experiment_id", "arm", "prompt_tokens", "completion_tokens", "first_token_s", "seconds", "metadata",
 )  # fmt: skip
+Row = tuple[Any, ...]
+"""As ``_COLUMNS`` stand."""
 
 
 class Completions:
@@ -32,22 +35,33 @@ class Completions:
     def __init__(self, database: Database, events: Events, now: Callable[[], datetime], tombstones: Tombstones) -> None:
         self._database, self._events, self._now, self._tombstones = database, events, now, tombstones
 
-    def add(self, completions: Sequence[Completion], conversations: Iterable[Conversation]) -> None:
+    def add(self, answers: Iterable[tuple[Completion, Conversation | None]]) -> None:
         """Store answers and their conversations in one transaction; of people who withdrew or were forgotten, no word.
+
+        All of them are read, and made rows, before the transaction begins.
 
         Raises:
             DataError: a text cannot be stored; nothing of this call was.
         """
+        rows: list[tuple[Completion, Row]] = []
+        talks: Talks = {}
+        for answer, talk in answers:
+            rows.append((answer, _row(answer)))
+            if talk is not None and talk.id not in talks:
+                talks[talk.id] = (talk, row_of(talk))
         with self._database.write() as connection:
-            gone: set[tuple[str, str]] = set()
-            for bot in {c.bot for c in completions}:
-                people = {c.user for c in completions if c.user is not None and c.bot == bot}
+            gone: set[tuple[str, str | None]] = set()
+            for bot in {c.bot for c, _ in rows}:
+                people = {c.user for c, _ in rows if c.user is not None and c.bot == bot}
                 gone |= {(bot, person) for person in withdrawn_within(connection, bot, people)}
-            kept = [c for c in conversations if (c.bot, c.user) not in gone]
-            dead = self._tombstones.dead_among(connection, kept)
-            gone |= {(c.bot, c.user) for c in kept if c.id in dead and c.user is not None}
+            kept = {id: pair for id, pair in talks.items() if (pair[0].bot, pair[0].user) not in gone}
+            dead = self._tombstones.dead_among(connection, [talk for talk, _ in kept.values()])
+            gone |= {(talk.bot, talk.user) for talk, _ in kept.values() if talk.id in dead and talk.user is not None}
             add_within(connection, self._events, self._tombstones, kept, actor="gateway")
-            bulk.insert_rows(connection, _T, _COLUMNS, [_row(c, (c.bot, c.user) in gone) for c in completions])
+            for place, (c, _) in enumerate(rows):
+                if (c.bot, c.user) in gone or c.conversation_id in dead:
+                    rows[place] = (c, _row(c, withdrawn=True))
+            bulk.insert_rows(connection, _T, _COLUMNS, [row for _, row in rows])
 
     def get(self, completion_id: str) -> list[Completion]:
         """Return the answers of one completion, by choice; none where it is unknown."""
@@ -150,8 +164,8 @@ def _opinion_row(opinion: Opinion, at: datetime) -> dict[str, Any]:
     }
 
 
-def _row(c: Completion, withdrawn: bool) -> tuple[Any, ...]:
-    """As ``_COLUMNS`` stand."""
+def _row(c: Completion, withdrawn: bool = False) -> Row:
+    """What is written of an answer; of somebody who withdrew, no name and no word."""
     return (
         c.id, c.choice, c.bot, codec.stamp(c.created_at), codec.checked_text(c.model), c.release_id,
         None if withdrawn else c.conversation_id, None if withdrawn else c.user, c.state, c.guard, c.finish,

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from ..errors import UnknownThing
 from ..failpoints import reached
-from ..types import CONSENTS_TO_LEARN, Conversation, Feedback, Message, Part, plain_messages
+from ..types import CONSENTS_TO_LEARN, Conversation, Feedback, Message, Part, messages_json
 from . import bulk, codec, tables
 from .database import Database
 from .events import Events
@@ -39,7 +39,7 @@ class Conversations:
         Raises:
             DataError: a text cannot be stored; nothing of this call was.
         """
-        found = list(conversations)
+        found = {c.id: (c, row_of(c)) for c in conversations}  # before the transaction: others wait while it lasts
         if not found:
             return 0
         with self._database.write() as connection:
@@ -109,28 +109,30 @@ class Conversations:
             return {target: reason for target, reason in connection.execute(query.order_by(tables.drops.c.target))}
 
 
+Rows = dict[str, tuple[Conversation, tuple[Any, ...]]]
+"""Conversations by id, each with the row that is written of it."""
+
+
 def add_within(
     connection: sa.Connection,
     events: Events,
     tombstones: Tombstones,
-    conversations: Iterable[Conversation],
+    rows: Rows,
     *,
     actor: str,
 ) -> int:
     """Store those not yet known, in a transaction that is open already; return how many were new."""
-    found = {c.id: c for c in conversations}
-    ids = list(found)
     known: set[str] = set()
-    for page in bulk.pages(ids):
+    for page in bulk.pages(list(rows)):
         known.update(connection.execute(sa.select(_T.c.id).where(bulk.among(connection, _T.c.id, page))).scalars())
-    known |= tombstones.dead_among(connection, found.values())
-    fresh = [c for c in found.values() if c.id not in known]
+    known |= tombstones.dead_among(connection, [c for c, _ in rows.values()])
+    fresh = [pair for id, pair in rows.items() if id not in known]
     if not fresh:
         return 0
-    bulk.insert_rows(connection, _T, [column.name for column in _COLUMNS], [_row(c) for c in fresh])
-    said = [(c.id, codec.encode(f)) for c in fresh for f in c.feedback]
+    bulk.insert_rows(connection, _T, [column.name for column in _COLUMNS], [row for _, row in fresh])
+    said = [(c.id, codec.encode(f)) for c, _ in fresh for f in c.feedback]
     bulk.insert_rows(connection, tables.feedback, ("conversation_id", "body"), said)
-    for bot, count in sorted(Counter(c.bot for c in fresh).items()):
+    for bot, count in sorted(Counter(c.bot for c, _ in fresh).items()):
         events.within(connection, bot, "ConversationsAdded", actor, {"count": count})
     return len(fresh)
 
@@ -154,11 +156,15 @@ def judge_within(connection: sa.Connection, events: Events, conversation_id: str
     events.within(connection, row["bot"], "FeedbackGiven", feedback.actor or "user", facts)
 
 
-def _row(c: Conversation) -> tuple[Any, ...]:
-    """As ``_COLUMNS`` stand."""
+def row_of(c: Conversation) -> tuple[Any, ...]:
+    """Return what is written of a conversation, as its columns stand.
+
+    Raises:
+        DataError: a text cannot be stored.
+    """
     row = (
         c.id, c.bot, codec.stamp(c.created_at), c.source, c.consent, c.user, c.session, c.release_id, c.quality_score,
-        c.language, codec.json_text(plain_messages(c.messages)), c.group,
+        c.language, codec.checked_json(messages_json(c.messages)), c.group,
     )  # fmt: skip
     codec.checked_text("".join([one for one in row if isinstance(one, str)]))
     return row

@@ -53,6 +53,28 @@ def test_a_stream_that_did_not_ask_for_usage_gets_none(client: Client) -> None:
     assert all("usage" not in chunk for chunk in client.chat(stream=True).events[:-1])
 
 
+def test_the_last_text_and_the_end_are_one_write(client: Client) -> None:
+    """A write is dear, so what ends an answer goes out together: its last text, finish reason, usage and end mark."""
+    writes: list[bytes] = []
+    body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True, "stream_options": {"include_usage": True}}
+    said = client.send("POST", "/v1/chat/completions", body, watch=writes.append)
+    assert said.text == "Hello there, my friend."
+    assert (b'"role"' in writes[0], b"friend." in writes[-1], len(writes) > 1) == (True, True, True)
+    assert [b'"finish_reason":"stop"' in one for one in writes] == [False] * (len(writes) - 1) + [True]
+    assert writes[-1].endswith(b"data: [DONE]\n\n")
+
+
+def test_the_end_of_one_answer_does_not_wait_for_the_next(client: Client) -> None:
+    """With n = 2 the first answer is whole before the second begins."""
+    client.gateway.guards = ()
+    writes: list[bytes] = []
+    body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True, "n": 2}
+    client.send("POST", "/v1/chat/completions", body, watch=writes.append)
+    ends = next(place for place, one in enumerate(writes) if b'"finish_reason":"stop"' in one)
+    begins = next(place for place, one in enumerate(writes) if b'"index":1' in one)
+    assert ends < begins
+
+
 def test_several_answers_are_numbered(client: Client) -> None:
     """With n = 3 there are three choices, plain and streaming, and the seeds differ."""
     client.gateway.guards = ()
