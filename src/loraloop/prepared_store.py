@@ -8,7 +8,6 @@ said of it, takes it away.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from .types import Split
@@ -17,8 +16,7 @@ Answer = tuple[str, int]
 """A conversation's id, and the position of an assistant message in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the checks say of an answer's words.
 
     Attributes:
@@ -73,8 +71,7 @@ class KnownTalk(NamedTuple):
     rows: tuple[KnownRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """A row as tokens.
 
     Attributes:

@@ -36,6 +36,7 @@ LEVELS = [
     {"lm", "store"},
     {"experiment_store", "job_store", "ports", "prepared_store", "signature_store", "text", "thresholds"},
     {
+        "collecting",
         "types",
         "errors",
         "events",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from ..collecting import collecting_later
 from ..errors import BadFile, UsageError
 from ..ports import Progress, Store
 from ..prepared_store import KnownRow
@@ -212,6 +213,7 @@ class _Import:
             self._progress("import", int(done_bytes), self._total_bytes, conversations=self.read)
 
 
+@collecting_later()
 def import_files(
     paths: Sequence[str | Path],
     format: str,

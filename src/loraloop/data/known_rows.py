@@ -92,7 +92,10 @@ class KnownRows:
             unknown = [one.id for one in page if not self._is_known(one)]
             for begin in range(0, len(unknown), _PAGE):
                 self._known.update(self._store.verdicts(unknown[begin : begin + _PAGE]))
-            read = conversations.some(unknown) if unknown else {}
+            if not unknown:
+                yield from page
+                continue
+            read = conversations.some(unknown)
             left = set(unknown)
             yield from (read.get(one.id, one) for one in page if one.id not in left or one.id in read)
             if len(self._new) >= _PAGE:
@@ -100,10 +103,10 @@ class KnownRows:
 
     def _is_known(self, talk: KnownTalk) -> bool:
         """Whether all is known; what may be learnt must have been compared with the others."""
-        return bool(talk.rows) and all(
-            row.cluster is not None or reason_of_known(row.reason, talk.consent, row.approved, self._config)
-            for row in talk.rows
-        )
+        for row in talk.rows:
+            if row.cluster is None and not reason_of_known(row.reason, talk.consent, row.approved, self._config):
+                return False
+        return bool(talk.rows)
 
     def verdict(self, row: CandidateRow, digest: str) -> str:
         """Return the code of the first reason in a row's words to drop it; empty to keep it.

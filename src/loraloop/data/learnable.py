@@ -21,18 +21,27 @@ class Learnable(NamedTuple):
     """An answer that passed the checks, without its text but for what it is asked.
 
     Attributes:
-        key: ``conversation_id#message_index``.
+        talk: its conversation's id.
         place: of its conversation, in the order they came.
         known: what is known of it.
         standing: where it stands; ``None`` for one that a person reviewed before it came.
     """
 
-    key: str
+    talk: str
     place: int
-    row: DatasetRow
     known: KnownRow
     is_correction: bool
     standing: Standing | None
+
+    @property
+    def key(self) -> str:
+        """``conversation_id#message_index``."""
+        return f"{self.talk}#{self.known.message_index}"
+
+    @property
+    def row(self) -> DatasetRow:
+        """What a dataset says of it."""
+        return DatasetRow(self.talk, self.known.message_index, self.known.split, self.known.digest)
 
     @property
     def is_reviewed(self) -> bool:
@@ -104,14 +113,17 @@ class Checking:
         return found
 
     def _take_known(self, place: int, talk: KnownTalk, found: Found) -> None:
+        learnable = talk.consent == "granted"
         for known in talk.rows:
-            key = f"{talk.id}#{known.message_index}"
-            reason = reason_of_known(known.reason, talk.consent, known.approved, self.config)
+            reason = (
+                None
+                if learnable and known.approved and not known.reason
+                else reason_of_known(known.reason, talk.consent, known.approved, self.config)
+            )
             if reason:
-                found.drops[key] = reason
+                found.drops[f"{talk.id}#{known.message_index}"] = reason
             else:
-                row = DatasetRow(talk.id, known.message_index, known.split, known.digest)
-                found.kept.append(Learnable(key, place, row, known, False, None))
+                found.kept.append(Learnable(talk.id, place, known, False, None))
 
     def _take(self, place: int, conversation: Conversation, readings: Readings, found: Found) -> None:
         rows = list(candidates(conversation))
@@ -135,9 +147,8 @@ class Checking:
                 found.drops[key] = unheard or reason
                 found.spent += [standing] if standing else []
             elif standing:
-                target = DatasetRow(conversation.id, row.message_index, split, digest)
                 if self.near is not None:
                     self.near.take(conversation.id, row.message_index, digest, f"{known.asked}\n{row.answer}")
-                found.kept.append(Learnable(key, place, target, known, row.is_correction, standing))
+                found.kept.append(Learnable(conversation.id, place, known, row.is_correction, standing))
         if self.known is not None and rows:
             self.known.learn(conversation, learnt)

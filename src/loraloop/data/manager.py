@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,11 +9,13 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
+from ..collecting import collecting_later
 from ..errors import DataError, NotEnoughData, UsageError
 from ..ports import Clock, DataCollector, Frozen, Store
 from ..types import Dataset, DatasetRow, Repair, Sample, Split, Suspect, TaughtRow, message
 from .candidates import CandidateRow
 from .collector import StoreCollector
+from .dataset_ids import dataset_id
 from .known_rows import KnownRows, asked
 from .near_rows import NearRows
 from .quality import DataQualityConfig
@@ -36,21 +36,6 @@ LEAST_REPEATS = 4
 
 MOST_REPAIRS = 64
 """Corrections asked again of each candidate, the newest ones."""
-
-
-def dataset_id(bot: str, rows: Sequence[DatasetRow], correction_weight: int = 1) -> str:
-    """Return ``ds-`` and 16 hex digits of the SHA-256 of a bot and its rows, in order.
-
-    Args:
-        bot: whose.
-        rows: of all splits.
-        correction_weight: how often corrected rows are trained; 1 where there are none, as it changes nothing then.
-    """
-    content: list[Any] = [bot, [[row.conversation_id, row.message_index, row.split, row.digest] for row in rows]]
-    if correction_weight != 1:
-        content.append({"correction_weight": correction_weight})
-    canonical = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return f"ds-{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
 
 
 def _template_of(tokenizer: Any) -> TurnTemplate:
@@ -169,6 +154,7 @@ class LoRADataManager:
 
     # -- datasets -----------------------------------------------------------------------------------------------------
 
+    @collecting_later()
     def build_dataset(self) -> Dataset:
         """Judge everything stored, split it, store and return the dataset; the same rows give the same dataset.
 
@@ -207,6 +193,7 @@ class LoRADataManager:
         )  # fmt: skip
         return dataset
 
+    @collecting_later()
     def samples(self, dataset: Dataset, template: TurnTemplate, split: Split, max_length: int) -> Sequence[Sample]:
         """Return the samples of one split, read anew from the store and checked against the dataset.
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..prepared_store import KnownTalk
+from ..text.compacting import compact_all
 from ..text.dedupe import compact
 from ..text.near_pairs import near_pairs
 from ..types import Conversation, DatasetRow, Split
@@ -50,30 +51,36 @@ class Selection:
 
 def _once(kept: Sequence[Learnable], drops: dict[str, str]) -> list[Learnable]:
     """The rows without exact duplicates: of each the first correction stays, else the first, in each split."""
-    alike: dict[tuple[Split, bytes], list[Learnable]] = {}
+    firsts: dict[tuple[Split, bytes], Learnable] = {}
+    others: dict[tuple[Split, bytes], list[Learnable]] = {}
     for item in kept:
-        alike.setdefault((item.row.split, item.known.content), []).append(item)
-    chosen: dict[str, Learnable] = {}
-    for items in alike.values():
+        same = (item.known.split, item.known.content)
+        if firsts.setdefault(same, item) is not item:
+            others.setdefault(same, []).append(item)
+    if not others:
+        return list(kept)
+    stands: dict[str, Learnable] = {}
+    for same, items in others.items():
+        items.insert(0, firsts[same])
         first = next((item for item in items if item.is_correction), items[0])
-        if len(items) > 1:
-            first = first._replace(standing=merged(first.standing, [item.standing for item in items]))
-        chosen[first.key] = first
-    drops.update((item.key, "duplicate") for item in kept if item.key not in chosen)
-    return [chosen[item.key] for item in kept if item.key in chosen]
+        stands[first.key] = first._replace(standing=merged(first.standing, [item.standing for item in items]))
+        drops.update((item.key, "duplicate") for item in items if item is not first)
+    gone = {item.key for items in others.values() for item in items} - stands.keys()
+    return [stands.get(item.key, item) for item in kept if item.key not in gone]
 
 
 def _without(kept: Sequence[Learnable], left_out: Mapping[str, str], drops: dict[str, str]) -> list[Learnable]:
     drops.update(left_out)
-    return [item for item in kept if item.key not in left_out]
+    return [item for item in kept if item.key not in left_out] if left_out else list(kept)
 
 
 def _near(many: Iterable[str], few: Iterable[str], threshold: float) -> dict[str, list[str]]:
     """Questions among many -> those among few that are the same or nearly the same."""
     forms: list[dict[str, list[str]]] = [{}, {}]
     for side, questions in zip(forms, (many, few), strict=True):
-        for question in dict.fromkeys(questions):
-            side.setdefault(compact(question), []).append(question)
+        distinct = list(dict.fromkeys(questions))
+        for question, form in zip(distinct, compact_all(distinct), strict=True):
+            side.setdefault(form, []).append(question)
     here, there = list(forms[0]), list(forms[1])
     pairs = [(here[a], there[b]) for a, b in near_pairs(here, there, threshold)]
     pairs += [(form, form) for form in there if form in forms[0]]
@@ -88,8 +95,8 @@ def _apart(kept: Sequence[Learnable], threshold: float, drops: dict[str, str]) -
     """The rows without any that asks what a row of another split asks."""
     asked: dict[Split, list[str]] = {"train": [], "validation": [], "gate": []}
     for item in kept:
-        asked[item.row.split].append(item.known.asked)
-    corrected = {item.known.asked for item in kept if item.row.split == "train" and item.is_correction}
+        asked[item.known.split].append(item.known.asked)
+    corrected = {item.known.asked for item in kept if item.known.split == "train" and item.is_correction}
     clashes = _near(asked["train"], asked["validation"] + asked["gate"], threshold)
     yielded = {
         near
@@ -102,15 +109,14 @@ def _apart(kept: Sequence[Learnable], threshold: float, drops: dict[str, str]) -
     shared = _near(asked["validation"], judged, threshold)
 
     def reason(item: Learnable) -> str | None:
-        if item.row.split == "train":
+        if item.known.split == "train":
             return "near_duplicate_of_held_out" if item.known.asked in blocked else None
         if item.known.asked in yielded:
             return "question_is_taught"
-        return "near_duplicate_of_held_out" if item.row.split == "validation" and item.known.asked in shared else None
+        return "near_duplicate_of_held_out" if item.known.split == "validation" and item.known.asked in shared else None
 
-    left_out = {item.key: why for item in kept if (why := reason(item))}
-    drops.update(left_out)
-    return [item for item in kept if item.key not in left_out]
+    apart = bool(yielded or blocked or shared)
+    return _without(kept, {item.key: why for item in kept if (why := reason(item))} if apart else {}, drops)
 
 
 def _agreeing(kept: Sequence[Learnable], drops: dict[str, str]) -> list[Learnable]:
@@ -129,7 +135,7 @@ def _agreeing(kept: Sequence[Learnable], drops: dict[str, str]) -> list[Learnabl
         and compact(item.known.asked) in (vetted if item.is_reviewed else corrected)
     }
     drops.update(dict.fromkeys(wrong, "contradicts_correction"))
-    return [item for item in kept if item.key not in wrong]
+    return [item for item in kept if item.key not in wrong] if wrong else list(kept)
 
 
 def _within_shares(
@@ -142,14 +148,14 @@ def _within_shares(
     training = [
         Said(item.key, numbers.get(item.key, item.known.cluster), item.is_correction, item.known.self_written)
         for item in kept
-        if item.row.split == "train"
+        if item.known.split == "train"
     ]
     full = past_cluster(training, config.cluster_rows)
     left = [one for one in training if one.key not in full]
     over = over_share(left, config.max_self_written_frac, config.self_written_rows)
     drops.update(dict.fromkeys(full, "cluster_full"))
     drops.update(dict.fromkeys(over, "self_written_over_share"))
-    return [item for item in kept if item.key not in full and item.key not in over]
+    return [item for item in kept if item.key not in full and item.key not in over] if full or over else list(kept)
 
 
 def select(
@@ -192,12 +198,12 @@ def select(
     )
     kept = _agreeing(_without(kept, over, drops), drops)
     kept = _apart(kept, config.near_duplicate_threshold, drops)
-    train = [item.standing for item in kept if item.row.split == "train"]
+    train = [item.standing for item in kept if item.known.split == "train"]
     standing = [one for one in train if one is not None]
     late = too_few_reviewed(standing, trust.reviewed_frac, len(train) - len(standing))
     kept = _without(kept, dict.fromkeys(late, "too_few_reviewed"), drops)
     kept = _within_shares(kept, config, near, drops)
-    taught = [item for item in kept if item.row.split == "train"]
+    taught = [item for item in kept if item.known.split == "train"]
     return Selection(
         rows=tuple(item.row for item in kept),
         drops=drops,

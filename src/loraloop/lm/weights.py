@@ -63,12 +63,10 @@ class _Corrections(NamedTuple):
 
     Attributes:
         a_IK: from the layer's input to the K ranks of all of them. b_KO: from there to its output, scaled.
-        ranks: of each version, 0 where it does not adapt the layer.
     """
 
     a_IK: torch.Tensor
     b_KO: torch.Tensor
-    ranks: tuple[int, ...]
 
 
 class _ServedLinear(torch.nn.Module):
@@ -87,7 +85,7 @@ class _ServedLinear(torch.nn.Module):
         self._reading = reading
         self.merged: dict[str, torch.Tensor] = {}
         self.factors: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-        self._corrections: dict[tuple[str, ...], _Corrections | None] = {}
+        self._corrections: dict[tuple[str, ...], _Corrections] = {}
 
     def forward(self, x_1TI: torch.Tensor) -> torch.Tensor:
         """Shapes: (1, T, in) to (1, T, out)."""
@@ -95,26 +93,34 @@ class _ServedLinear(torch.nn.Module):
         if mix is None:
             return linear(x_1TI, self.merged.get(self._reading.version, self.own), self.bias)
         y_1TO = linear(x_1TI, self.own, self.bias)
-        if (found := self._corrected(mix.versions)) is not None:
-            h_TK = torch.mm(x_1TI[0], found.a_IK).mul_(mix.mask(found.ranks))
+        ranks = tuple(len(self.factors[one][0]) if one in self.factors else 0 for one in mix.versions)
+        if any(ranks):
+            found = self._side_by_side(tuple(one for one in mix.versions if one in self.factors))
+            h_TK = torch.mm(x_1TI[0], found.a_IK).mul_(mix.mask(ranks))
             y_1TO[0].addmm_(h_TK, found.b_KO)
         return y_1TO
 
     def forget(self, version: str) -> torch.Tensor | None:
         """Take a version out; returns its weight, which is then the caller's to free."""
         self.factors.pop(version, None)
-        self._corrections = {them: each for them, each in self._corrections.items() if version not in them}
+        for versions in list(self._corrections):  # a copy, for a pass may lay others side by side meanwhile
+            if version in versions:
+                self._corrections.pop(versions)
         return self.merged.pop(version, None)
 
-    def _corrected(self, versions: tuple[str, ...]) -> _Corrections | None:
-        """The corrections of several versions, laid side by side when they are first read together."""
-        if versions not in self._corrections:
-            pairs = [self.factors[version] for version in versions if version in self.factors]
-            ranks = tuple(len(self.factors[version][0]) if version in self.factors else 0 for version in versions)
-            self._corrections[versions] = _Corrections(
-                torch.cat([a_RI for a_RI, _ in pairs]).t().contiguous(), torch.cat([b_RO for _, b_RO in pairs]), ranks
-            ) if pairs else None  # fmt: skip
-        return self._corrections[versions]
+    def pair(self, version: str) -> None:
+        """Lay a version's correction beside each other's now, so that no pass that reads both has to."""
+        for other in self.factors:
+            if other != version:
+                self._side_by_side(tuple(sorted((version, other))))
+
+    def _side_by_side(self, versions: tuple[str, ...]) -> _Corrections:
+        found = self._corrections.get(versions)
+        if found is None:
+            pairs = [self.factors[version] for version in versions]
+            a_KI, b_KO = torch.cat([a_RI for a_RI, _ in pairs]), torch.cat([b_RO for _, b_RO in pairs])
+            found = self._corrections[versions] = _Corrections(a_KI.t().contiguous(), b_KO)
+        return found
 
 
 class Weights:
@@ -215,6 +221,7 @@ class Weights:
                 layer.merged[version] = prepack(merged_OI) if self._prepack else merged_OI
                 if self._can_mix:
                     layer.factors[version] = a_RI, (b_OR * scale).t().contiguous()
+                    layer.pair(version)
         if any(self._layers[name] is self._model.get_output_embeddings() for name in factors):
             self._alone.add(version)  # the head reads fewer tokens than the layers below it
         self._versions = (*self._versions, version)

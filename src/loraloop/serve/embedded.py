@@ -21,6 +21,9 @@ from .loops import ended
 log = logging.getLogger(__name__)
 
 MODULE = "loraloop.lm.engine_child"
+_ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}
+"""Of glibc's allocator: each version is loaded in a thread of its own, and with an arena for each what one version left
+free is not used for the next. After 90 swaps of SmolLM2 the process held 22 GB instead of 3."""
 _START_TIMEOUT_S = 300.0
 _RESTART_PAUSES_S = (0.2, 1.0, 5.0, 15.0, 60.0)
 _AWAY = "ask again in a moment; it is started again by itself"
@@ -123,7 +126,8 @@ class EmbeddedEngine:
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *child_command(MODULE), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-                stderr=log_file or asyncio.subprocess.DEVNULL, env=child_environment(), start_new_session=True,
+                stderr=log_file or asyncio.subprocess.DEVNULL, env=child_environment() | _ONE_ARENA,
+                start_new_session=True,
             )  # fmt: skip
         finally:
             if log_file:

@@ -24,6 +24,9 @@ from .routes import Route
 
 log = logging.getLogger(__name__)
 
+MOST_LEAVING = 2
+"""Versions that may still finish their last answers while another is loaded; each takes the memory of a whole one."""
+
 Expect = Callable[[Adapter, Path], Awaitable[Expected | None]]
 """What an adapter's files give, computed apart from the engine; ``None`` where nothing can be."""
 
@@ -189,6 +192,7 @@ class Swap:
             task.exception()  # heard, also where the asker was cancelled
 
     async def _prepare(self, adapter: Adapter) -> str:
+        await self._room()
         files = await asyncio.to_thread(self._artifacts.verified, adapter.digest)
         expected = await self._expect(adapter, files)
         if self._calibration is None:
@@ -206,6 +210,13 @@ class Swap:
             raise
         self._names[adapter.digest], self._adapters[adapter.id] = name, adapter
         return name
+
+    async def _room(self) -> None:
+        """Wait until few enough versions are leaving, so that swaps faster than answers do not fill the memory."""
+        if len(self._leaving) >= MOST_LEAVING:
+            log.warning("%d versions still finish answers; the next is loaded when one has left", len(self._leaving))
+        while len(self._leaving) >= MOST_LEAVING:
+            await asyncio.wait(self._leaving, return_when=asyncio.FIRST_COMPLETED)
 
     async def _fresh_name(self, digest: str) -> str:
         name, number = f"ll-{digest[:16]}", 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,11 +43,7 @@ class Prepared:
                 found = connection.execute(_page(bot, rules, after)).all()
             if not found:
                 return
-            talks = [list(rows) for _, rows in groupby(found, key=itemgetter(0))]
-            yield [
-                KnownTalk._make((*rows[0][:4], tuple(KnownRow._make(row[4:]) for row in rows if row[4] is not None)))
-                for rows in talks
-            ]
+            yield list(_talks(found))
             after = (found[-1][3], found[-1][0])
 
     def tokens(self, conversations: Collection[str], *, unjudged: bool = False) -> dict[Answer, Tokens]:
@@ -68,7 +62,7 @@ class Prepared:
         with self._database.read() as connection:
             for page in bulk.pages(list(conversations)):
                 ours = bulk.among(connection, table.c.conversation_id, page)
-                yield from connection.execute(query.where(ours))
+                yield from connection.execute(query.where(ours)).all()
 
     def _keep(self, table: sa.Table, columns: Collection[str], rows: dict[Answer, tuple[Any, ...]]) -> None:
         t, wanted = table.c, sorted({conversation for conversation, _ in rows})
@@ -86,6 +80,21 @@ class Prepared:
                 bulk.delete_rows(connection, table, ("conversation_id", "message_index"), stale)
             kept = [row for answer, row in rows.items() if answer[0] in here]
             bulk.insert_rows(connection, table, list(columns), kept)
+
+
+def _talks(rows: Iterable[Any]) -> Iterator[KnownTalk]:
+    """Conversations of which each answer is one row; those of a conversation stand together."""
+    before: KnownTalk | None = None
+    for key, consent, speaker, at, *known in rows:
+        ours = (KnownRow(*known),) if known[0] is not None else ()
+        if before is not None and before.id == key:
+            before = before._replace(rows=before.rows + ours)
+            continue
+        if before is not None:
+            yield before
+        before = KnownTalk(key, consent, speaker, at, ours)
+    if before is not None:
+        yield before
 
 
 def _page(bot: str, rules: str, after: tuple[str, str]) -> sa.Select[Any]:

@@ -61,10 +61,11 @@ class Signatures:
         clusters: list[int] = []
         bands = bytearray()
         with self._database.read() as connection:
-            for number, cluster, part in connection.execute(query):
-                ids.append(number)
-                clusters.append(cluster)
-                bands += part
+            for page in connection.execute(query).partitions(bulk.PAGE):
+                numbers, grouped, parts = zip(*page, strict=True)
+                ids += numbers
+                clusters += grouped
+                bands += b"".join(parts)
         return ids, clusters, bytes(bands)
 
     def sketches(self, ids: Sequence[int]) -> dict[int, bytes]:

@@ -18,7 +18,6 @@ from .arrivals import write_mark
 from .database import Database
 from .erasures import refused
 from .events import Events
-from .people import refusing
 
 V = TypeVar("V", bound=Record)
 _R, _D, _L = tables.records, tables.dataset_rows, tables.live
@@ -160,17 +159,14 @@ class Datasets(Values[Dataset]):
 
     def _refuse_unconsented(self, connection: sa.Connection, dataset: Dataset) -> None:
         """Say which row lacks consent; the database itself refuses it too (a trigger made by the migration)."""
-        t = tables.conversations
-        wanted = sorted({row.conversation_id for row in dataset.rows})
-        allowed: set[str] = set()
-        for page in bulk.pages(wanted):
-            query = sa.select(t.c.id, t.c.person).where(
-                bulk.among(connection, t.c.id, page), t.c.bot == dataset.bot, t.c.consent.in_(CONSENTS_TO_LEARN)
-            )
-            found = connection.execute(query).all()
-            people = refusing(connection, [person for _, person in found if person])
-            allowed.update(conversation_id for conversation_id, person in found if person not in people)
-        without = [conversation_id for conversation_id in wanted if conversation_id not in allowed]
+        t, without = tables.conversations, list[str]()
+        for page in bulk.pages(list(dict.fromkeys(row.conversation_id for row in dataset.rows))):
+            joined, allowed = _allowed(t, dataset.bot)
+            asked = bulk.among(connection, t.c.id, page)
+            counted = sa.select(sa.func.count()).select_from(joined).where(asked, *allowed)
+            if connection.execute(counted).scalar_one() != len(page):
+                named = connection.execute(sa.select(t.c.id).select_from(joined).where(asked, *allowed))
+                without += sorted(set(page) - set(named.scalars()))
         if without:
             raise DataError(
                 f"{len(without)} conversations may not be learnt from, {without[0]} for one: no consent",
@@ -180,12 +176,18 @@ class Datasets(Values[Dataset]):
 
 def _learnable(dataset: Dataset) -> sa.Select[Any]:
     """How many rows of a stored dataset may be learnt from now: one question, where all may be as a rule."""
+    t = tables.conversations
+    joined, allowed = _allowed(_D.join(t, t.c.id == _D.c.conversation_id), dataset.bot)
+    return sa.select(sa.func.count()).select_from(joined).where(_D.c.dataset_id == dataset.id, *allowed)
+
+
+def _allowed(conversations: sa.FromClause, bot: str) -> tuple[sa.FromClause, tuple[sa.ColumnElement[bool], ...]]:
+    """What to ask, and on which conditions a bot may learn from what is found."""
     t, p = tables.conversations, tables.people
     too_young = (p.c.age_group == "under_14") & (p.c.guardian_consent == 0)
     refuses = (p.c.id == t.c.person) & (p.c.withdrawn_at.is_not(None) | too_young)
-    joined = _D.join(t, t.c.id == _D.c.conversation_id).outerjoin(p, refuses)
-    allowed = (t.c.bot == dataset.bot, t.c.consent.in_(CONSENTS_TO_LEARN), p.c.id.is_(None))
-    return sa.select(sa.func.count()).select_from(joined).where(_D.c.dataset_id == dataset.id, *allowed)
+    allowed = (t.c.bot == bot, t.c.consent.in_(CONSENTS_TO_LEARN), p.c.id.is_(None))
+    return conversations.outerjoin(p, refuses), allowed
 
 
 class Releases:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from .dedupe import compact
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -17,6 +19,7 @@ _FIRST_SYLLABLE, _LAST_SYLLABLE = 0xAC00, 0xD7A3
 _SIGNS = "\u2018\u2019\u201c\u201d\u2026"
 """Signs outside of ASCII that every keyboard writes; like all signs they go."""
 _ODD = 0xFFFFFFFF
+_BATCH = 4096
 
 
 def code_points(texts: Sequence[str]) -> np.ndarray:
@@ -50,6 +53,26 @@ def compact_codes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndar
     if odd.any():
         stays &= ~np.repeat(odd, lengths)
     return found[stays], kept[~odd], odd
+
+
+def compact_all(texts: Sequence[str]) -> list[str]:
+    """Return ``dedupe.compact`` of each text.
+
+    Example:
+        >>> compact_all(["뭐 먹지?", "Why not!"])
+        ['뭐먹지', 'whynot']
+    """
+    found: list[str] = []
+    for begin in range(0, len(texts), _BATCH):
+        batch = texts[begin : begin + _BATCH]
+        codes, lengths, odd = compact_codes(batch)
+        joined, at = codes.tobytes().decode("utf-32-le"), 0
+        ends = iter(lengths.cumsum().tolist())
+        for text, is_odd in zip(batch, odd.tolist(), strict=True):
+            end = at if is_odd else next(ends)
+            found.append(compact(text) if is_odd else joined[at:end])
+            at = end
+    return found
 
 
 @cache

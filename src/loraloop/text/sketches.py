@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from .compacting import code_points, compact_codes
@@ -98,8 +97,9 @@ def _drawn(hashes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     import numpy as np
     from rensa import RMinHash
 
-    drawn = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, PERMUTATIONS, _SEED)
-    flat = array("I", list(chain.from_iterable(drawn.to_rows())))
+    drawn, flat = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, PERMUTATIONS, _SEED), array("I")
+    for row in drawn.to_rows():  # most of the time goes into making numbers of Python of them, and back
+        flat.fromlist(row)
     return np.frombuffer(flat, dtype=np.uint32).reshape(-1, PERMUTATIONS)
 
 

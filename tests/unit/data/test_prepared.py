@@ -330,6 +330,21 @@ def test_an_import_leaves_nothing_to_be_read_for_the_first_dataset(
     assert len(read.ids) == 30
 
 
+def test_all_answers_of_a_conversation_are_known(store: SqlStore, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of conversations with one answer and with several, none and all of them fit to learn, nothing is read again."""
+    some = [words(n) for n in range(60)]
+    some[9] = some[31] = "{name}"
+    cuts = [(0, 2), (2, 6), (6, 8), (8, 14), (14, 16), (16, 28), (28, 30), (30, 32), (32, 38), (38, 60)]
+    store.conversations.add([say(*some[begin:end], user=f"u{begin}") for begin, end in cuts])
+    manager = LoRADataManager(store=store, secret=b"k")
+    before, left_out = manager.build_dataset(), store.conversations.drops("default")
+    read = Reading(store, monkeypatch)
+    assert manager.build_dataset().id == before.id
+    assert store.conversations.drops("default") == left_out
+    assert read.ids == []
+    assert len(before.rows) + len(left_out) == 30
+
+
 def test_the_database_forgets_what_is_known_of_a_conversation_that_is_changed(filled: SqlStore) -> None:
     """Words changed behind our back are read again, and what was worked out of the old ones is gone."""
     template, manager = Letters(), LoRADataManager(store=filled, secret=b"k")

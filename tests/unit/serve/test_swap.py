@@ -1,6 +1,7 @@
 """Load, prove, flip, drain, unload: what is served follows the database, and nothing unproven ever answers."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -153,6 +154,28 @@ def test_a_request_keeps_the_version_it_began_with_and_that_is_unloaded_only_the
             assert set(words) == {f"{name_of(releases[0])} "}
             assert len(words) == 40
             await gateway.soon(lambda: gateway.engine.unloaded == [name_of(releases[0])])
+
+    run(scenario())
+
+
+def test_swaps_faster_than_answers_wait_and_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """While two versions still finish answers no other is loaded; what is live goes on until one has left."""
+
+    async def scenario() -> None:
+        gateway = Gateway(tmp_path)
+        async with gateway.running(), contextlib.AsyncExitStack() as answers:
+            first = contextlib.AsyncExitStack()
+            for number in range(1, 5):
+                release = gateway.deploy(number)
+                await gateway.serves(name_of(release))
+                if number < 3:
+                    await (first if number == 1 else answers).enter_async_context(gateway.router.hold("live", None))
+            late = gateway.deploy(5)
+            await asyncio.sleep(0.2)
+            assert name_of(late) not in gateway.engine._files
+            assert gateway.router.live.version == name_of(release)
+            await first.aclose()
+            await gateway.serves(name_of(late))
 
     run(scenario())
 
