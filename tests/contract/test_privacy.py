@@ -86,8 +86,9 @@ def test_the_database_itself_heeds_people(store: SqlStore, person: Person) -> No
         store.datasets.put(dataset(1, 2))
 
 
-def test_an_answer_that_was_forgotten_and_is_given_again_costs_no_other(store: SqlStore) -> None:
+def test_an_answer_that_was_forgotten_and_is_given_again_costs_no_other(keyed: Callable[[], SqlStore]) -> None:
     """Of a forgotten talk without a person no word comes back, and what was served beside it is kept."""
+    store = keyed()
     lost, kept = conversation(1, None), conversation(2, None)
     with store._database.write() as connection:
         store.tombstones.add(connection, store.tombstones.digests_of("conversation", lost.id))
@@ -96,6 +97,7 @@ def test_an_answer_that_was_forgotten_and_is_given_again_costs_no_other(store: S
     found = [store.completions.get(answer.id)[0].conversation_id for answer, _ in answers]
     assert found == [None, kept.id]
     assert [one.id for one in store.conversations.iterate("b")] == [kept.id]
+    store.close()
 
 
 def test_a_person_is_one_row_whatever_they_did(store: SqlStore) -> None:
