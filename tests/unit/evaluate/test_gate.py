@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loraloop.evaluate.gate import GateConfig, decide
@@ -234,6 +234,8 @@ def test_an_empty_evaluation_promotes_nothing() -> None:
     st.text("yn", min_size=7, max_size=7),
     st.text("yn", min_size=7, max_size=7),
 )
+@example(True, 10, 0.0, 0.0, 0.0, "nnyyyyy", "nnnnnnn")
+@example(True, 10, 1.0, 2.0, 0.0, "yyyyyyy", "nnnnnnn")
 def test_a_promote_means_that_every_rule_passed(
     valid: bool, rows: int, ours: float | None, theirs: float | None, seconds: float, we: str, they: str
 ) -> None:
@@ -243,7 +245,8 @@ def test_a_promote_means_that_every_rule_passed(
     )
     seen = replace(seen, items=tuple(one for one in seen.items if one.subject != "base"))
     decision = judged(seen)
-    assert (decision.verdict == "promote") == (len(decision.rules) == 9 and not failed(decision))
+    every = len(judged(report("yyyyyyy", "nnnnnnn", scores=(score("candidate", 1.0), score("live", 2.0)))).rules)
+    assert (decision.verdict == "promote") == (len(decision.rules) == every and not failed(decision))
     if decision.verdict == "promote":
         assert valid
         assert rows >= 10
