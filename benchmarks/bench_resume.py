@@ -128,6 +128,7 @@ def main() -> None:
     """Run the benchmark and print one JSON line at the end; exit 1 if anything differed."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--base", choices=("tiny", "smollm2"), default="tiny")
+    options.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of SmolLM2")
     options.add_argument("--cache", type=Path, help="folder with a base that was converted before")
     options.add_argument("--child", help=argparse.SUPPRESS)
     chosen = options.parse_args()
@@ -138,7 +139,7 @@ def main() -> None:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        base, dtype = made_base(chosen.base, folder, chosen.cache)
+        base, dtype = made_base(chosen.base, folder, chosen.cache, chosen.dtype)
         unbroken = trained(folder / "unbroken", base, dtype, ())
         again = trained(folder / "again", base, dtype, ())
         results = []
@@ -165,7 +166,7 @@ def main() -> None:
     sys.exit(0 if fair and all(good) else 1)
 
 
-def made_base(kind: str, folder: Path, cache: Path | None) -> tuple[Path, str]:
+def made_base(kind: str, folder: Path, cache: Path | None, dtype: str) -> tuple[Path, str]:
     """The base's folder, and the number format it is trained in."""
     if kind == "tiny":
         from loraloop.testing.tiny import tiny_base
@@ -173,7 +174,7 @@ def made_base(kind: str, folder: Path, cache: Path | None) -> tuple[Path, str]:
         return tiny_base(folder / "tiny", hidden=64, layers=4), "float32"
     from loraloop.lm.bases import find_base
 
-    return find_base("smollm2", cache or folder / "bases").folder, "bfloat16"
+    return find_base("smollm2", cache or folder / "bases").folder, dtype
 
 
 if __name__ == "__main__":
