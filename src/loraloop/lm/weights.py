@@ -48,13 +48,14 @@ class _Mix:
         self.versions = tuple(sorted(set(owners)))
         number = {version: n for n, version in enumerate(self.versions)}
         own_TV = torch.nn.functional.one_hot(torch.tensor([number[one] for one in owners]), len(number))
-        self._own_TV = own_TV.to(device, torch.float32)
+        self._foreign_TV = own_TV.to(device) == 0
         self._masks: dict[tuple[int, ...], torch.Tensor] = {}
 
-    def mask(self, ranks: tuple[int, ...]) -> torch.Tensor:
-        """(T, K): 1 where a token is of the version whose rank the column is one of, 0 elsewhere."""
+    def foreign(self, ranks: tuple[int, ...]) -> torch.Tensor:
+        """(T, K): whether a token is of another version than the one whose rank the column is one of."""
         if ranks not in self._masks:
-            self._masks[ranks] = self._own_TV.repeat_interleave(torch.tensor(ranks, device=self._own_TV.device), 1)
+            widths = torch.tensor(ranks, device=self._foreign_TV.device)
+            self._masks[ranks] = self._foreign_TV.repeat_interleave(widths, 1)
         return self._masks[ranks]
 
 
@@ -96,7 +97,8 @@ class _ServedLinear(torch.nn.Module):
         ranks = tuple(len(self.factors[one][0]) if one in self.factors else 0 for one in mix.versions)
         if any(ranks):
             found = self._side_by_side(tuple(one for one in mix.versions if one in self.factors))
-            h_TK = torch.mm(x_1TI[0], found.a_IK).mul_(mix.mask(ranks))
+            h_TK = torch.mm(x_1TI[0], found.a_IK)
+            h_TK.masked_fill_(mix.foreign(ranks), 0.0)  # filled, not multiplied: it may be infinite for another's token
             y_1TO[0].addmm_(h_TK, found.b_KO)
         return y_1TO
 

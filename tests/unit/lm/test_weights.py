@@ -94,6 +94,21 @@ def test_an_adapted_head_is_read_alone(tiny_base: Path, adapter: Path) -> None:
     assert weights.can_mix(["base"])
 
 
+def test_a_version_whose_numbers_overflow_does_not_reach_the_tokens_of_others(tiny_base: Path, adapter: Path) -> None:
+    """Finite weights so large that products are infinite spoil their own tokens, and nobody else's in the same pass."""
+    weights = Weights(load_model(tiny_base, "float32"))
+    weights.add("ll-1", adapter)
+    with torch.inference_mode(), weights.mixing(["base", "ll-1", "base"]) as model:
+        layer = model.model.layers[0].self_attn.q_proj
+        layer.factors["ll-1"][0].fill_(3e38)
+        x = torch.rand(1, 3, layer.in_features) + 1
+        found = layer(x)
+    with torch.inference_mode(), weights.reading("base") as model:
+        expected = model.model.layers[0].self_attn.q_proj(x)
+    assert torch.equal(found[0, [0, 2]], expected[0, [0, 2]])
+    assert not found[0, 1].isfinite().all()
+
+
 def test_threads_read_different_versions_at_the_same_time(tiny_base: Path, adapter: Path) -> None:
     """A proof beside the answers: each thread reads the version that it asked for, while others come and go."""
     weights = Weights(load_model(tiny_base, "float32"))
