@@ -78,11 +78,11 @@ class _ServedLinear(torch.nn.Module):
         factors: its low-rank correction, (rank, in) and (rank, out), scaled.
     """
 
-    def __init__(self, linear: torch.nn.Linear, reading: _Reading, prepack: bool) -> None:
+    def __init__(self, linear: torch.nn.Linear, reading: _Reading, in_blocks: bool) -> None:
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
         self.in_features, self.out_features = linear.in_features, linear.out_features
-        self.own = prepacked(linear) if prepack else linear.weight.detach()
+        self.own = prepacked(linear) if in_blocks else linear.weight.detach()
         self._reading = reading
         self.merged: dict[str, torch.Tensor] = {}
         self.factors: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -137,11 +137,11 @@ class Weights:
         self._versions: tuple[str, ...] = (BASE,)
         self._layers: dict[str, _ServedLinear] = {}
         self._can_mix = next(model.parameters()).dtype == torch.float32
-        self._prepack = can_prepack(model)
+        self._in_blocks = can_prepack(model)
         self._alone: set[str] = set()  # versions that only a pass of their own can read
         for name, module in list(model.named_modules()):
             if isinstance(module, torch.nn.Linear):
-                self._layers[name] = _ServedLinear(module, self._reading, self._prepack)
+                self._layers[name] = _ServedLinear(module, self._reading, self._in_blocks)
                 model.set_submodule(name, self._layers[name])
 
     @property
@@ -220,7 +220,7 @@ class Weights:
                 layer = self._layers[name]
                 delta_OI = (b_OR @ a_RI).mul_(scale).add_(layer.weight)  # in float32, to the bit as the gate merges
                 merged_OI = delta_OI.to(layer.weight.dtype)
-                layer.merged[version] = prepack(merged_OI) if self._prepack else merged_OI
+                layer.merged[version] = prepack(merged_OI) if self._in_blocks else merged_OI
                 if self._can_mix:
                     layer.factors[version] = a_RI, (b_OR * scale).t().contiguous()
                     layer.pair(version)

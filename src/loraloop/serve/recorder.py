@@ -7,14 +7,13 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..traffic import Served
 
 log = logging.getLogger(__name__)
 
-Keep = Callable[[Sequence[Served]], None]
+Keep = Callable[[Iterable[Served]], None]
 BATCH = 256
 RETRY_S = 1.0
 """After a failed write: how long strict capture refuses before it tries the store again."""
@@ -131,7 +130,7 @@ class Recorder:
     def _write(self, batch: Sequence[_Waiting]) -> None:
         fault: Exception | None = None
         try:
-            self._keep(_Batch([served for served, _ in batch], self._give_way))
+            self._keep(self._giving_way(batch))
             self.stored += len(batch)
         except Exception as error:  # whatever it is, only this batch is lost, and it is counted
             if isinstance(error, ValueError) and len(batch) > 1:  # one of them cannot be stored; the others can
@@ -147,35 +146,18 @@ class Recorder:
             if future is not None:
                 future.get_loop().call_soon_threadsafe(_settle, future, fault)
 
-    def _give_way(self) -> None:
-        """Rest, unless somebody waits for a row or so many wait that some would be lost."""
-        if not (self._hurries or self._urgent) and len(self._queue) < self._most // 2:
-            self._rest()
+    def _giving_way(self, batch: Sequence[_Waiting]) -> Iterator[Served]:
+        """The exchanges to write, with a rest when ``WORK_S`` have passed between two of them.
 
-
-class _Batch(Sequence[Served]):
-    """Rows to be written; whoever goes through them gives way between two of them when ``WORK_S`` have passed."""
-
-    def __init__(self, rows: list[Served], give_way: Callable[[], None]) -> None:
-        self._rows, self._give_way = rows, give_way
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, place: int) -> Served: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Served]: ...
-    def __getitem__(self, place: int | slice) -> Served | Sequence[Served]:
-        return self._rows[place]
-
-    def __iter__(self) -> Iterator[Served]:
+        None where somebody waits for a row, or so many wait that some would be lost.
+        """
         began = time.perf_counter()
-        for one in self._rows:
+        for served, _ in batch:
             if time.perf_counter() - began >= WORK_S:
-                self._give_way()
+                if not (self._hurries or self._urgent) and len(self._queue) < self._most // 2:
+                    self._rest()
                 began = time.perf_counter()
-            yield one
+            yield served
 
 
 def _settle(future: asyncio.Future[None], fault: Exception | None) -> None:
