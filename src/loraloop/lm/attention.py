@@ -18,13 +18,21 @@ NAME = "loraloop_packed"
 SHORT_TOKENS = 384
 
 
-@lru_cache(maxsize=128)
 def _bias_LL(longest: int, window: int | None, device: str) -> torch.Tensor:
     """0 where a query may look, -inf where not: later tokens, and those ``window`` or more back."""
+    if device != "cpu" and torch.cuda.is_current_stream_capturing():  # a recording owns what it reads
+        return _bias_LL_anew(longest, window, device)
+    return _bias_LL_kept(longest, window, device)
+
+
+def _bias_LL_anew(longest: int, window: int | None, device: str) -> torch.Tensor:
     allowed = torch.ones(longest, longest, dtype=torch.bool, device=device).tril()
     if window is not None and window < longest:
         allowed = allowed.triu(1 - window)
     return torch.zeros(longest, longest, device=device).masked_fill(~allowed, float("-inf"))
+
+
+_bias_LL_kept = lru_cache(maxsize=128)(_bias_LL_anew)
 
 
 class _Gather(torch.autograd.Function):
@@ -71,13 +79,16 @@ def packed_attention(
     Args:
         query: (1, H, T, D); key, value: (1, K, T, D) with H a multiple of K (grouped queries).
         attention_mask: ignored; the layout says which tokens belong together.
-        **kwargs: ``layout`` (from ``Packed``), ``scaling``, where the model has them ``sliding_window``, ``softcap``.
+        **kwargs: ``layout`` (from ``Packed``; ``None`` for a rectangle of rows padded on the right, (B, H, L, D)),
+            ``scaling``, where the model has them ``sliding_window``, ``softcap``.
 
     Returns:
         (1, T, H, D) and no weights.
     """
-    layout: Layout = kwargs["layout"]
+    layout: Layout | None = kwargs["layout"]
     rule = _Rule(kwargs.get("scaling") or query.shape[-1] ** -0.5, kwargs.get("sliding_window"), kwargs.get("softcap"))
+    if layout is None:
+        return _attend(query, key, value, rule).transpose(1, 2), None
     start = slice(0, layout.shared)
     outputs = []
     if layout.shared:

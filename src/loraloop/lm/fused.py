@@ -86,7 +86,14 @@ class FrozenHeadLoss(torch.autograd.Function):
     """Sum of cross-entropies of a frozen linear head, its hidden-state gradient computed on the way forward."""
 
     @staticmethod
-    def forward(ctx: Any, hidden_SE: torch.Tensor, weight_VE: torch.Tensor, targets_S: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: Any,
+        hidden_SE: torch.Tensor,
+        weight_VE: torch.Tensor,
+        targets_S: torch.Tensor,
+        share_S: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """``share_S``: what each position counts for, float32; ``None`` where each counts once."""
         total = hidden_SE.new_zeros((), dtype=torch.float32)
         wanted = ctx.needs_input_grad[0]
         grad_SE = torch.empty_like(hidden_SE) if wanted else None
@@ -94,18 +101,22 @@ class FrozenHeadLoss(torch.autograd.Function):
             logits_BV = (hidden_SE[part] @ weight_VE.t()).float()
             targets_B1 = targets_S[part].unsqueeze(1)
             lse_B1 = torch.logsumexp(logits_BV, dim=-1, keepdim=True)
-            total += (lse_B1 - logits_BV.gather(1, targets_B1)).sum()
+            share_B1 = None if share_S is None else share_S[part].unsqueeze(1)
+            nll_B1 = lse_B1 - logits_BV.gather(1, targets_B1)
+            total += (nll_B1 if share_B1 is None else nll_B1 * share_B1).sum()
             if grad_SE is not None:
                 soft_BV = logits_BV.sub_(lse_B1).exp_()
                 soft_BV.scatter_add_(1, targets_B1, torch.full_like(targets_B1, -1, dtype=soft_BV.dtype))
+                if share_B1 is not None:
+                    soft_BV.mul_(share_B1)
                 torch.mm(soft_BV.to(weight_VE.dtype), weight_VE, out=grad_SE[part])
         ctx.save_for_backward(grad_SE)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         (grad_SE,) = ctx.saved_tensors
-        return grad_SE * grads[0].to(grad_SE.dtype), None, None
+        return grad_SE * grads[0].to(grad_SE.dtype), None, None, None
 
 
 @torch.no_grad()

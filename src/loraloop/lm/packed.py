@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ..types import Sample
 from . import attention
 from .fused import FrozenHeadLoss, head_nll
-from .packing import IGNORED, Packed, batches, pack
+from .packing import IGNORED, Packed, batches, pack, supervised_tokens
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,11 @@ class PackedModel:
             self._inner.set_attn_implementation(before)
             log.warning("%s cannot be packed; rows run one by one, slower", type(self._inner).__name__)
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the model is on a GPU."""
+        return bool(self._inner.device.type == "cuda")
+
     def loss_sum(self, samples: Sequence[Sample]) -> torch.Tensor:
         """Sum over supervised positions of the negative log-likelihood in nats; differentiable."""
         packed = self._pack(samples)
@@ -55,6 +60,33 @@ class PackedModel:
             total: torch.Tensor = FrozenHeadLoss.apply(hidden_SE, self._head().weight, packed.targets_S)  # type: ignore[no-untyped-call]
             return total
         return F.cross_entropy(self._logits(packed).float(), packed.targets_S, reduction="sum")
+
+    def add_gradients(self, samples: Sequence[Sample], token_budget: int) -> float:
+        """Add the gradients of the mean loss of the samples' supervised tokens to the weights; return that loss."""
+        supervised = max(1, supervised_tokens(samples))
+        total = 0.0
+        for batch in batches(samples, token_budget):
+            loss = self.loss_sum([samples[row] for row in batch]) / supervised
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+        return total
+
+    def rectangle_loss(self, ids_BL: torch.Tensor, targets_BL: torch.Tensor, share_BL: torch.Tensor) -> torch.Tensor:
+        """Loss in nats of rows padded on the right, each token counted by its share; differentiable.
+
+        For models of mode ``"packed+head"``.
+
+        Args:
+            targets_BL: the token that follows; any where the share is 0. share_BL: float32.
+        """
+        rows, length = ids_BL.shape
+        places_BL = torch.arange(length, device=ids_BL.device).expand(rows, length)
+        out = self._inner.base_model(input_ids=ids_BL, position_ids=places_BL, layout=None, use_cache=False)
+        hidden_TE = out.last_hidden_state.flatten(0, 1)
+        loss: torch.Tensor = FrozenHeadLoss.apply(  # type: ignore[no-untyped-call]
+            hidden_TE, self._head().weight, targets_BL.flatten(), share_BL.flatten()
+        )
+        return loss
 
     @torch.inference_mode()
     def row_nll(self, samples: Sequence[Sample], token_budget: int = 4096) -> list[float]:

@@ -192,3 +192,8 @@ def batches(samples: Sequence[Sample], token_budget: int) -> Iterator[list[int]]
         tokens += length
     if batch:
         yield batch
+
+
+def supervised_tokens(samples: Sequence[Sample]) -> int:
+    """Answer tokens that carry a loss (the first token of a row never does)."""
+    return sum(label != IGNORED for sample in samples for label in sample.labels[1:])

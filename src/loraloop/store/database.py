@@ -26,8 +26,11 @@ log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_S = 30.0
 _POLL_S = 0.005
-_POLL_FRONT_S = 0.0005
-"""Of the one writer whose turn is next; a commit takes milliseconds, and this wait comes on top of it."""
+_POLL_FRONT_S = 0.0002
+"""Of the one writer whose turn is next; a commit takes milliseconds or less, and this wait comes on top of it."""
+_POLL_BEHIND_S = 0.001
+"""Of those behind it: the place at the front is free for no longer than a commit takes, and whoever looks too seldom
+misses it time and again."""
 _ADVISORY_KEY = 0x6C6F7261  # "lora": the same in every process
 _FIXED_SQLITE = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 
@@ -216,7 +219,7 @@ class Database:
         Without the place at the front, a process that lets go and asks again at once nearly always wins.
         """
         deadline = time.monotonic() + self._timeout_s
-        front = self._wait_for(".next.lock", deadline, _POLL_S)
+        front = self._wait_for(".next.lock", deadline, _POLL_BEHIND_S)
         try:
             return self._wait_for(".lock", deadline, _POLL_FRONT_S)
         finally:

@@ -13,18 +13,14 @@ import torch
 from ..errors import TrainingCancelled, TrainingDiverged
 from ..lm.own_time import own_s
 from ..lm.packed import PackedModel
-from ..lm.packing import batches
+from ..lm.packing import supervised_tokens
+from ..lm.recorded import RecordedGradients
 from ..types import Sample
 from . import checkpoint
 from .config import LoRATrainingConfig
-from .order import IGNORED, Plan, all_steps, learning_rate_factor
+from .order import Plan, all_steps, learning_rate_factor
 
 Say = Callable[..., None]
-
-
-def supervised_tokens(samples: Sequence[Sample]) -> int:
-    """Answer tokens that carry a loss (the first token of a row never does)."""
-    return sum(label != IGNORED for sample in samples for label in sample.labels[1:])
 
 
 @dataclass
@@ -66,6 +62,7 @@ class TrainingLoop:
         self._train, self._validation = samples
         self._folder, self._run_digest = folder, run_digest
         self._say, self._cancelled = say, cancelled
+        self._add_gradients = (RecordedGradients(packed) if packed.on_gpu else packed).add_gradients
         self._weights = {n: p for n, p in packed.model.named_parameters() if p.requires_grad}
         self._optimizer = torch.optim.AdamW(
             self._weights.values(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -109,18 +106,13 @@ class TrainingLoop:
         start = own_s()
         torch.manual_seed(self._config.seed * 1_000_003 + step)
         self._packed.model.train()
-        supervised = supervised_tokens(rows)
-        total = 0.0
-        for batch in batches(rows, self._config.token_budget):
-            loss = self._packed.loss_sum([rows[n] for n in batch]) / max(1, supervised)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
+        total = self._add_gradients(rows, self._config.token_budget)
         self._refuse_divergence(step, total)
         torch.nn.utils.clip_grad_norm_(self._weights.values(), self._config.max_grad_norm)
         for group in self._optimizer.param_groups:
             group["lr"] = self._config.learning_rate * learning_rate_factor(step, steps, self._config.warmup_steps)
         self._optimizer.step()
-        self._optimizer.zero_grad()
+        self._optimizer.zero_grad(set_to_none=False)  # recorded passes add to the same memory each time
         progress = self._progress
         progress.step = step + 1
         progress.losses.append(total)
