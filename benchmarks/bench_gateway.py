@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,15 @@ from recording import record
 
 CHUNKS, PAUSE_S = 16, 0.002
 """Of the mock's answer: events, and the pause before each. Its own time is therefore about 32 ms."""
+RATE = 500
 WARM_S, P99_BOUND_S, KEPT_FRAC = 1.0, 0.5, 0.99
 ASK = {
     "model": "live",
     "stream": True,
-    "messages": [{"role": "user", "content": "What is for lunch today? Something warm."}],
+    "messages": [{"role": "user", "content": "What is for lunch today? Something warm, aaaaaa."}],
 }
+SAID = (b"aaaaaa", b"Today")
+"""Of the question and of the answer: in each exchange other letters stand there, for nobody says the same each time."""
 WORDS = [
     "Today",
     " there",
@@ -48,6 +52,12 @@ WORDS = [
     " you",
     ".",
 ]
+
+
+def letters(number: int, length: int) -> bytes:
+    """A number in so many small letters."""
+    return bytes(97 + number // 26**place % 26 for place in range(length))
+
 
 # --- the mock upstream: raw asyncio, no framework ---
 
@@ -71,6 +81,8 @@ class Mock(asyncio.Protocol):
     """Answers every POST with the same stream, every GET with a list of models."""
 
     EVENTS = _events()
+    FIRST, LATER = EVENTS[0].split(SAID[1]), EVENTS[1:]
+    answers = 0
     HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -95,17 +107,22 @@ class Mock(asyncio.Protocol):
                 b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(value) + value
             )
             return
-        self.transport.write(self.HEAD)
-        self._next(0)
+        Mock.answers += 1
+        self.transport.write(self.HEAD + letters(Mock.answers, len(SAID[1])).join(self.FIRST))
+        self._later(0)
+
+    def _later(self, place: int) -> None:
+        pause_s = PAUSE_S if place < len(self.LATER) else 0
+        asyncio.get_running_loop().call_later(pause_s, self._next, place)
 
     def _next(self, place: int) -> None:
         if self.transport.is_closing():
             return
-        if place == len(self.EVENTS):
+        if place == len(self.LATER):
             self.transport.write(b"0\r\n\r\n")
             return
-        self.transport.write(self.EVENTS[place])
-        asyncio.get_running_loop().call_later(PAUSE_S if place < len(self.EVENTS) - 1 else 0, self._next, place + 1)
+        self.transport.write(self.LATER[place])
+        self._later(place + 1)
 
 
 async def mock() -> None:
@@ -212,14 +229,17 @@ async def load(port: int, rate: float, seconds: float, key: str) -> dict[str, fl
     begin = time.perf_counter() + 0.05  # uvloop's own clock counts whole milliseconds
     last_end = begin
 
-    async def one(due: float) -> None:
+    before, _, after = request.partition(SAID[0])
+    first = int(time.time() * 1e3)  # no load asks what another asked
+
+    async def one(due: float, number: int) -> None:
         nonlocal failed, last_end
         try:
             call = idle.pop() if idle else (await loop.create_connection(Call, "127.0.0.1", port))[1]
             if call.transport.is_closing():
                 call = (await loop.create_connection(Call, "127.0.0.1", port))[1]
             call.tail, call.ok, call.done = b"", False, loop.create_future()
-            call.transport.write(request)
+            call.transport.write(before + letters(first + number, len(SAID[0])) + after)
             if await asyncio.wait_for(call.done, 10):
                 if due - begin >= WARM_S:
                     now = time.perf_counter()
@@ -238,7 +258,7 @@ async def load(port: int, rate: float, seconds: float, key: str) -> dict[str, fl
         delay = due - time.perf_counter()
         if delay > 0:
             await asyncio.sleep(delay)
-        tasks.append(loop.create_task(one(due)))
+        tasks.append(loop.create_task(one(due, n)))
     await asyncio.gather(*tasks)
     for call in idle:
         call.transport.close()
@@ -316,10 +336,18 @@ class Started:
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline().strip()
 
-    def cpu_s(self) -> float:
-        """Seconds of processor that it has used; on a busy machine the steadier measure."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def cpu_s(self) -> tuple[float, float]:
+        """Seconds of processor that it and that its children have used; on a busy machine the steadier measure."""
+        own = beside = 0.0
+        for file in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):  # a process that has ended meanwhile
+                fields = file.read_text().rsplit(")", 1)[1].split()
+                spent = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+                if int(file.parent.name) == self.process.pid:
+                    own += spent
+                elif int(fields[1]) == self.process.pid:
+                    beside += spent
+        return own, beside
 
     def stop(self) -> None:
         """End it, and wait."""
@@ -331,12 +359,15 @@ class Started:
             self.process.wait()
 
 
-def costed(started: Started, port: int, seconds: float, key: str) -> dict[str, float]:
-    """500 requests a second, with the processor's time that each took of the server."""
+def costed(started: Started, port: int, rate: float, seconds: float, key: str) -> dict[str, float]:
+    """So many requests a second, with the processor's time that each took of the server, and of its children."""
     before = started.cpu_s()
-    found = generate(port, 500, seconds, key)
+    found = generate(port, rate, seconds, key)
     time.sleep(1.0)  # what is still being written counts, too
-    return found | {"cpu_us": (started.cpu_s() - before) / (500 * (seconds + WARM_S)) * 1e6}
+    own, beside = (
+        (now - then) / (rate * (seconds + WARM_S)) * 1e6 for now, then in zip(started.cpu_s(), before, strict=True)
+    )
+    return found | {"cpu_us": own, "children_cpu_us": beside}
 
 
 def ours(folder: Path, upstream: str, capture: str) -> tuple[Started, int, str]:
@@ -438,10 +469,10 @@ def measure(quick: bool, with_litellm: bool) -> dict[str, Any]:
             asked = {"relay": (bare, int(bare.line), "")}
             asked |= {"on": made["best-effort"], "off": made["off"], "strict": made["strict"]}
             for turn in range(rounds):  # in turn, there and back, so that a noisy minute hits all alike
-                at_500["direct"].append(generate(int(upstream.line), 500, seconds, ""))
+                at_500["direct"].append(generate(int(upstream.line), RATE, seconds, ""))
                 for shown in list(asked)[:: -1 if turn % 2 else 1]:
                     started, port, key = asked[shown]
-                    at_500[shown].append(costed(started, port, seconds, key))
+                    at_500[shown].append(costed(started, port, RATE, seconds, key))
             rates = result["sustainable_a_second"] = {}
             found: dict[str, list[float]] = {"relay": [], "on": [], "off": []}
             for _ in range(searches):
@@ -452,6 +483,14 @@ def measure(quick: bool, with_litellm: bool) -> dict[str, Any]:
                     result.setdefault(f"{shown}_tried", []).extend(tried)
             result["searched"] = found
             rates |= {shown: statistics.mean(rate) for shown, rate in found.items()}
+            half = rates["relay"] / 2
+            result["half_rate"], at_half = half, {"direct": [], "relay": [], "on": []}
+            for _ in range(max(1, rounds // 2)):
+                at_half["direct"].append(generate(int(upstream.line), half, seconds, ""))
+                for shown in ("relay", "on"):
+                    started, port, key = asked[shown]
+                    at_half[shown].append(costed(started, port, half, seconds, key))
+            result["at_half_of_what_the_relay_bears"] = at_half
             _, port, key = made["best-effort"]
             result["lost_with_capture_on"] = lost(port, key)
             for started, _, _ in made.values():
@@ -470,22 +509,39 @@ def measure(quick: bool, with_litellm: bool) -> dict[str, Any]:
 def summary(result: dict[str, Any]) -> dict[str, Any]:
     """The figures that the issue asks for."""
     at, rates = result["at_500_a_second"], result["sustainable_a_second"]
-    p99 = {name: statistics.median(one["p99_ms"] for one in found) for name, found in at.items()}
     p50 = {name: statistics.median(one["p50_ms"] for one in found) for name, found in at.items()}
-    added = {name: p99[name] - p99["direct"] for name in ("relay", "on", "off", "strict")}
-    own = {name: p50[name] - p50["direct"] for name in ("relay", "on", "off", "strict")}
     cpu = {name: statistics.median(one["cpu_us"] for one in found) for name, found in at.items() if name != "direct"}
+    own, whole = (
+        statistics.median(
+            (on["cpu_us"] + keeper * on["children_cpu_us"]) / off["cpu_us"] - 1
+            for on, off in zip(at["on"], at["off"], strict=True)
+        )
+        for keeper in (0, 1)
+    )
     return {
         "cpu_us_a_request": cpu,
         "cpu_ratio_to_relay": cpu["relay"] / cpu["on"],
-        "p99_added_ms": added,
-        "p50_added_ms": own,
-        "p99_added_ratio_to_relay": added["on"] / max(added["relay"], 1e-9),
-        "capture_share_of_cpu": statistics.median(
-            on["cpu_us"] / off["cpu_us"] - 1 for on, off in zip(at["on"], at["off"], strict=True)
-        ),
+        "p99": added_p99(at),
+        "p99_at_half": added_p99(result["at_half_of_what_the_relay_bears"]),
+        "p50_added_ms": {name: p50[name] - p50["direct"] for name in ("relay", "on", "off", "strict")},
+        "capture_share_of_the_gateways_cpu": own,
+        "capture_share_of_cpu_with_its_own_process": whole,
         "rate_ratio_to_relay": rates["on"] / max(rates["relay"], 1e-9),
         "rate_ratio_to_litellm": rates["on"] / rates["litellm"] if rates.get("litellm") else None,
+    }
+
+
+def added_p99(rounds: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
+    """What each adds to the upstream's own p99, in ms; the ratio to the relay's where that is more than chance."""
+    direct = [one["p99_ms"] for one in rounds["direct"]]
+    p99 = {name: statistics.median(one["p99_ms"] for one in found) for name, found in rounds.items()}
+    added = {name: value - p99["direct"] for name, value in p99.items() if name != "direct"}
+    chance = (max(direct) - min(direct)) / 2
+    return {
+        "ms": p99,
+        "added_ms": added,
+        "chance_ms": chance,
+        "added_ratio_to_relay": added["on"] / added["relay"] if added["relay"] > chance else None,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -30,9 +30,12 @@ class HomeArchive:
     ) -> None:
         self._store, self._bot, self._secret, self._now = store, bot, secret, now
 
-    def keep(self, batch: Iterable[Served]) -> None:
+    def keep(self, batch: Sequence[Served]) -> None:
         """Store exchanges, all or none, in one transaction."""
         self._store.completions.add(self._answer(one) for one in batch)
+
+    def close(self) -> None:
+        """Nothing: the store is whoever's who handed it over."""
 
     def judge(self, opinion: Opinion) -> Completion | None:
         """Keep an opinion; thumbs, corrections and comments become feedback on the conversation, for learning.

@@ -13,6 +13,7 @@ from .archive import HomeArchive
 from .data.review import ReviewQueue
 from .errors import SettingsError, UsageError
 from .job_board import HomeBoard
+from .keeper import ApartArchive
 from .serve.config import ServeConfig
 from .serve.engine import Engine
 from .serve.job_board import Recipe
@@ -145,7 +146,7 @@ def open_gateway(home: Home, config: ServeConfig, engine: str | None = None) -> 
             hint="loraloop keys create --role chat, then serve",
         )
     made = upstream(home, config) if engine == "upstream" else own(home, engine, config)
-    archive = HomeArchive(home.store, home.bot, home.secret)
+    archive = HomeArchive(home.store, home.bot, home.secret) if config.capture == "off" else ApartArchive(home)
     train = home.settings.train
     recipe = Recipe(home.settings.base.model, train.seed, train.epochs, train.batch_size)
     reviews = ReviewQueue(home.store, home.bot, home.settings.data)

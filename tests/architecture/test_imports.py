@@ -22,6 +22,7 @@ LEVELS = [
         "health",
         "job_board",
         "job_running",
+        "keeper",
         "mending",
         "restoring",
         "serving",

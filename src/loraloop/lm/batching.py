@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from .drawing import Draw, next_tokens
-from .lanes import Lane, Row
+from .lanes import Lane, Part, Row
 from .ragged import forward
 from .text_stream import TextStream
 from .weights import Weights
@@ -23,6 +23,8 @@ _TOGETHER = ""
 """The lane of all versions that one pass can read."""
 BUSY_PROMPT_TOKENS, IDLE_PROMPT_TOKENS = 48, 256
 """Prompt tokens read in one step: few while others are being answered, so that a long prompt does not hold them up."""
+BUSY_SCORED_TOKENS = 24
+"""Tokens of fixed answers and what stands before them, likewise: fewer, for nobody waits for them."""
 MOST_CELLS = 32_768
 """Tokens of all rows, prompts and longest answers, that are let in at once: what keys and values need memory for."""
 
@@ -37,6 +39,7 @@ class Request:
         prompt: token ids, at least one.
         draw: how tokens are drawn.
         stops: texts that end the answer.
+        scored: tokens at the end of the prompt that are a given answer: how likely it is is asked, and nothing more.
     """
 
     id: int
@@ -45,17 +48,23 @@ class Request:
     max_tokens: int
     draw: Draw
     stops: tuple[str, ...] = ()
+    scored: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a step added to one answer; ``finish`` is ``""``, ``"stop"`` or ``"length"``."""
+    """What a step added to one answer; ``finish`` is ``""``, ``"stop"``, ``"length"`` or ``"scored"``.
+
+    Attributes:
+        nats: where it was scored, the sum of the log-probabilities of the given answer.
+    """
 
     id: int
     text: str
     finish: str
     prompt_tokens: int
     completion_tokens: int
+    nats: float = 0.0
 
 
 class Batcher:
@@ -80,8 +89,11 @@ class Batcher:
         return sum(len(lane.rows) for lane in self._lanes.values()), len(self._waiting)
 
     def submit(self, request: Request) -> None:
-        """Queue a request."""
-        self._waiting.append(request)
+        """Queue a request; one to be scored waits for no other."""
+        if request.scored:
+            self._let_in(request)
+        else:
+            self._waiting.append(request)
 
     def cancel(self, request_id: int) -> None:
         """Forget a request, begun or not; an unknown one changes nothing."""
@@ -112,27 +124,35 @@ class Batcher:
         count, cells = len(rows), sum(row.most_tokens for row in rows)
         while self._waiting and count < self._max_rows:
             request = self._waiting[0]
-            row = Row(request.id, request.prompt, request.max_tokens, request.draw, request.version,
-                      TextStream(self._tokenizer, request.stops))  # fmt: skip
-            if count and cells + row.most_tokens > MOST_CELLS:
+            most_tokens = len(request.prompt) + request.max_tokens
+            if count and cells + most_tokens > MOST_CELLS:
                 return
-            self._waiting.popleft()
-            lane = _TOGETHER if self._weights.can_mix([request.version]) else request.version
+            self._let_in(self._waiting.popleft())
+            count, cells = count + 1, cells + most_tokens
+
+    def _let_in(self, request: Request) -> None:
+        stream = None if request.scored else TextStream(self._tokenizer, request.stops)
+        row = Row(request.id, request.prompt, request.max_tokens, request.draw, request.version, stream,
+                  scored=request.scored)  # fmt: skip
+        lane = _TOGETHER if self._weights.can_mix([request.version]) else request.version
+        with torch.inference_mode():  # the pools were made in it
             self._lanes.setdefault(lane, Lane()).admit(row)
-            count, cells = count + 1, cells + row.most_tokens
 
     def _pass(self, lane: Lane) -> list[Said]:
         """One forward pass over a lane; each row whose prompt is read gets its next token."""
         busy = any(row.writing for row in lane.rows)
-        part = lane.plan(BUSY_PROMPT_TOKENS if busy else IDLE_PROMPT_TOKENS)
+        limits = (BUSY_PROMPT_TOKENS, BUSY_SCORED_TOKENS) if busy else (IDLE_PROMPT_TOKENS, IDLE_PROMPT_TOKENS)
+        part = lane.plan(*limits)
         with self._weights.mixing(part.owners) as model:
             logits_BV = forward(model, part.tokens, part.plan, part.keep or [len(part.tokens) - 1])
+        said = _scores(part, logits_BV)
         if not part.writers:
-            return []
+            return said
+        logits_BV = logits_BV[: len(part.writers)]
         drawn = next_tokens(
             logits_BV, [row.draw for row in part.writers], [(*row.prompt, *row.out) for row in part.writers]
         )
-        return [self._write(row, token) for row, token in zip(part.writers, drawn, strict=True)]
+        return [*said, *(self._write(row, token) for row, token in zip(part.writers, drawn, strict=True))]
 
     def _write(self, row: Row, token: int) -> Said:
         """Add a token to an answer, or end it."""
@@ -155,3 +175,18 @@ class Batcher:
         with torch.inference_mode():  # the pools were made in it
             for lane in self._lanes.values():
                 lane.leave(gone)
+
+
+def _scores(part: Part, logits_KV: torch.Tensor) -> list[Said]:
+    """Add how likely the given tokens of this pass are; returns those whose answers were read to the end."""
+    if not part.scored:
+        return []
+    targets_S1 = torch.tensor([token for _, token in part.scored], device=logits_KV.device).unsqueeze(1)
+    nats_S1 = torch.log_softmax(logits_KV[len(part.writers) :].float(), dim=-1).gather(1, targets_S1)
+    ended: dict[int, Row] = {}
+    for (row, _), nats in zip(part.scored, nats_S1[:, 0].double().tolist(), strict=True):
+        row.nats += nats
+        if row.writing:
+            row.finish = "scored"
+            ended[row.id] = row
+    return [Said(row.id, "", row.finish, len(row.prompt), 0, row.nats) for row in ended.values()]

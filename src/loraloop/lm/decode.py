@@ -125,8 +125,7 @@ def _side_by_side(
 @contextmanager
 def _ragged(model: Any) -> Iterator[bool]:
     """Let a model read answers end to end, where its logits stay its own; told once for each model."""
-    from .fixed_answers import serve_with_ragged_attention
-    from .ragged import NAME
+    from .ragged import NAME, serve_with_ragged_attention
 
     before = model.config._attn_implementation
     if model not in _CAN_BE_RAGGED:

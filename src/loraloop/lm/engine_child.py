@@ -1,12 +1,14 @@
 """The engine process: python -m loraloop.lm.engine_child, spoken to by serve/embedded.py only.
 
 Frames (four bytes of length, then JSON) come in on standard input and go out on standard output. The main thread
-writes answers; a second one loads, drops and measures versions, so that answers go on meanwhile; a third one reads.
+writes answers and measures versions; a second one loads and drops them, so that answers go on meanwhile; a third one
+reads.
 When standard input ends, the parent is gone and so is this process.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import queue
@@ -14,16 +16,22 @@ import random
 import struct
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import ConversationTooLong, EngineError, LoraloopError, ModelError, UsageError
 from ..types import message
 from .child import die_with_parent
 
+if TYPE_CHECKING:
+    from .batching import Said
+
 Frame = dict[str, Any]
 _SWITCH_S = 0.0005
+_REST_S = 0.0005
+"""After each of a version's layers, which takes a tenth of that."""
 
 
 def write_frame(out: IO[bytes], frame: Frame) -> None:
@@ -54,10 +62,10 @@ class Serving:
         import torch
 
         from .batching import Batcher
-        from .fixed_answers import serve_with_ragged_attention
         from .loader import load_model, load_tokenizer
         from .prepacked import prepack_linears
         from .probe import DECODING_ROWS, probe, race_threads
+        from .ragged import serve_with_ragged_attention
         from .template import Template
         from .weights import Weights
 
@@ -81,19 +89,23 @@ class Serving:
         self._batcher = Batcher(self._weights, tokenizer, self._template.stop_ids, spec["max_rows"])
         self._inbox: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._leaving: list[Frame] = []
+        self._measured: dict[int, tuple[Frame, int]] = {}  # fixed answers being read: whose, and which of them
+        self._numbers = itertools.count(-1, -1)  # of those; who asks for an answer counts upwards
         self._work: queue.SimpleQueue[Frame] = queue.SimpleQueue()
 
     def hear(self, frame: Frame) -> None:
         """Take one frame; called by the reading thread."""
-        if frame["do"] in ("load", "logprobs"):
+        if frame["do"] == "load":
             self._work.put(frame)
             return
-        if frame["do"] == "ask":
-            try:
+        try:
+            if frame["do"] == "ask":
                 frame["prompt"] = self._prompt(frame)
-            except LoraloopError as error:
-                self._fail(frame, error)
-                return
+            elif frame["do"] == "logprobs":
+                frame["fixed"] = [(self._prompt(p), self._template.text_ids(p["answer"])) for p in frame["probes"]]
+        except LoraloopError as error:
+            self._fail(frame, error)
+            return
         self._inbox.put(frame)
 
     def write_answers(self) -> None:
@@ -103,13 +115,16 @@ class Serving:
             self._obey(wait=not active and not waiting)
             said = self._batcher.step()
             active, waiting = self._batcher.load
-            if said:
-                pieces = [[s.id, s.text, s.finish, s.prompt_tokens, s.completion_tokens] for s in said]
+            pieces = [
+                [s.id, s.text, s.finish, s.prompt_tokens, s.completion_tokens] for s in said if s.finish != "scored"
+            ]
+            if pieces:
                 self._say({"pieces": pieces, "active": active, "waiting": waiting})
+            self._tell_measured([s for s in said if s.finish == "scored"])
             self._let_go()
 
     def prepare(self) -> None:
-        """Load, drop and measure versions for ever, each in a thread that ends with it.
+        """Load and drop versions for ever, each in a thread that ends with it.
 
         A thread that has computed leaves OpenMP helpers behind for as long as it lives, and with more of them than
         cores libgomp sends all to sleep after every product: with one such thread idle, answers took twice as long.
@@ -122,16 +137,18 @@ class Serving:
     def _prepare(self, frame: Frame) -> None:
         """Do what one frame asks of the versions, and say so."""
         try:
-            value: Any = None
             if frame["do"] == "load":
-                self._weights.add(frame["version"], Path(frame["adapter"]), frame["digest"])
-            elif frame["do"] == "drop":
-                self._weights.drop(frame["version"])
+                self._weights.add(frame["version"], Path(frame["adapter"]), frame["digest"], self._rest)
             else:
-                value = self._logprobs(frame)
-            self._say({"done": frame["id"], "value": value})
+                self._weights.drop(frame["version"], self._rest)
+            self._say({"done": frame["id"], "value": None})
         except LoraloopError as error:
             self._fail(frame, error)
+
+    def _rest(self) -> None:
+        """Let the writing thread have Python to itself for a while, where it has something to write."""
+        if self._batcher.load[0]:
+            time.sleep(_REST_S)
 
     def _obey(self, wait: bool) -> None:
         """Take in what was asked of the writing thread."""
@@ -143,6 +160,8 @@ class Serving:
             wait = False
             if frame["do"] == "ask":
                 self._submit(frame)
+            elif frame["do"] == "logprobs":
+                self._measure(frame)
             elif frame["do"] == "cancel":
                 self._batcher.cancel(frame["of"])
             else:
@@ -155,12 +174,7 @@ class Serving:
         from .batching import Request
         from .drawing import Draw
 
-        try:
-            self._weights.check(frame["version"])
-            if any(leaving["version"] == frame["version"] for leaving in self._leaving):
-                raise EngineError(f"version {frame['version']} is being unloaded", hint="ask for another")
-        except LoraloopError as error:
-            self._fail(frame, error)
+        if not self._is_served(frame):
             return
         seed = frame["seed"] if frame["seed"] is not None else random.SystemRandom().getrandbits(48)
         generator = torch.Generator().manual_seed(seed)
@@ -169,6 +183,44 @@ class Serving:
         most = min(frame["max_tokens"], self._longest - len(prompt))
         stops = (*frame["stop"], *self._template.stop_texts)
         self._batcher.submit(Request(frame["id"], frame["version"], prompt, most, draw, stops))
+
+    def _is_served(self, frame: Frame) -> bool:
+        """Whether its version answers; who asks is told if not."""
+        try:
+            self._weights.check(frame["version"])
+            if any(leaving["version"] == frame["version"] for leaving in self._leaving):
+                raise EngineError(f"version {frame['version']} is being unloaded", hint="ask for another")
+        except LoraloopError as error:
+            self._fail(frame, error)
+            return False
+        return True
+
+    def _measure(self, frame: Frame) -> None:
+        """Have fixed answers read beside those that are being written, a part in each step as with any prompt."""
+        import torch
+
+        from .batching import Request
+        from .drawing import Draw
+
+        if not self._is_served(frame):
+            return
+        surely = Draw(0.0, 1.0, 1.0, torch.Generator())
+        frame["nats"] = [0.0] * len(frame["fixed"])
+        frame["left"] = len(frame["fixed"])
+        for place, (prompt, answer) in enumerate(frame["fixed"]):
+            number = next(self._numbers)
+            self._measured[number] = (frame, place)
+            row = (*prompt, *answer)
+            self._batcher.submit(Request(number, frame["version"], row, 0, surely, scored=len(answer)))
+
+    def _tell_measured(self, said: Sequence[Said]) -> None:
+        """Tell whose fixed answers were read to the end what they came to."""
+        for one in said:
+            frame, place = self._measured.pop(one.id)
+            frame["nats"][place] = one.nats
+            frame["left"] -= 1
+            if not frame["left"]:
+                self._say({"done": frame["id"], "value": frame["nats"]})
 
     def _let_go(self) -> None:
         """Hand versions that are to leave, and whose last answer has ended, to the second thread."""
@@ -191,13 +243,6 @@ class Serving:
                 f"the conversation has {len(ids)} tokens, the model reads {self._longest}: send a shorter one"
             )
         return ids
-
-    def _logprobs(self, frame: Frame) -> list[float]:
-        from .fixed_answers import answer_logprobs
-
-        fixed = [(self._prompt(probe), self._template.text_ids(probe["answer"])) for probe in frame["probes"]]
-        with self._weights.reading(frame["version"]) as model:
-            return answer_logprobs(model, fixed)
 
     def _fail(self, frame: Frame, error: LoraloopError) -> None:
         told = {"error": type(error).__name__, "args": [str(a) for a in error.args], "hint": error.hint}

@@ -25,6 +25,9 @@ class Row:
         read: tokens of the prompt whose keys and values are in the pool.
         out: tokens of the answer so far.
         finish: why it ended; empty while it goes on.
+        scored: tokens at the end of the prompt that are a given answer, of which only the likelihood is asked; where
+            there are any, nothing is written.
+        nats: sum of the log-probabilities of those that were read.
     """
 
     id: int
@@ -36,6 +39,8 @@ class Row:
     read: int = 0
     out: list[int] = field(default_factory=list)
     finish: str = ""
+    scored: int = 0
+    nats: float = 0.0
 
     @property
     def writing(self) -> bool:
@@ -59,7 +64,8 @@ class Part:
 
     Attributes:
         tokens: laid end to end. owners: the version of each.
-        keep: the tokens after which a row writes. writers: those rows.
+        keep: the tokens after which a row writes, then those after which one is scored. writers: the first ones' rows.
+        scored: of the others, each one's row and the token that follows.
     """
 
     plan: Plan
@@ -67,6 +73,7 @@ class Part:
     owners: list[str]
     keep: list[int]
     writers: list[Row]
+    scored: list[tuple[Row, int]]
 
 
 @dataclass(slots=True)
@@ -96,32 +103,45 @@ class Lane:
         start = self._starts.setdefault(row.version, _Start())
         known = common_start(start.tokens, row.prompt)
         if known >= _WORTH_KEEPING:
-            row.read = min(known, len(row.prompt) - 1)
+            row.read = min(known, len(row.prompt) - row.scored - 1)
             self._pool.put(len(self.rows), start.kept, row.read)
         self.rows.append(row)
 
-    def plan(self, prompt_tokens: int) -> Part:
-        """The next token of every row that writes, and up to ``prompt_tokens`` of the prompts still to be read."""
+    def plan(self, prompt_tokens: int, scored_tokens: int = 0) -> Part:
+        """The next token of every row that writes, and some of the prompts still to be read.
+
+        Args:
+            prompt_tokens: how many tokens of them at most. scored_tokens: as far as they are to be scored.
+        """
         writing = [row for row in self.rows if row.writing]
         lengths = [row.stored for row in writing]
         tokens, owners = [row.out[-1] for row in writing], [row.version for row in writing]
         keep, writers, spans = list(range(len(writing))), list(writing), []
-        left = prompt_tokens
+        after: list[int] = []
+        scored: list[tuple[Row, int]] = []
+        used = 0
         for slot in range(len(writing), len(self.rows)):
             row = self.rows[slot]
-            count = min(left, len(row.prompt) - row.read)
+            most = scored_tokens if row.scored else prompt_tokens
+            count = min(most - used, len(row.prompt) - row.read)
             if count <= 0:
                 break
             spans.append(Span(slot, row.read, count))
             tokens += row.prompt[row.read : row.read + count]
             owners += [row.version] * count
             row.read += count
-            left -= count
-            if row.writing:
+            used += count
+            for place in range(max(row.read - count, len(row.prompt) - row.scored - 1), row.read if row.scored else 0):
+                if place + 1 < len(row.prompt):
+                    after.append(len(tokens) - row.read + place)
+                    scored.append((row, row.prompt[place + 1]))
+            if not row.writing:
+                break  # those that were read to the end stand before those that were not
+            if not row.scored:
                 keep.append(len(tokens) - 1)
                 writers.append(row)
         self._pool.reserve(len(self.rows), max([0, *lengths, *(s.begin + s.length for s in spans)]) + 1)
-        return Part(Plan(self._pool, lengths, tuple(spans)), tokens, owners, keep, writers)
+        return Part(Plan(self._pool, lengths, tuple(spans)), tokens, owners, [*keep, *after], writers, scored)
 
     def forget(self, version: str) -> None:
         """Let go of what was kept for a version that has no rows."""
@@ -154,7 +174,7 @@ class Lane:
         """Keep the start that a version's last two prompts share, when another one than before."""
         for slot, row in enumerate(self.rows):
             start = self._starts[row.version]
-            if not row.writing or row.prompt == start.last_prompt or len(row.out) != 1:
+            if not row.writing or row.prompt == start.last_prompt or (len(row.out) != 1 and not row.scored):
                 continue
             shared = common_start(start.last_prompt, row.prompt)
             start.last_prompt = row.prompt

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from .prepacked import prepack_linears
+
 NAME = "loraloop_ragged"
 _ROOM = 64
 """Positions are allotted in multiples of this."""
@@ -242,3 +244,28 @@ def forward(model: Any, tokens: list[int], plan: Plan, keep: list[int]) -> torch
             logits_to_keep=torch.tensor(keep, device=model.device),
         )
     return out.logits[0]  # type: ignore[no-any-return]
+
+
+def serve_with_ragged_attention(model: Any) -> bool:
+    """Switch a frozen model to ragged attention and prepacked weights; returns whether its logits are still its own.
+
+    Some architectures do not call transformers' attention interface; they are told by their answers, not their names.
+    """
+    generator = torch.Generator().manual_seed(0)
+    size = int(model.get_input_embeddings().weight.shape[0])
+    rows = [torch.randint(0, size, (n,), generator=generator).tolist() for n in (7, 4)]
+    with torch.inference_mode():
+        inputs = [torch.tensor([row], device=model.device) for row in rows]
+        own_SV = torch.cat([model(input_ids=ids, use_cache=False).logits[0] for ids in inputs]).float()
+    register()
+    prepack_linears(model)
+    try:
+        model.set_attn_implementation(NAME)
+        pool = Pool()
+        pool.reserve(2, 8)
+        spans = (Span(0, 0, 7), Span(1, 0, 4))
+        ours_SV = forward(model, [*rows[0], *rows[1]], Plan(pool, [], spans), list(range(11))).float()
+    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError):
+        return False
+    tolerance = 1e-3 if model.dtype == torch.float32 else 0.05
+    return bool((ours_SV - own_SV).abs().mean() <= tolerance * own_SV.abs().mean())

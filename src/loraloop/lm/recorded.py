@@ -90,7 +90,8 @@ class _Recording:
         self._share_BL = torch.zeros(*rectangle, device=device)  # so that warming up adds nothing to any gradient
 
         def add() -> None:
-            found = packed.rectangle_loss(*self._words_2BL, self._share_BL)
+            ids_BL, targets_BL = self._words_2BL
+            found = packed.rectangle_loss(ids_BL, targets_BL, self._share_BL)
             found.backward()  # type: ignore[no-untyped-call]
             loss.add_(found.detach())
 
@@ -159,5 +160,6 @@ class RecordedGradients:
                 self._recordings[rectangle] = _Recording(self._packed, rectangle, self._loss, self._pool, self._stream)
         except RuntimeError as error:
             self.recording = False
+            self._recordings.clear()
             log.warning("this model's passes cannot be recorded, so training is slower: %s", str(error).split("\n")[0])
         return self.recording

@@ -3,15 +3,16 @@
 One tree of modules answers for all versions; which one a pass reads is told to the thread that runs it. So a version
 comes and goes by entries in tables, without a lock and without a pass that waits.
 
-Where numbers are float32, versions can also be read in one pass: the base's product and each row's own low-rank
-correction, which equals the merged product within float32's rounding and reads the weights once for all versions. In
-bfloat16 that would round differently from the weights the gate scored, so there each version is read alone.
+Where numbers are float32, a version is its low-rank corrections alone: the base's product and the row's own correction
+equal the merged product within float32's rounding. So a version is as small as its adapter, comes and goes in
+milliseconds, and one pass reads the tokens of several. In bfloat16 that would round differently from the weights the
+gate scored, so there each version is a merged copy of the layers that it adapts, read alone.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ import torch
 
 from ..errors import EngineError, TamperedArtifact, WrongBase
 from .adapters import lora_factors, read_adapter
-from .prepacked import can_prepack, linear, prepack, prepacked
+from .prepacked import can_prepack, linear, prepacked
 
 BASE = "base"
 
@@ -63,9 +64,11 @@ class _Corrections(NamedTuple):
     """The low-rank corrections of several versions in one layer, side by side.
 
     Attributes:
+        ranks: of each version; 0 where it leaves the layer as it is.
         a_IK: from the layer's input to the K ranks of all of them. b_KO: from there to its output, scaled.
     """
 
+    ranks: tuple[int, ...]
     a_IK: torch.Tensor
     b_KO: torch.Tensor
 
@@ -74,8 +77,8 @@ class _ServedLinear(torch.nn.Module):
     """A linear layer of the base, and of every version that adapts it.
 
     Attributes:
-        own: the base's weight as products take it. merged: each version's.
-        factors: its low-rank correction, (rank, in) and (rank, out), scaled.
+        own: the base's weight as products take it. merged: each version's, where numbers are not float32.
+        factors: its low-rank correction, (rank, in) and (rank, out), scaled, where they are.
     """
 
     def __init__(self, linear: torch.nn.Linear, reading: _Reading, in_blocks: bool) -> None:
@@ -86,19 +89,22 @@ class _ServedLinear(torch.nn.Module):
         self._reading = reading
         self.merged: dict[str, torch.Tensor] = {}
         self.factors: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-        self._corrections: dict[tuple[str, ...], _Corrections] = {}
+        self._corrections: dict[tuple[str, ...], _Corrections | None] = {}
 
     def forward(self, x_1TI: torch.Tensor) -> torch.Tensor:
         """Shapes: (1, T, in) to (1, T, out)."""
         mix = self._reading.mix
+        y_1TO = linear(x_1TI, self.merged.get(self._reading.version, self.own), self.bias)
         if mix is None:
-            return linear(x_1TI, self.merged.get(self._reading.version, self.own), self.bias)
-        y_1TO = linear(x_1TI, self.own, self.bias)
-        ranks = tuple(len(self.factors[one][0]) if one in self.factors else 0 for one in mix.versions)
-        if any(ranks):
-            found = self._side_by_side(tuple(one for one in mix.versions if one in self.factors))
+            if pair := self.factors.get(self._reading.version):
+                a_RI, b_RO = pair
+                y_1TO[0].addmm_(torch.mm(x_1TI[0], a_RI.t()), b_RO)
+            return y_1TO
+        found = self._side_by_side(mix.versions)
+        if found is not None:
             h_TK = torch.mm(x_1TI[0], found.a_IK)
-            h_TK.masked_fill_(mix.foreign(ranks), 0.0)  # filled, not multiplied: it may be infinite for another's token
+            foreign_TK = mix.foreign(found.ranks)
+            h_TK.masked_fill_(foreign_TK, 0.0)  # filled, not multiplied: it may be infinite for another's token
             y_1TO[0].addmm_(h_TK, found.b_KO)
         return y_1TO
 
@@ -111,18 +117,22 @@ class _ServedLinear(torch.nn.Module):
         return self.merged.pop(version, None)
 
     def pair(self, version: str) -> None:
-        """Lay a version's correction beside each other's now, so that no pass that reads both has to."""
-        for other in self.factors:
+        """Lay a version's correction beside each other's and none now, so that no pass that reads both has to."""
+        for other in (BASE, *self.factors):
             if other != version:
                 self._side_by_side(tuple(sorted((version, other))))
 
-    def _side_by_side(self, versions: tuple[str, ...]) -> _Corrections:
-        found = self._corrections.get(versions)
-        if found is None:
-            pairs = [self.factors[version] for version in versions]
-            a_KI, b_KO = torch.cat([a_RI for a_RI, _ in pairs]), torch.cat([b_RO for _, b_RO in pairs])
-            found = self._corrections[versions] = _Corrections(a_KI.t().contiguous(), b_KO)
-        return found
+    def _side_by_side(self, versions: tuple[str, ...]) -> _Corrections | None:
+        """The corrections of some versions, sorted; ``None`` where none of them has any."""
+        if versions not in self._corrections:
+            pairs = [self.factors[version] for version in versions if version in self.factors]
+            made = None
+            if pairs:
+                ranks = tuple(len(self.factors[one][0]) if one in self.factors else 0 for one in versions)
+                a_KI, b_KO = torch.cat([a_RI for a_RI, _ in pairs]), torch.cat([b_RO for _, b_RO in pairs])
+                made = _Corrections(ranks, a_KI.t().contiguous(), b_KO)
+            self._corrections[versions] = made
+        return self._corrections[versions]
 
 
 class Weights:
@@ -137,11 +147,11 @@ class Weights:
         self._versions: tuple[str, ...] = (BASE,)
         self._layers: dict[str, _ServedLinear] = {}
         self._can_mix = next(model.parameters()).dtype == torch.float32
-        self._in_blocks = can_prepack(model)
+        in_blocks = can_prepack(model)
         self._alone: set[str] = set()  # versions that only a pass of their own can read
         for name, module in list(model.named_modules()):
             if isinstance(module, torch.nn.Linear):
-                self._layers[name] = _ServedLinear(module, self._reading, self._in_blocks)
+                self._layers[name] = _ServedLinear(module, self._reading, in_blocks)
                 model.set_submodule(name, self._layers[name])
 
     @property
@@ -193,14 +203,15 @@ class Weights:
         finally:
             self._reading.mix = None
 
-    def add(self, version: str, folder: Path, digest: str = "") -> None:
-        """Merge an adapter's files into a copy of the layers it adapts; everything else is shared with the base.
+    def add(self, version: str, folder: Path, digest: str = "", rest: Callable[[], None] = lambda: None) -> None:
+        """Take in an adapter's files: its corrections, or a merged copy of the layers it adapts; the rest is shared.
 
         Its files are read once: what was checked is what is loaded. Passes of other threads go on meanwhile, since
         nothing here holds Python's lock for long.
 
         Args:
             digest: of the adapter that it must be; empty where only being sound is asked for.
+            rest: called after each layer, so that passes of other threads get on with theirs.
 
         Raises:
             EngineError: the name is taken. ArtifactError: the files are unsafe or made for another base.
@@ -218,18 +229,19 @@ class Weights:
         with torch.inference_mode():
             for name, (a_RI, b_OR, scale) in factors.items():
                 layer = self._layers[name]
-                delta_OI = (b_OR @ a_RI).mul_(scale).add_(layer.weight)  # in float32, to the bit as the gate merges
-                merged_OI = delta_OI.to(layer.weight.dtype)
-                layer.merged[version] = prepack(merged_OI) if self._in_blocks else merged_OI
                 if self._can_mix:
                     layer.factors[version] = a_RI, (b_OR * scale).t().contiguous()
                     layer.pair(version)
+                else:  # in float32, to the bit as the gate merges
+                    delta_OI = (b_OR @ a_RI).mul_(scale).add_(layer.weight)
+                    layer.merged[version] = delta_OI.to(layer.weight.dtype)
+                rest()
         if any(self._layers[name] is self._model.get_output_embeddings() for name in factors):
             self._alone.add(version)  # the head reads fewer tokens than the layers below it
         self._versions = (*self._versions, version)
 
-    def drop(self, version: str) -> None:
-        """Forget a version that no pass reads any more, and free its weights."""
+    def drop(self, version: str, rest: Callable[[], None] = lambda: None) -> None:
+        """Forget a version that no pass reads any more, and free its weights; ``rest`` as for ``add``."""
         if version == BASE or version not in self._versions:
             return
         self._versions = tuple(other for other in self._versions if other != version)
@@ -237,6 +249,7 @@ class Weights:
         with torch.inference_mode():
             for layer in self._layers.values():
                 weight = layer.forget(version)
-                if weight is not None and not weight.is_mkldnn:
+                rest()
+                if weight is not None:
                     # frees without Python's lock; a whole version freed under it would hold up passes
                     weight.set_()  # type: ignore[call-overload]  # torch's stub lacks the form without arguments

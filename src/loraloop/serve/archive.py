@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,8 +21,12 @@ class Stored:
 class Archive(Protocol):
     """Keeps exchanges, opinions, consents and keys of one bot. Text is redacted here, before anything is stored."""
 
-    def keep(self, batch: Iterable[Served]) -> None:
+    def keep(self, batch: Sequence[Served]) -> None:
         """Store exchanges, all or none, in one transaction."""
+        ...
+
+    def close(self) -> None:
+        """Called once after the last exchange was handed over: let go of what only keeping needs."""
         ...
 
     def judge(self, opinion: Opinion) -> Completion | None:

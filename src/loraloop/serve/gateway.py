@@ -108,7 +108,7 @@ def create_app(
     loops: Sequence[Loop] = (),
     answering: Answering = nullcontext,
 ) -> FastAPI:
-    """Return the gateway as an ASGI app; it does not close the archive.
+    """Return the gateway as an ASGI app; it closes the archive when it ends.
 
     Args:
         engine: runs the model.
@@ -163,6 +163,7 @@ def _app_over(gateway: Gateway, around: Around) -> FastAPI:
         finally:
             if not await asyncio.to_thread(gateway.recorder.close):
                 log.warning("%d exchanges were not stored before the end", gateway.recorder.waiting)
+            await asyncio.to_thread(gateway.archive.close)
 
     app = GatewayApp(title="loraloop gateway", docs_url=None, redoc_url=None, lifespan=lifespan, telemetry=NO_TELEMETRY)
     app.state.gateway, app.state.door = gateway, Door(gateway)

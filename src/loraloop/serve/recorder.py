@@ -7,21 +7,18 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from ..traffic import Served
 
 log = logging.getLogger(__name__)
 
-Keep = Callable[[Iterable[Served]], None]
+Keep = Callable[[Sequence[Served]], None]
 BATCH = 256
 RETRY_S = 1.0
 """After a failed write: how long strict capture refuses before it tries the store again."""
 LINGER_S = 0.5
 """How long rows gather when nobody waits for them: a transaction costs as much as forty of its rows."""
-WORK_S, REST_S = 0.001, 0.002
-"""After so long at rows that nobody waits for, the thread rests: Python runs one thread at a time and lets another in
-of its own accord after 5 ms only, and each event of each answer would wait for that anew."""
 _Waiting = tuple[Served, "asyncio.Future[None] | None"]
 
 
@@ -33,19 +30,16 @@ class Recorder:
             the exchanges can never be stored.
         most: how many may wait.
         linger_s: how long the thread lets rows gather when nobody waits for them.
-        rest: called between rows that nobody waits for, after each ``WORK_S``, so that requests go on meanwhile.
 
     Attributes:
         stored, dropped, failed: how many exchanges were written, found the queue full, or were lost with a batch.
     """
 
-    def __init__(
-        self, keep: Keep, most: int, linger_s: float = LINGER_S, rest: Callable[[], None] = lambda: time.sleep(REST_S)
-    ) -> None:
-        self._keep, self._most, self._linger_s, self._rest = keep, most, linger_s, rest
+    def __init__(self, keep: Keep, most: int, linger_s: float = LINGER_S) -> None:
+        self._keep, self._most, self._linger_s = keep, most, linger_s
         self._queue: deque[_Waiting] = deque()
         self._wake, self._written = threading.Condition(), threading.Condition()
-        self._awake = self._stopping = self._urgent = self._hurries = False
+        self._awake = self._stopping = self._urgent = False
         self._failed_at = -RETRY_S
         self.stored = self.dropped = self.failed = 0
         self._put = 0  # exchanges queued so far; all but those that wait were stored or failed
@@ -121,7 +115,7 @@ class Recorder:
                     return
                 if not self._urgent and len(self._queue) < BATCH:
                     self._wake.wait_for(lambda: self._urgent or self._stopping, self._linger_s)
-                self._awake, self._hurries, self._urgent = True, self._urgent or self._stopping, False
+                self._awake, self._urgent = True, False
             for _ in range(0, len(self._queue), BATCH):  # what comes meanwhile gathers for the next time
                 self._write([self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))])
                 with self._written:
@@ -130,7 +124,7 @@ class Recorder:
     def _write(self, batch: Sequence[_Waiting]) -> None:
         fault: Exception | None = None
         try:
-            self._keep(self._giving_way(batch))
+            self._keep([served for served, _ in batch])
             self.stored += len(batch)
         except Exception as error:  # whatever it is, only this batch is lost, and it is counted
             if isinstance(error, ValueError) and len(batch) > 1:  # one of them cannot be stored; the others can
@@ -145,19 +139,6 @@ class Recorder:
         for _, future in batch:
             if future is not None:
                 future.get_loop().call_soon_threadsafe(_settle, future, fault)
-
-    def _giving_way(self, batch: Sequence[_Waiting]) -> Iterator[Served]:
-        """The exchanges to write, with a rest when ``WORK_S`` have passed between two of them.
-
-        None where somebody waits for a row, or so many wait that some would be lost.
-        """
-        began = time.perf_counter()
-        for served, _ in batch:
-            if time.perf_counter() - began >= WORK_S:
-                if not (self._hurries or self._urgent) and len(self._queue) < self._most // 2:
-                    self._rest()
-                began = time.perf_counter()
-            yield served
 
 
 def _settle(future: asyncio.Future[None], fault: Exception | None) -> None:

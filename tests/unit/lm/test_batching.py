@@ -12,9 +12,9 @@ from loraloop.lm.adapters import merged
 from loraloop.lm.batching import Batcher, Request, Said
 from loraloop.lm.decode import Decoding, generate
 from loraloop.lm.drawing import Draw
-from loraloop.lm.fixed_answers import Fixed, answer_logprobs, serve_with_ragged_attention
 from loraloop.lm.loader import load_model, load_tokenizer
 from loraloop.lm.packed import PackedModel
+from loraloop.lm.ragged import serve_with_ragged_attention
 from loraloop.lm.template import Template
 from loraloop.lm.text_stream import TextStream
 from loraloop.lm.weights import Weights
@@ -178,45 +178,83 @@ def test_a_long_prompt_does_not_hold_up_whoever_writes(tiny_base: Path, weights:
 
 
 def test_the_weights_of_a_dropped_version_are_freed(adapters: dict[str, Path], weights: Weights) -> None:
-    """What was merged for a version goes with it; the base's tensors are shared and stay."""
+    """A version's corrections go with it; the base's tensors are shared and stay."""
     with weights.reading("ll-3") as model:
         layer = model.model.layers[0].self_attn.q_proj
-    own, base = weakref.ref(layer.merged["ll-3"]), layer.own
+    own, base = weakref.ref(layer.factors["ll-3"][0]), layer.own
     with torch.inference_mode(), weights.mixing(["ll-3", "ll-4", "base"]) as model:
         model.lm_head(model.model.layers[0].self_attn.q_proj(torch.zeros(1, 3, layer.in_features)))
     weights.drop("ll-3")
     assert own() is None
-    assert set(layer.merged) == set(layer.factors) == {"ll-4"}
-    assert not layer._corrections
+    assert set(layer.factors) == {"ll-4"}
+    assert not layer.merged
+    assert set(layer._corrections) == {("base", "ll-4")}
     assert layer.own is base
     assert weights.versions == ("base", "ll-4")
 
 
+Fixed = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def score(number: int, version: str, fixed: Fixed) -> Request:
+    """A fixed answer whose likelihood is asked."""
+    draw = Draw(0.0, 1.0, 1.0, torch.Generator())
+    return Request(number, version, (*fixed[0], *fixed[1]), 0, draw, scored=len(fixed[1]))
+
+
+@pytest.mark.parametrize("beside", [0, 3])
 def test_fixed_answers_are_as_likely_as_training_finds_them(
-    tiny_base: Path, adapters: dict[str, Path], weights: Weights
+    tiny_base: Path, adapters: dict[str, Path], weights: Weights, beside: int
 ) -> None:
-    """The proof's log-probabilities equal those of the evaluation's packed model with the adapter merged."""
-    fixed: list[Fixed] = [((5, 9, 12), (30, 31, 1)), ((7, 8, 9, 10, 11), (40, 1))]
-    start = tuple(range(60, 80))
-    alike: list[Fixed] = [((*start, *prompt), answer) for prompt, answer in fixed]
-    alike.append((start, (9, 9)))
-    for asked in (fixed, alike):
-        assert_as_likely_as_in_training(tiny_base, adapters, weights, asked)
-    with weights.reading("ll-3") as served:
-        together, alone = answer_logprobs(served, alike), [answer_logprobs(served, [one])[0] for one in alike]
-    assert together == pytest.approx(alone, abs=1e-3)
-
-
-def assert_as_likely_as_in_training(
-    tiny_base: Path, adapters: dict[str, Path], weights: Weights, fixed: list[Fixed]
-) -> None:
-    """Compare each version's numbers with the packed model's."""
+    """Alone, beside answers being written and read in parts, with a start in common or none: the packed model's own."""
+    start = tuple(range(60, 130))
+    fixed: list[Fixed] = [((5, 9, 12), (30, 31, 1)), ((*start, 7, 8, 9), (40, 1)), ((*start, 8, 7), (9, 9, 4))]
+    versions = ["base", *adapters]
+    batcher = Batcher(weights, load_tokenizer(tiny_base), STOP, max_rows=max(1, beside))
+    for n in range(beside):
+        batcher.submit(request(n, versions[n], PROMPTS[n + 3], max_tokens=40))
+    said = batcher.step()
+    for place, version in enumerate(versions):
+        for n, one in enumerate(fixed):
+            batcher.submit(score(100 * (place + 1) + n, version, one))
+    for n in range(2):  # the start that is kept then reaches into the answer
+        batcher.submit(score(1000 + n, "base", ((5, 9, 12), (30, 31, n))))
+        while batcher.uses("base"):
+            said += batcher.step()
+    batcher.submit(score(1002, "base", fixed[0]))
+    while batcher.load != (0, 0):
+        said += batcher.step()
+    nats = {one.id: one.nats for one in said if one.finish == "scored"}
     samples = [Sample((*p, *a), (*(-100,) * len(p), *a)) for p, a in fixed]
-    for version, folder in [("base", None), *adapters.items()]:
+    for place, (version, folder) in enumerate([("base", None), *adapters.items()]):
         with merged(load_model(tiny_base, "float32"), folder) as model:
             expected = [-nll for nll in PackedModel(model).row_nll(samples)]
-        with weights.reading(version) as served:
-            assert answer_logprobs(served, fixed) == pytest.approx(expected, abs=1e-3)
+        assert [nats[100 * (place + 1) + n] for n in range(len(fixed))] == pytest.approx(expected, abs=1e-3)
+        assert not batcher.uses(version)
+    assert nats[1002] == pytest.approx(nats[100], abs=1e-3)
+    assert all(any(one.id == n and one.text for one in said) for n in range(beside))
+
+
+def test_a_fixed_answer_waits_for_nobody(tiny_base: Path, weights: Weights) -> None:
+    """Where every place is taken and others wait, a version can still be proven; nobody loses a token by it."""
+    batcher = Batcher(weights, load_tokenizer(tiny_base), STOP, max_rows=1)
+    for n in range(3):
+        batcher.submit(request(n, "base", PROMPTS[1], max_tokens=200))
+    batcher.step()
+    batcher.submit(score(9, "ll-3", ((5, 9, 12), (30, 31))))
+    assert {said.id for said in batcher.step()} == {0, 9}
+
+
+def test_a_proven_version_has_read_the_start_of_its_first_prompts(tiny_base: Path, weights: Weights) -> None:
+    """What fixed answers begin with alike is kept for it, so its first answers begin as soon as later ones."""
+    batcher, start = Batcher(weights, load_tokenizer(tiny_base), STOP), tuple(range(60, 100))
+    for n in range(2):
+        batcher.submit(score(n, "ll-3", ((*start, n), (9, 9))))
+        batcher.step()
+    batcher.submit(request(5, "ll-3", (*start, 7)))
+    batcher._admit()
+    (lane,) = batcher._lanes.values()
+    assert lane.rows[0].read == len(start)
 
 
 def test_text_comes_in_pieces_that_together_are_the_whole(tiny_base: Path) -> None:

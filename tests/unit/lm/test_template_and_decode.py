@@ -77,7 +77,7 @@ def test_a_model_that_cannot_be_read_end_to_end_is_answered_for_in_padded_batche
         model = load_model(tiny_base, "float32")
         before = model.config._attn_implementation
         if not possible:
-            monkeypatch.setattr("loraloop.lm.fixed_answers.forward", _cannot)
+            monkeypatch.setattr("loraloop.lm.ragged.forward", _cannot)
         told: dict[int, list[int]] = {}
         answers = generate(
             model, prompts, [2], Decoding(6), batch_size=3, on_answer=lambda n, ids, told=told: told.update({n: [*ids]})

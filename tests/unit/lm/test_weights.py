@@ -30,15 +30,18 @@ def logits(weights: Weights, version: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_version_is_to_the_bit_what_the_gate_scores(tiny_base: Path, adapter: Path, dtype: str) -> None:
-    """Merged beside the base it answers as merged into it; the base answers as before."""
+def test_a_version_is_what_the_gate_scores(tiny_base: Path, adapter: Path, dtype: str) -> None:
+    """To the bit where it is a merged copy, within rounding where it is a correction; the base answers as before."""
     weights = Weights(load_model(tiny_base, dtype))
     before = logits(weights, "base")
     weights.add("ll-1", adapter)
     gate = load_model(tiny_base, dtype)
     prepack_linears(gate)  # as it answers
     with torch.inference_mode(), merged(gate, adapter) as model:
-        assert torch.equal(logits(weights, "ll-1"), model(input_ids=IDS).logits)
+        scored, found = model(input_ids=IDS).logits, logits(weights, "ll-1")
+    tolerance = 1e-5 if dtype == "float32" else 0.0
+    torch.testing.assert_close(found, scored, rtol=tolerance, atol=tolerance)
+    assert (found - before).abs().max() > 0.01
     assert torch.equal(logits(weights, "base"), before)
     assert weights.can_mix(["base", "ll-1"]) == (dtype == "float32")
 

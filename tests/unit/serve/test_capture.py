@@ -13,7 +13,7 @@ import pytest
 from loraloop.data.candidates import candidates
 from loraloop.data.quality import DataQualityConfig, reason_to_drop
 from loraloop.errors import StoreBusy, UsageError
-from loraloop.serve.recorder import WORK_S, Recorder
+from loraloop.serve.recorder import Recorder
 from loraloop.testing.gateway_client import GatewayClient as Client
 from loraloop.traffic import Served
 from loraloop.types import utc
@@ -327,54 +327,6 @@ def test_many_strict_requests_share_a_commit() -> None:
     asyncio.run(all_of_them())
     assert (sum(batches), len(batches) < 20) == (200, True)
     recorder.close()
-
-
-@pytest.mark.parametrize("strict", [False, True])
-def test_rows_that_nobody_waits_for_give_way_to_requests(strict: bool) -> None:
-    """The writer rests between rows, so that no request waits for many; never where somebody waits for the row."""
-    rests: list[float] = []
-
-    def keep(batch: Iterable[Served]) -> None:
-        for _ in batch:
-            spent = time.perf_counter() + 2 * WORK_S
-            while time.perf_counter() < spent:
-                pass
-
-    recorder = Recorder(keep, most=1000, linger_s=0, rest=lambda: rests.append(time.perf_counter()))
-
-    async def all_of_them() -> None:
-        if strict:
-            await recorder.keep([served(n) for n in range(9)])
-        else:
-            for n in range(9):
-                recorder.offer(served(n))
-
-    asyncio.run(all_of_them())
-    deadline = time.monotonic() + 5
-    while recorder.stored < 9 and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert recorder.stored == 9
-    assert bool(rests) is not strict
-    assert recorder.close()
-
-
-def test_a_queue_that_fills_is_written_without_rest() -> None:
-    """Before a row is lost, requests wait a little."""
-    rests: list[int] = []
-
-    def keep(batch: Iterable[Served]) -> None:
-        for one in batch:
-            recorder.offer(one)
-            time.sleep(2 * WORK_S)
-
-    recorder = Recorder(keep, most=4, linger_s=0, rest=lambda: rests.append(recorder.waiting))
-    for n in range(3):
-        recorder.offer(served(n))
-    deadline = time.monotonic() + 5
-    while recorder.stored < 12 and time.monotonic() < deadline:
-        time.sleep(0.001)
-    recorder.close(0.2)
-    assert all(waiting < 2 for waiting in rests)
 
 
 def test_what_comes_while_rows_are_written_gathers() -> None:
