@@ -34,9 +34,6 @@ class HomeArchive:
         """Store exchanges, all or none, in one transaction."""
         self._store.completions.add(self._answer(one) for one in batch)
 
-    def close(self) -> None:
-        """Nothing: the store is whoever's who handed it over."""
-
     def judge(self, opinion: Opinion) -> Completion | None:
         """Keep an opinion; thumbs, corrections and comments become feedback on the conversation, for learning.
 

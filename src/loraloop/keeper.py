@@ -1,7 +1,7 @@
 """Exchanges are redacted and written in a process of their own, so that the gateway's one has its time for answers.
 
 Python runs one thread of a process at a time: what redaction and rows take in the gateway's process, every answer that
-is being passed on waits for. ``python -m loraloop.keeper`` is spoken to by ``ApartArchive`` only; words go over pipes
+is being passed on waits for. ``python -m loraloop.keeper`` is spoken to by ``ApartKeeper`` only; words go over pipes
 and touch no disk but the database.
 """
 
@@ -35,7 +35,7 @@ _END_S = 10.0
 _facts = attrgetter(*(field.name for field in fields(Served)))
 
 
-class ApartArchive(HomeArchive):
+class ApartKeeper:
     """Keeps exchanges as ``HomeArchive`` does, but in a process of its own, which begins with it.
 
     Args:
@@ -43,7 +43,6 @@ class ApartArchive(HomeArchive):
     """
 
     def __init__(self, home: Home) -> None:
-        super().__init__(home.store, home.bot, home.secret)
         self._spec = {"home": str(home.folder), "settings": home.settings, "bot": home.bot}
         self._log_path = home.folder / "keeper.log"
         self._lock = threading.Lock()

@@ -13,7 +13,7 @@ from .archive import HomeArchive
 from .data.review import ReviewQueue
 from .errors import SettingsError, UsageError
 from .job_board import HomeBoard
-from .keeper import ApartArchive
+from .keeper import ApartKeeper
 from .serve.config import ServeConfig
 from .serve.engine import Engine
 from .serve.job_board import Recipe
@@ -146,7 +146,8 @@ def open_gateway(home: Home, config: ServeConfig, engine: str | None = None) -> 
             hint="loraloop keys create --role chat, then serve",
         )
     made = upstream(home, config) if engine == "upstream" else own(home, engine, config)
-    archive = HomeArchive(home.store, home.bot, home.secret) if config.capture == "off" else ApartArchive(home)
+    archive = HomeArchive(home.store, home.bot, home.secret)
+    keeper = None if config.capture == "off" else ApartKeeper(home)
     train = home.settings.train
     recipe = Recipe(home.settings.base.model, train.seed, train.epochs, train.batch_size)
     reviews = ReviewQueue(home.store, home.bot, home.settings.data)
@@ -155,7 +156,7 @@ def open_gateway(home: Home, config: ServeConfig, engine: str | None = None) -> 
     here = computes_here(engine, config, home.settings.engine.urls)
     around = (lambda: _under(sign, made.around)) if here else made.around
     return create_app(
-        made.engine, made.routes, archive, config, secret=home.secret, around=around, trials=made.trials,
+        made.engine, made.routes, archive, config, keeper=keeper, secret=home.secret, around=around, trials=made.trials,
         metrics=made.metrics, jobs=board, reviews=reviews, loops=made.loops, answering=sign.answering,
     )  # fmt: skip
 

@@ -25,10 +25,6 @@ class Archive(Protocol):
         """Store exchanges, all or none, in one transaction."""
         ...
 
-    def close(self) -> None:
-        """Called once after the last exchange was handed over: let go of what only keeping needs."""
-        ...
-
     def judge(self, opinion: Opinion) -> Completion | None:
         """Keep an opinion and what follows from it for learning; returns the answer it is about, ``None`` if known.
 

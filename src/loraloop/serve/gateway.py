@@ -30,7 +30,7 @@ from .limits import Buckets
 from .loops import Loop
 from .metrics import Metrics
 from .paths import add_paths
-from .recorder import Recorder
+from .recorder import Keeper, Recorder
 from .reviews import Reviews
 from .routes import Routes
 from .shadow import Shadow
@@ -65,6 +65,7 @@ class Gateway:
     tokens: Tokens
     guards: tuple[Guard, ...]
     recorder: Recorder
+    keeper: Keeper | None
     ring: KeyRing
     buckets: Buckets
     reviews: Reviews | None = None
@@ -99,6 +100,7 @@ def create_app(
     archive: Archive,
     config: ServeConfig | None = None,
     *,
+    keeper: Keeper | None = None,
     secret: bytes = b"",
     jobs: JobBoard | None = None,
     around: Around | None = None,
@@ -108,13 +110,14 @@ def create_app(
     loops: Sequence[Loop] = (),
     answering: Answering = nullcontext,
 ) -> FastAPI:
-    """Return the gateway as an ASGI app; it closes the archive when it ends.
+    """Return the gateway as an ASGI app; it closes the keeper when it ends, and not the archive.
 
     Args:
         engine: runs the model.
         routes: says which version answers.
         archive: keeps exchanges, opinions and keys.
         config: settings.
+        keeper: stores exchanges, in the archive's place.
         secret: key of the presigned tokens; the home's.
         jobs: the bot's durable jobs, for /v1/fine_tuning/jobs.
         around: what is up while the app is; ``None`` starts the engine before the first request and closes it after
@@ -136,7 +139,8 @@ def create_app(
         config=chosen,
         tokens=Tokens(secret, chosen.feedback_token_hours if secret else 0),
         guards=guards_of(chosen),
-        recorder=Recorder(archive.keep, chosen.queue),
+        recorder=Recorder((keeper or archive).keep, chosen.queue),
+        keeper=keeper,
         ring=KeyRing(archive.keys),
         buckets=Buckets(chosen.requests_per_minute, chosen.burst),
         reviews=reviews,
@@ -163,7 +167,8 @@ def _app_over(gateway: Gateway, around: Around) -> FastAPI:
         finally:
             if not await asyncio.to_thread(gateway.recorder.close):
                 log.warning("%d exchanges were not stored before the end", gateway.recorder.waiting)
-            await asyncio.to_thread(gateway.archive.close)
+            if gateway.keeper is not None:
+                await asyncio.to_thread(gateway.keeper.close)
 
     app = GatewayApp(title="loraloop gateway", docs_url=None, redoc_url=None, lifespan=lifespan, telemetry=NO_TELEMETRY)
     app.state.gateway, app.state.door = gateway, Door(gateway)

@@ -8,12 +8,27 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from ..traffic import Served
 
 log = logging.getLogger(__name__)
 
 Keep = Callable[[Sequence[Served]], None]
+
+
+class Keeper(Protocol):
+    """Stores exchanges in an archive's place, apart from the process that answers."""
+
+    def keep(self, batch: Sequence[Served]) -> None:
+        """As ``Archive.keep``."""
+        ...
+
+    def close(self) -> None:
+        """Called once, after the last exchange was handed over."""
+        ...
+
+
 BATCH = 256
 RETRY_S = 1.0
 """After a failed write: how long strict capture refuses before it tries the store again."""
