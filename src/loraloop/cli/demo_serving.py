@@ -183,6 +183,8 @@ def served(home: Home) -> Iterator[tuple[openai.OpenAI, str]]:
         if not line:
             raise EngineError("the gateway did not start", hint=f"see {folder / 'gateway.log'}")
         told = json.loads(line)
+        if "url" not in told:
+            raise EngineError(f"the gateway did not start: {told.get('error')}", hint=f"see {folder / 'gateway.log'}")
         with openai.OpenAI(base_url=told["url"], api_key=secret, max_retries=2) as client:
             yield client, told["url"]
     finally:

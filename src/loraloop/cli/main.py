@@ -164,6 +164,9 @@ def _unforeseen(error: Exception, as_json: bool, verbose: bool) -> int:
     log.warning("a fault of this program", exc_info=True)
     if verbose:
         raise error
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "loraloop").startswith("loraloop"):
+        _tell(t("no_package", name=error.name), "pip install 'loraloop[demo]'", USAGE, as_json)
+        return USAGE
     _tell(t("bug", text=f"{type(error).__name__}: {error}", log="loraloop.log"), "--verbose", BUG, as_json)
     return BUG
 

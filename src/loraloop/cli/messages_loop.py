@@ -19,6 +19,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "This is a fault of loraloop, not yours: {text}. Details are in {log}; please report it.",
         "loraloop 자체의 오류입니다: {text}. 자세한 내용은 {log}에 있습니다. 알려 주세요.",
     ),
+    "no_package": (
+        "the Python package {name} is not installed here",
+        "파이썬 패키지 {name}이(가) 설치되어 있지 않습니다",
+    ),
     "interrupted": ("interrupted; what was finished is kept", "중단했습니다. 끝난 작업은 그대로 있습니다"),
     # init, import, data
     "init.done": ("made {home}", "{home} 폴더를 만들었습니다"),

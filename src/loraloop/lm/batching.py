@@ -39,7 +39,7 @@ class Request:
         prompt: token ids, at least one.
         draw: how tokens are drawn.
         stops: texts that end the answer.
-        scored: tokens at the end of the prompt that are a given answer: how likely it is is asked, and nothing more.
+        scored: a given answer, the last of whose tokens the prompt leaves out: its likelihood is asked, and no more.
     """
 
     id: int
@@ -48,7 +48,7 @@ class Request:
     max_tokens: int
     draw: Draw
     stops: tuple[str, ...] = ()
-    scored: int = 0
+    scored: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,8 +210,8 @@ class Serving:
         for place, (prompt, answer) in enumerate(frame["fixed"]):
             number = next(self._numbers)
             self._measured[number] = (frame, place)
-            row = (*prompt, *answer)
-            self._batcher.submit(Request(number, frame["version"], row, 0, surely, scored=len(answer)))
+            row = (*prompt, *answer[:-1])
+            self._batcher.submit(Request(number, frame["version"], row, 0, surely, scored=tuple(answer)))
 
     def _tell_measured(self, said: Sequence[Said]) -> None:
         """Tell whose fixed answers were read to the end what they came to."""

@@ -25,8 +25,8 @@ class Row:
         read: tokens of the prompt whose keys and values are in the pool.
         out: tokens of the answer so far.
         finish: why it ended; empty while it goes on.
-        scored: tokens at the end of the prompt that are a given answer, of which only the likelihood is asked; where
-            there are any, nothing is written.
+        scored: a given answer, of which only the likelihood is asked: the tokens that follow the last ones of the
+            prompt, one each. Where there are any, nothing is written.
         nats: sum of the log-probabilities of those that were read.
     """
 
@@ -39,7 +39,7 @@ class Row:
     read: int = 0
     out: list[int] = field(default_factory=list)
     finish: str = ""
-    scored: int = 0
+    scored: tuple[int, ...] = ()
     nats: float = 0.0
 
     @property
@@ -103,7 +103,7 @@ class Lane:
         start = self._starts.setdefault(row.version, _Start())
         known = common_start(start.tokens, row.prompt)
         if known >= _WORTH_KEEPING:
-            row.read = min(known, len(row.prompt) - row.scored - 1)
+            row.read = min(known, len(row.prompt) - max(1, len(row.scored)))
             self._pool.put(len(self.rows), start.kept, row.read)
         self.rows.append(row)
 
@@ -131,10 +131,10 @@ class Lane:
             owners += [row.version] * count
             row.read += count
             used += count
-            for place in range(max(row.read - count, len(row.prompt) - row.scored - 1), row.read if row.scored else 0):
-                if place + 1 < len(row.prompt):
-                    after.append(len(tokens) - row.read + place)
-                    scored.append((row, row.prompt[place + 1]))
+            first = len(row.prompt) - len(row.scored)
+            for place in range(max(row.read - count, first), row.read):
+                after.append(len(tokens) - row.read + place)
+                scored.append((row, row.scored[place - first]))
             if not row.writing:
                 break  # those that were read to the end stand before those that were not
             if not row.scored:

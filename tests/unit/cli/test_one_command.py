@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from loraloop.cli.main import app, command_in, with_only
+from loraloop.cli.main import app, command_in, main, with_only
 from loraloop.homes import init_home
 
 NAMES = [*(c.name or c.callback.__name__.replace("_", "-") for c in app.registered_commands if c.callback),
@@ -43,3 +43,21 @@ def test_a_rollback_imports_little(tmp_path: Path) -> None:
     done = subprocess.run(run, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout
     assert "nothing was ever deployed" in done.stderr
+
+
+def test_a_missing_package_is_named_and_is_no_fault_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever installed only half is told which package is not there and what installs it; no traceback."""
+    home = init_home(tmp_path / "home")
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    monkeypatch.delitem(sys.modules, "loraloop.serving", raising=False)
+    monkeypatch.delitem(sys.modules, "loraloop.serve.server", raising=False)
+    monkeypatch.delitem(sys.modules, "loraloop.serve.door", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        main(["--home", str(home), "serve"])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "fastapi is not installed" in told
+    assert "pip install" in told
+    assert "Traceback" not in told

@@ -199,20 +199,26 @@ Fixed = tuple[tuple[int, ...], tuple[int, ...]]
 def score(number: int, version: str, fixed: Fixed) -> Request:
     """A fixed answer whose likelihood is asked."""
     draw = Draw(0.0, 1.0, 1.0, torch.Generator())
-    return Request(number, version, (*fixed[0], *fixed[1]), 0, draw, scored=len(fixed[1]))
+    return Request(number, version, (*fixed[0], *fixed[1][:-1]), 0, draw, scored=fixed[1])
 
 
-@pytest.mark.parametrize("beside", [0, 3])
+@pytest.mark.parametrize(("beside", "part"), [(0, 24), (3, 24), (1, 1), (1, 2), (1, 3)])
 def test_fixed_answers_are_as_likely_as_training_finds_them(
-    tiny_base: Path, adapters: dict[str, Path], weights: Weights, beside: int
+    tiny_base: Path,
+    adapters: dict[str, Path],
+    weights: Weights,
+    beside: int,
+    part: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Alone, beside answers being written and read in parts, with a start in common or none: the packed model's own."""
+    monkeypatch.setattr("loraloop.lm.batching.BUSY_SCORED_TOKENS", part)
     start = tuple(range(60, 130))
     fixed: list[Fixed] = [((5, 9, 12), (30, 31, 1)), ((*start, 7, 8, 9), (40, 1)), ((*start, 8, 7), (9, 9, 4))]
     versions = ["base", *adapters]
     batcher = Batcher(weights, load_tokenizer(tiny_base), STOP, max_rows=max(1, beside))
     for n in range(beside):
-        batcher.submit(request(n, versions[n], PROMPTS[n + 3], max_tokens=40))
+        batcher.submit(request(n, versions[n - 1], PROMPTS[n + 3], max_tokens=900))
     said = batcher.step()
     for place, version in enumerate(versions):
         for n, one in enumerate(fixed):
