@@ -140,7 +140,7 @@ class Serving:
             if frame["do"] == "load":
                 self._weights.add(frame["version"], Path(frame["adapter"]), frame["digest"], self._rest)
             else:
-                self._weights.drop(frame["version"], self._rest)
+                self._weights.drop(frame["version"])
             self._say({"done": frame["id"], "value": None})
         except LoraloopError as error:
             self._fail(frame, error)

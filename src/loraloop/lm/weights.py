@@ -240,8 +240,8 @@ class Weights:
             self._alone.add(version)  # the head reads fewer tokens than the layers below it
         self._versions = (*self._versions, version)
 
-    def drop(self, version: str, rest: Callable[[], None] = lambda: None) -> None:
-        """Forget a version that no pass reads any more, and free its weights; ``rest`` as for ``add``."""
+    def drop(self, version: str) -> None:
+        """Forget a version that no pass reads any more, and free its weights."""
         if version == BASE or version not in self._versions:
             return
         self._versions = tuple(other for other in self._versions if other != version)
@@ -249,7 +249,6 @@ class Weights:
         with torch.inference_mode():
             for layer in self._layers.values():
                 weight = layer.forget(version)
-                rest()
                 if weight is not None:
                     # frees without Python's lock; a whole version freed under it would hold up passes
                     weight.set_()  # type: ignore[call-overload]  # torch's stub lacks the form without arguments
