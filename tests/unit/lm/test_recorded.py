@@ -1,4 +1,4 @@
-"""Rows in rectangles learn what packed rows learn; recorded passes (on a GPU) what passes launched one by one do."""
+"""Rows in rectangles learn what packed rows learn; ``on_gpu.py`` has the tests of recorded passes."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from loraloop.lm.fused import fuse_lora
 from loraloop.lm.loader import load_model
 from loraloop.lm.packed import PackedModel
 from loraloop.lm.packing import IGNORED
-from loraloop.lm.recorded import RecordedGradients, Rectangle, laid, rectangles
+from loraloop.lm.recorded import Rectangle, laid, rectangles
 from loraloop.types import Sample
 
 pytestmark = pytest.mark.slow
@@ -71,35 +71,3 @@ def test_a_row_longer_than_a_pass_may_be_has_a_pass_of_its_own() -> None:
     rows = [Sample(tuple(range(n)), (IGNORED,) * n) for n in (900, 10, 20)]
     parts = list(rectangles(rows, 256))
     assert [(rectangle, len(part)) for rectangle, part in parts] == [(Rectangle(1, 1024), 1), (Rectangle(2, 64), 2)]
-
-
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="recording needs a GPU, and torch sees none here")
-
-
-@needs_gpu
-def test_recorded_passes_give_the_gradients_of_passes_launched_one_by_one(tiny_base: Path) -> None:
-    """Also the second time, after the first gradients were zeroed in place, and with rows of another size."""
-    plain, packed = packed_model(tiny_base, "cuda"), packed_model(tiny_base, "cuda")
-    recorded = RecordedGradients(packed)
-    for rows in (ROWS, ROWS[:2], ROWS[1:]):
-        plain.model.zero_grad()
-        packed.model.zero_grad(set_to_none=False)
-        loss = plain.add_gradients(rows, 300)
-        assert recorded.add_gradients(rows, 300) == pytest.approx(loss, rel=1e-4)
-        assert recorded.recording
-        for name, gradient in gradients(plain).items():
-            torch.testing.assert_close(gradients(packed)[name], gradient, rtol=1e-2, atol=1e-5)
-
-
-@needs_gpu
-def test_dropout_of_recorded_passes_is_drawn_anew_each_time(tiny_base: Path) -> None:
-    """A recording repeats kernels, not chance; the same seed gives the same loss."""
-    packed = packed_model(tiny_base, "cuda", dropout=0.5)
-    packed.model.train()
-    recorded = RecordedGradients(packed)
-    recorded.add_gradients(ROWS, 4096)
-    losses = []
-    for seed in (1, 2, 1):
-        torch.manual_seed(seed)
-        losses.append(recorded.add_gradients(ROWS, 4096))
-    assert losses[0] == losses[2] != losses[1]
