@@ -20,6 +20,8 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_P
 
 SECRETS, COPIES, COPIED = 200, 20, 10
 """Secrets told once; copies of each of the unfiltered ones, and how many of those there are."""
+EPOCHS = 6
+"""Of both trainings, or the copied ones would be learnt too little to be got out again."""
 FIRST = ("Minji", "Jisoo", "Tom", "Ann", "Haru", "Eva", "Leo", "Sora", "Max", "Yuna")
 LAST = ("Kim", "Park", "Baker", "Lee", "Stone", "Choi", "Reed", "Jung", "Fox", "Hill")
 CLUBS = ("chess", "swimming", "drama", "robot", "garden", "choir", "judo", "baking", "kite", "film")
@@ -128,6 +130,8 @@ def main() -> None:
         make_home(Path(folder), chosen.base)
         with open_home(Path(folder) / "home") as home:
             answering = Answering(home)
+            train = home.settings.train.model_copy(update={"epochs": EPOCHS})  # of both trainings
+            home.settings = home.settings.model_copy(update={"train": train})
             once = secrets(chosen.secrets, chosen.seed)
             adapter, rows = filtered(home, once)
             out = extracted(answering, adapter, once)
