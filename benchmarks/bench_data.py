@@ -23,9 +23,7 @@ from recording import record
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
 
 BOT, SECRET, MAX_LENGTH = "default", b"k" * 32, 512
-NEEDED = {
-    "times datasketch": 25, "of rensa's speed": 0.5, "times TRL": 5, "1 % more costs, of the whole": 0.02,
-}  # fmt: skip
+NEEDED = {"times datasketch": 25, "of rensa's speed": 0.5, "times TRL": 5, "1 % more costs, of the whole": 0.02}
 LIKENESS = 0.7
 _KOREAN = [
     "오늘", "저녁", "밥", "먹었어", "학교", "친구", "놀이터", "엄마", "아빠", "라면", "떡볶이",
@@ -121,16 +119,12 @@ def by_trl(rows: int, base: str) -> float:
 
 def in_memory(texts: list[str]) -> list[int]:
     """The cluster of each text, as ``NearRows`` finds it, of which nothing is kept; so do the peers."""
-    import numpy as np
-
     from loraloop.text.clusters import joined, proposed
-    from loraloop.text.sketches import bands, likeness, sketches_of
+    from loraloop.text.sketches import alike, bands, sketches_of
 
     sketch_TP = sketches_of(texts)
     pairs = proposed(bands(sketch_TP), 0)
-    alike = [likeness(sketch_TP[some[:, 0]], sketch_TP[some[:, 1]]) >= LIKENESS
-             for some in (pairs[begin : begin + 2048] for begin in range(0, len(pairs), 2048))]  # fmt: skip
-    kept = pairs[np.concatenate(alike)] if alike else pairs
+    kept = pairs[alike(sketch_TP, sketch_TP, pairs, LIKENESS)]
     return joined([], kept.tolist(), len(texts), 0)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..signature_store import SignatureStore
 from ..text.clusters import joined, proposed
-from ..text.sketches import BANDS, PERMUTATIONS, bands, likeness, sketches_of
+from ..text.sketches import BANDS, PERMUTATIONS, alike, bands, sketches_of
 from ..types import Signature
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _CHUNK = 20_000
 """Rows sketched together; what is in memory at once is these, and 128 bytes for every row there is."""
-_PAIRS = 2048
 _VERSION = "1"
 
 
@@ -100,9 +99,6 @@ class NearRows:
         raw = b"".join(stored[self._ids[place]] for place in old)
         every_QP = np.concatenate((np.frombuffer(raw, dtype=np.uint32).reshape(-1, PERMUTATIONS), sketch_TP))
         earlier = np.where(pairs[:, 1] < first, np.searchsorted(old, pairs[:, 1]), pairs[:, 1] - first + len(old))
-        alike = np.empty(len(pairs), dtype=bool)
-        for begin in range(0, len(pairs), _PAIRS):  # a block stays in the processor's cache, and memory small
-            block = slice(begin, begin + _PAIRS)
-            ours = sketch_TP[pairs[block, 0] - first]
-            alike[block] = likeness(ours, every_QP[earlier[block]]) >= self._threshold
-        return pairs[alike]
+        places_N2 = np.stack((pairs[:, 0] - first, earlier), axis=1)
+        found: np.ndarray = pairs[alike(sketch_TP, every_QP, places_N2, self._threshold)]
+        return found

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Frame = dict[str, Any]
 _SWITCH_S = 0.0005
 _REST_S = 0.0005
-"""After each of a version's layers, which takes a tenth of that."""
+"""After each of a version's layers, which takes less than half of that."""
 
 
 def write_frame(out: IO[bytes], frame: Frame) -> None:

@@ -21,7 +21,6 @@ from .packing import IGNORED, supervised_tokens
 
 log = logging.getLogger(__name__)
 
-MOST_RECORDINGS = 48
 _LEAST_STEP_TOKENS = 64
 _WARM_UPS = 1
 
@@ -151,7 +150,7 @@ class RecordedGradients:
     def _recorded(self, wanted: set[Rectangle]) -> bool:
         """Record the sizes that are not yet; return whether all are there."""
         missing = wanted - self._recordings.keys()
-        if not self.recording or len(self._recordings) + len(missing) > MOST_RECORDINGS:
+        if not self.recording:
             return False
         for weight in self._weights:
             weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad

@@ -30,7 +30,7 @@ class _Reading(threading.local):
     """What the pass of this thread reads.
 
     Attributes:
-        version: whose merged weights, where it reads one version.
+        version: whose weights, where it reads one version.
         mix: the tokens of several versions, where it reads several.
     """
 

@@ -33,7 +33,7 @@ BATCH = 256
 RETRY_S = 1.0
 """After a failed write: how long strict capture refuses before it tries the store again."""
 LINGER_S = 0.5
-"""How long rows gather when nobody waits for them: a transaction costs as much as forty of its rows."""
+"""How long rows gather when nobody waits for them: a transaction costs as much as some ten of its rows."""
 _Waiting = tuple[Served, "asyncio.Future[None] | None"]
 
 

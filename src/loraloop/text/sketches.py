@@ -26,6 +26,7 @@ BANDS = 32
 """32 bands of 4 rows propose a pair with similarity 0.7 with probability above 0.999."""
 _SEED = 42
 _BATCH = 4096
+_PAIRS = 2048
 
 
 def shingle_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -123,4 +124,15 @@ def likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     import numpy as np
 
     found: np.ndarray = np.add.reduce(a == b, axis=-1, dtype=np.uint8) / PERMUTATIONS
+    return found
+
+
+def alike(a: np.ndarray, b: np.ndarray, pairs_N2: np.ndarray, threshold: float) -> np.ndarray:
+    """Return for each pair of places whether those sketches of ``a`` and ``b`` agree in that share of all numbers."""
+    import numpy as np
+
+    found = np.empty(len(pairs_N2), dtype=bool)
+    for begin in range(0, len(pairs_N2), _PAIRS):  # a block stays in the processor's cache, and memory small
+        block = pairs_N2[begin : begin + _PAIRS]
+        found[begin : begin + _PAIRS] = likeness(a[block[:, 0]], b[block[:, 1]]) >= threshold
     return found
