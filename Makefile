@@ -57,7 +57,7 @@ check: $(VENV)/.dev ## format, lint, types
 	$(BIN)/mypy
 
 fast: $(VENV)/.dev ## the fast tests, in WORKERS processes (2)
-	$(BIN)/python -m pytest -m "not real and not slow" -n $(WORKERS) --dist worksteal -p no:schemathesis --durations=5 -q
+	$(BIN)/python -m pytest -m "not real and not slow" --timeout 120 -n $(WORKERS) --dist worksteal -p no:schemathesis --durations=5 -q
 
 real: $(VENV)/.dev ## tests that take their time: a real model, a real PostgreSQL, killed processes, simulations
 	$(BIN)/python -m pytest -m "real or slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=10 -q

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,6 +42,24 @@ def test_every_connection_makes_commits_durable(tmp_path: Path) -> None:
         assert asked == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1,
                          "wal_autocheckpoint": 0}  # fmt: skip
     database.close()
+
+
+def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """None is told that it is locked; SQLite itself tells one of two so, in about every fifth of these rounds."""
+    for number in range(40):
+        ready = threading.Barrier(4)
+
+        def opened(
+            _: int, url: str = f"sqlite:///{tmp_path / f'{number}.db'}", ready: threading.Barrier = ready
+        ) -> None:
+            database = Database(url)
+            ready.wait(10)
+            with database.read() as connection:
+                assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+            database.close()
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(opened, [tmp_path / f"{number}.db"] * 4))
 
 
 @pytest.mark.fault(4)

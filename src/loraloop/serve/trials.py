@@ -159,7 +159,10 @@ class Trials:
     async def _follow(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), self._check_s)
+                async with asyncio.timeout(
+                    self._check_s
+                ):  # Python 3.11's wait_for can lose a cancellation, and this end
+                    await self._urgent.wait()
             self._urgent.clear()
             await self.check()
 

@@ -3,7 +3,7 @@
 On SQLite every write and every checkpoint of every process happens under one file lock, because SQLite versions up to
 3.51.2 can lose committed data when two connections write and checkpoint a WAL at the same moment.
 
-Source: sqlite.org/wal.html, "WAL-reset bug" (fixed in 3.51.3, 3.50.7, 3.44.6).
+Source: sqlite.org/wal.html, "WAL-reset bug".
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..errors import LoraloopError, StoreBusy, StoreError
+from .sqlite_engine import sqlite_engine
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +34,6 @@ _POLL_BEHIND_S = 0.001
 """Of those behind it: the place at the front is free for no longer than a commit takes, and whoever looks too seldom
 misses it time and again."""
 _ADVISORY_KEY = 0x6C6F7261  # "lora": the same in every process
-_FIXED_SQLITE = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
-
-
-def wal_is_safe(version: tuple[int, ...]) -> bool:
-    """Return whether this SQLite release holds the fix of the WAL-reset bug.
-
-    Example:
-        >>> wal_is_safe((3, 40, 1)), wal_is_safe((3, 50, 7)), wal_is_safe((3, 52, 0))
-        (False, True, True)
-    """
-    return version >= _FIXED_SQLITE[0] or any(version[:2] == f[:2] and version >= f for f in _FIXED_SQLITE[1:])
 
 
 class Database:
@@ -66,7 +57,11 @@ class Database:
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             self.path = Path(str(self._url.database)).absolute()
-            self.engine = self._sqlite_engine()
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"cannot make {self.path.parent}: {error.strerror}") from error
+            self.engine = sqlite_engine(self._url, lock_timeout_s)
         else:
             self.engine = sa.create_engine(self._url, pool_size=4, max_overflow=4, pool_pre_ping=True)
 
@@ -158,41 +153,6 @@ class Database:
     def _name(self) -> str:
         return str(self.path) if self.is_sqlite else self._url.render_as_string(hide_password=True)
 
-    def _sqlite_engine(self) -> sa.Engine:
-        import sqlite3
-
-        if not wal_is_safe(sqlite3.sqlite_version_info):
-            log.info("SQLite %s: every write and checkpoint goes through one file lock", sqlite3.sqlite_version)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot make {self.path.parent}: {error.strerror}") from error
-        engine = sa.create_engine(self._url, connect_args={"timeout": self._timeout_s, "check_same_thread": False})
-
-        @sa.event.listens_for(engine, "connect")
-        def _prepare(connection: Any, _: Any) -> None:
-            connection.isolation_level = None  # the begin event below opens transactions, not the driver
-            cursor = connection.cursor()
-            for pragma in (
-                "journal_mode=WAL",
-                "synchronous=FULL",
-                "foreign_keys=ON",
-                "secure_delete=ON",
-                "cache_size=-16384",  # KiB: what a large transaction changes is not written twice
-                "wal_autocheckpoint=0",  # checkpoints are ours, under the lock
-                "cell_size_check=ON",
-                "trusted_schema=OFF",
-            ):
-                cursor.execute(f"PRAGMA {pragma}")
-            cursor.close()
-
-        @sa.event.listens_for(engine, "begin")
-        def _begin(connection: sa.Connection) -> None:
-            writes = connection.get_execution_options().get("write")
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-        return engine
-
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         """Hold the one write lock of this SQLite file; PostgreSQL has its own, taken in ``write``."""
@@ -239,8 +199,6 @@ class Database:
                 time.sleep(poll_s)
 
     def _checkpoint_when_large(self, limit_bytes: int = 4_000_000) -> None:
-        import sqlite3
-
         wal = self.path.with_name(self.path.name + "-wal")
         try:
             if wal.stat().st_size < limit_bytes:

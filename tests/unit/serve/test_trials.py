@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +17,7 @@ from loraloop.deploy.experiment_desk import ExperimentDesk
 from loraloop.deploy.manager import LoRADeploymentManager
 from loraloop.engines import Serving
 from loraloop.errors import DeployError, EngineError, LoraloopError
-from loraloop.experiments import Experiment
+from loraloop.experiments import Action, Experiment
 from loraloop.lm.adapters import adapter_digest
 from loraloop.serve.candidate import CandidateWatch
 from loraloop.serve.config import ServeConfig
@@ -366,6 +366,28 @@ def test_several_answers_of_one_request_that_failed_are_one_failure(tmp_path: Pa
             assert (await town.ask(user, n=4)).status == 503
             await town.trials.check()
             assert town.store.experiments.running("b") == begun
+
+    run(scenario())
+
+
+def test_a_gateway_that_stops_right_after_a_failed_answer_stops() -> None:
+    """However few turns of the event loop lie between the failure and the stop, the look at the experiment ends."""
+
+    class Quiet:
+        frozen_at = None
+        check = staticmethod(lambda: Action("none"))
+        close = staticmethod(lambda: None)
+
+    async def scenario() -> None:
+        for turns in range(5):
+            trials = Trials(cast(Any, Quiet), FakeEngine(), Metrics(), check_s=0.2)
+            await trials.start()
+            await asyncio.sleep(0)
+            trials._urgent.set()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(5):
+                await trials.close()
 
     run(scenario())
 
