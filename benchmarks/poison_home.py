@@ -149,12 +149,12 @@ class Answering:
 
     def answers(self, adapter: Any, questions: Sequence[str], tokens: int = 16) -> list[str]:
         """What an adapter answers, the likeliest token each time."""
-        from loraloop.lm.adapters import merged
+        from loraloop.lm.adapters import adapted
         from loraloop.lm.decode import Decoding, generate
         from loraloop.types import message
 
         prompts = [self.template.prompt_ids([message("user", text)]) for text in questions]
-        with merged(self.model, Path(adapter.path)):
+        with adapted(self.model, Path(adapter.path)):
             ids = generate(
                 self.model, prompts, self.template.stop_ids, Decoding(max_new_tokens=tokens), batch_size=len(prompts)
             )

@@ -152,7 +152,7 @@ class ChildAsker:
 
 
 class WrapperAsker:
-    """Asks the caller's own ``generate_response``, on a shallow copy whose model is a copy with the adapter merged.
+    """Asks the caller's own ``generate_response``, on a shallow copy whose model is a copy with the adapter.
 
     The object handed in is only read. It answers in this process, for its code cannot be sent elsewhere; held-out rows
     are not scored, for only the wrapper knows its prompt format.
@@ -167,7 +167,7 @@ class WrapperAsker:
         """See ``Asker.ask``; everything is asked, for only the wrapper knows what its answers depend on."""
         import torch
 
-        from ..lm.adapters import check_adapter, merged
+        from ..lm.adapters import adapted, check_adapter
         from ..lm.loader import bare_model
 
         # Fixed seeds below must not disturb the numbers the caller draws afterwards.
@@ -180,7 +180,7 @@ class WrapperAsker:
             for number, subject in enumerate(questions.subjects):
                 if subject.folder is not None:
                     check_adapter(subject.folder)
-                with merged(own, subject.folder):
+                with adapted(own, subject.folder):
                     place = number, len(questions.subjects)
                     found[subject.name] = self._answers(wrapper, questions.prompts, place, progress)
         return Heard(found)

@@ -47,33 +47,33 @@ class _Progress:
 
 
 class _Model:
-    """The base, with at most one adapter merged in as it will be served; merging is left out where it would repeat."""
+    """The base, with at most one adapter as it will be served, which is left in where the next subject has it too."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
         self._folder: str | None = None
-        self._merged = ExitStack()
+        self._applied = ExitStack()
 
     def of(self, subject: Mapping[str, Any]) -> Any:
         """The model as this subject."""
-        from ..lm.adapters import check_adapter, merged
+        from ..lm.adapters import adapted, check_adapter
 
         if subject["folder"] != self._folder:
             self.close()
             if subject["folder"]:
                 check_adapter(Path(subject["folder"]))
-                self._merged.enter_context(merged(self.model, Path(subject["folder"])))
+                self._applied.enter_context(adapted(self.model, Path(subject["folder"])))
             self._folder = subject["folder"]
         return self.model
 
     def close(self) -> None:
         """Back to the base."""
-        self._merged.close()
+        self._applied.close()
         self._folder = None
 
 
 def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
-    """Score and answer for each subject, with its adapter merged as it will be served."""
+    """Score and answer for each subject, with its adapter as it will be served."""
     from ..lm.loader import load_model
     from ..lm.probe import DECODING_ROWS, probe
 
@@ -140,7 +140,7 @@ def _losses(
     baseline = _baseline(subjects)
     verdict = ""
     for look, end in enumerate(plan.ends if plan else (len(heldout),)):
-        for subject in reversed(subjects):  # the candidate last; where the others are known it stays merged
+        for subject in reversed(subjects):  # the candidate last; where the others are known it stays
             begin = len(nats[subject["name"]])
             unknown = [n for n in range(begin, end) if str(n) not in subject["nats"]]
             found = dict(subject["nats"])

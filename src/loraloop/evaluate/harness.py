@@ -54,7 +54,7 @@ def run_tasks(
     """Ask every task of a folder of every subject, in a child process that loads the base once.
 
     Args:
-        base: dense folder of the base. subjects: whom to ask, their adapters merged as they are served.
+        base: dense folder of the base. subjects: whom to ask, their adapters as they are served.
         folder: holds task files (``*.yaml``); relative data files count from there. Task files are configuration of
             lm-evaluation-harness and may name Python functions beside them, so use only those you would run.
         system_prompt: put before each question, where the base has a chat template.

@@ -13,7 +13,7 @@ from ..lm.child import child_main
 
 
 def work(spec: dict[str, Any], say: Callable[..., None]) -> dict[str, Any]:
-    """Ask each task of each subject in turn, with its adapter merged as it will be served."""
+    """Ask each task of each subject in turn, with its adapter as it will be served."""
     with tempfile.TemporaryDirectory(prefix="loraloop-tasks-") as cache:
         os.environ["HF_DATASETS_CACHE"] = cache  # what a task reads leaves no copy behind
         os.environ["HF_DATASETS_OFFLINE"] = "1"
@@ -26,7 +26,7 @@ def _scores(spec: Mapping[str, Any], say: Callable[..., None]) -> Iterator[dict[
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    from ..lm.adapters import check_adapter, merged
+    from ..lm.adapters import adapted, check_adapter
     from ..lm.loader import load_model, load_tokenizer
     from ..lm.probe import DECODING_ROWS, probe
 
@@ -43,7 +43,7 @@ def _scores(spec: Mapping[str, Any], say: Callable[..., None]) -> Iterator[dict[
         adapter = Path(subject["folder"]) if subject["folder"] else None
         if adapter is not None:
             check_adapter(adapter)
-        with merged(model, adapter):
+        with adapted(model, adapter):
             found = simple_evaluate(
                 model=HFLM(pretrained=model, tokenizer=tokenizer, batch_size=spec["batch_size"]),
                 tasks=list(names),

@@ -1,4 +1,4 @@
-"""Adapters as files and as weights: check, digest, attach, merge.
+"""Adapters as files and as weights: check, digest, attach, apply.
 
 An adapter folder is a standard PEFT folder. Adapters are code, so nothing is loaded before ``check_adapter`` passed.
 """
@@ -196,17 +196,6 @@ def _tensor(entry: Mapping[str, Any], raw: bytearray) -> torch.Tensor:
     return torch.frombuffer(raw, dtype=kinds[entry["dtype"]]).reshape(entry["shape"])
 
 
-def lora_deltas(model: torch.nn.Module, folder: Path) -> dict[str, torch.Tensor]:
-    """Return ``{module name: scale * B @ A}`` in float32 for every adapted linear layer of ``model``.
-
-    Shapes: each value has the shape of the module's weight, (out, in).
-
-    Raises:
-        WrongBase: the adapter names layers or shapes this model does not have.
-    """
-    return {name: (b_OR @ a_RI) * scale for name, (a_RI, b_OR, scale) in lora_factors(model, folder).items()}
-
-
 def _scale(config: Mapping[str, Any], name: str) -> float:
     rank = _patterned(config.get("rank_pattern"), name, int(config["r"]))
     alpha = _patterned(config.get("alpha_pattern"), name, config["lora_alpha"])
@@ -218,11 +207,12 @@ def _patterned(patterns: Mapping[str, Any] | None, name: str, default: Any) -> A
 
 
 @contextmanager
-def merged(model: torch.nn.Module, folder: Path | None) -> Iterator[torch.nn.Module]:
-    """Run ``model`` with an adapter merged into its weights, as it will be served; afterwards the base is back exactly.
+def adapted(model: torch.nn.Module, folder: Path | None) -> Iterator[torch.nn.Module]:
+    """Run ``model`` with an adapter as it will be served; afterwards the base is back exactly.
 
-    ``None`` runs the base as it is. The weights touched are kept aside and copied back, never subtracted, so nothing
-    drifts over many adapters.
+    In bfloat16 on a CPU its corrections are added beside the layers' products (``corrections.py``), else it is merged
+    into the weights. ``None`` runs the base as it is. Weights touched are kept aside and copied back, never subtracted,
+    so nothing drifts over many adapters.
     """
     import torch
 
@@ -231,34 +221,52 @@ def merged(model: torch.nn.Module, folder: Path | None) -> Iterator[torch.nn.Mod
     if folder is None:
         yield model
         return
-    deltas = lora_deltas(model, folder)
-    modules = dict(model.named_modules())
-    kept = {name: modules[name].weight.detach().clone() for name in deltas}
+    factors, modules = lora_factors(model, folder), dict(model.named_modules())
+    kept = {name: modules[name].weight.detach().clone() for name in factors if _is_merged(modules[name])}
+    handles = []
     try:
-        _add(modules, deltas)
+        handles = _adapt(modules, factors)
         yield model
     finally:
+        for handle in handles:
+            handle.remove()
         with torch.no_grad():
             for name, weight in kept.items():
                 modules[name].weight.copy_(weight)
                 changed(modules[name])
 
 
-def merge_for_good(model: torch.nn.Module, folder: Path) -> None:
-    """Merge an adapter into the weights of ``model``, as ``merged`` does, without a way back."""
-    _add(dict(model.named_modules()), lora_deltas(model, folder))
+def adapt(model: torch.nn.Module, folder: Path) -> None:
+    """Give ``model`` an adapter, as ``adapted`` does, without a way back."""
+    _adapt(dict(model.named_modules()), lora_factors(model, folder))
 
 
-def _add(modules: Mapping[str, torch.nn.Module], deltas: Mapping[str, torch.Tensor]) -> None:
+def _is_merged(module: torch.nn.Module) -> bool:
     import torch
 
+    from .corrections import is_corrected
+
+    weight: Any = module.weight
+    return weight.dtype == torch.float32 or not is_corrected(weight)
+
+
+def _adapt(modules: Mapping[str, torch.nn.Module], factors: Mapping[str, tuple[Any, Any, float]]) -> list[Any]:
+    """Merge, or add corrections; returns what takes these away again."""
+    import torch
+
+    from .corrections import add_corrections, factors_of
     from .prepacked import changed
 
+    beside = {}
     with torch.no_grad():
-        for name, delta in deltas.items():
-            weight = modules[name].weight
-            weight.copy_((weight.float() + delta).to(weight.dtype))  # type: ignore[operator,arg-type]
+        for name, (a_RI, b_OR, scale) in factors.items():
+            weight: Any = modules[name].weight
+            if not _is_merged(modules[name]):
+                beside[name] = factors_of(a_RI, b_OR, scale)
+                continue
+            weight.copy_((weight.float() + (b_OR @ a_RI) * scale).to(weight.dtype))
             changed(modules[name])
+    return list(add_corrections(modules, beside))
 
 
 def attach(model: torch.nn.Module, *, rank: int, alpha: int, dropout: float, targets: list[str] | str) -> Any:

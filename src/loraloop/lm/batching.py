@@ -23,8 +23,8 @@ _TOGETHER = ""
 """The lane of all versions that one pass can read."""
 BUSY_PROMPT_TOKENS, IDLE_PROMPT_TOKENS = 48, 256
 """Prompt tokens read in one step: few while others are being answered, so that a long prompt does not hold them up."""
-BUSY_SCORED_TOKENS = 24
-"""Tokens of fixed answers and what stands before them, likewise: fewer, for nobody waits for them."""
+BUSY_SCORED_TOKENS = 8
+"""Tokens of fixed answers and what stands before them, likewise, where no prompt is read: nobody waits for them."""
 MOST_CELLS = 32_768
 """Tokens of all rows, prompts and longest answers, that are let in at once: what keys and values need memory for."""
 

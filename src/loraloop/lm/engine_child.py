@@ -1,9 +1,9 @@
 """The engine process: python -m loraloop.lm.engine_child, spoken to by serve/embedded.py only.
 
 Frames (four bytes of length, then JSON) come in on standard input and go out on standard output. The main thread
-writes answers and measures versions; a second one loads and drops them, so that answers go on meanwhile; a third one
-reads.
-When standard input ends, the parent is gone and so is this process.
+does all that computes: it writes answers, measures versions, and between two steps loads and drops a few layers of
+them. A second one reads adapters' files, a third one the frames. When standard input ends, the parent is gone and so is
+this process.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ import random
 import struct
 import sys
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
 
 Frame = dict[str, Any]
 _SWITCH_S = 0.0005
-_REST_S = 0.0005
-"""After each of a version's layers, which takes less than half of that."""
+_SLICE_S = 0.0015
+"""Of loading and dropping between two steps: all that a step waits for it, and hardly more than a layer takes."""
+_LOWEST_PRIORITY = 19
 
 
 def write_frame(out: IO[bytes], frame: Frame) -> None:
@@ -62,6 +62,7 @@ class Serving:
         import torch
 
         from .batching import Batcher
+        from .changes import Changes
         from .loader import load_model, load_tokenizer
         from .prepacked import prepack_linears
         from .probe import DECODING_ROWS, probe, race_threads
@@ -91,12 +92,13 @@ class Serving:
         self._leaving: list[Frame] = []
         self._measured: dict[int, tuple[Frame, int]] = {}  # fixed answers being read: whose, and which of them
         self._numbers = itertools.count(-1, -1)  # of those; who asks for an answer counts upwards
-        self._work: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._to_read: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._changes = Changes()  # versions that come or go, layer by layer
 
     def hear(self, frame: Frame) -> None:
         """Take one frame; called by the reading thread."""
         if frame["do"] == "load":
-            self._work.put(frame)
+            self._to_read.put(frame)
             return
         try:
             if frame["do"] == "ask":
@@ -109,10 +111,10 @@ class Serving:
         self._inbox.put(frame)
 
     def write_answers(self) -> None:
-        """Write answers for ever; sleeps while there is nothing to do."""
+        """Write answers and change versions for ever; sleeps while there is nothing to do."""
         while True:
-            active, waiting = self._batcher.load
-            self._obey(wait=not active and not waiting)
+            self._obey(wait=not any(self._batcher.load) and not self._changes)
+            self._changes.advance(_SLICE_S)
             said = self._batcher.step()
             active, waiting = self._batcher.load
             pieces = [
@@ -123,32 +125,20 @@ class Serving:
             self._tell_measured([s for s in said if s.finish == "scored"])
             self._let_go()
 
-    def prepare(self) -> None:
-        """Load and drop versions for ever, each in a thread that ends with it.
+    def read_files(self) -> None:
+        """Read adapters' files for ever, at the lowest priority.
 
-        A thread that has computed leaves OpenMP helpers behind for as long as it lives, and with more of them than
-        cores libgomp sends all to sleep after every product: with one such thread idle, answers took twice as long.
+        Nothing here computes with torch: a thread that has leaves OpenMP helpers behind for as long as it lives, and
+        with more of them than cores libgomp sends all to sleep after every product.
         """
-        while True:
-            worker = threading.Thread(target=_or_end, args=(self._prepare, self._work.get()), daemon=True)
-            worker.start()
-            worker.join()
+        from .weights import read_version
 
-    def _prepare(self, frame: Frame) -> None:
-        """Do what one frame asks of the versions, and say so."""
-        try:
-            if frame["do"] == "load":
-                self._weights.add(frame["version"], Path(frame["adapter"]), frame["digest"], self._rest)
-            else:
-                self._weights.drop(frame["version"])
-            self._say({"done": frame["id"], "value": None})
-        except LoraloopError as error:
-            self._fail(frame, error)
-
-    def _rest(self) -> None:
-        """Let the writing thread have Python to itself for a while, where it has something to write."""
-        if self._batcher.load[0]:
-            time.sleep(_REST_S)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
+        while frame := self._to_read.get():
+            try:
+                self._inbox.put({**frame, "files": read_version(Path(frame["adapter"]), frame["digest"])})
+            except LoraloopError as error:
+                self._fail(frame, error)
 
     def _obey(self, wait: bool) -> None:
         """Take in what was asked of the writing thread."""
@@ -158,7 +148,9 @@ class Serving:
             except queue.Empty:
                 return
             wait = False
-            if frame["do"] == "ask":
+            if frame["do"] == "load":
+                self._change(frame, self._weights.adding(frame["version"], frame["files"]))
+            elif frame["do"] == "ask":
                 self._submit(frame)
             elif frame["do"] == "logprobs":
                 self._measure(frame)
@@ -223,11 +215,20 @@ class Serving:
                 self._say({"done": frame["id"], "value": frame["nats"]})
 
     def _let_go(self) -> None:
-        """Hand versions that are to leave, and whose last answer has ended, to the second thread."""
+        """Begin to drop versions that are to leave, and whose last answer has ended."""
         for frame in [f for f in self._leaving if not self._batcher.uses(f["version"])]:
             self._leaving.remove(frame)
             self._batcher.forget(frame["version"])
-            self._work.put({**frame, "do": "drop"})
+            self._change(frame, self._weights.dropping(frame["version"]))
+
+    def _change(self, frame: Frame, layers: Iterator[None]) -> None:
+        def told(error: LoraloopError | None) -> None:
+            if error is not None:
+                self._fail(frame, error)
+            else:
+                self._say({"done": frame["id"], "value": None})
+
+        self._changes.add(layers, told)
 
     def _prompt(self, frame: Frame) -> list[int]:
         said = [message(m["role"], m["content"]) for m in frame["messages"]]
@@ -254,7 +255,7 @@ def main() -> None:
     die_with_parent()
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints goes to the log, never between the frames
-    sys.setswitchinterval(_SWITCH_S)  # the writing thread must not wait 5 ms whenever the second one computes
+    sys.setswitchinterval(_SWITCH_S)  # the writing thread must not wait 5 ms whenever another one has Python
     lock = threading.Lock()
 
     def say(frame: Frame) -> None:
@@ -277,7 +278,7 @@ def main() -> None:
             serving.hear(frame)
         os._exit(0)  # the parent is gone, and nobody reads what would still be written
 
-    for work in (read, serving.prepare):
+    for work in (read, serving.read_files):
         threading.Thread(target=_or_end, args=(work,), daemon=True).start()
     _or_end(serving.write_answers)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +40,11 @@ class Row:
     finish: str = ""
     scored: tuple[int, ...] = ()
     nats: float = 0.0
+
+    @property
+    def order(self) -> int:
+        """Where it stands among rows: who writes, then who reads a prompt, then who is only scored."""
+        return 2 if self.scored else 0 if self.writing else 1
 
     @property
     def writing(self) -> bool:
@@ -86,7 +90,7 @@ class _Start:
 
 
 class Lane:
-    """Rows, those that write before those whose prompts are being read; a row's place is its slot.
+    """Rows: those that write, then those whose prompts are being read, then what is only scored; a place is a slot.
 
     Keys and values of the start that a version's last two prompts had in common (a system prompt) are kept, and not
     computed again for its next.
@@ -104,14 +108,20 @@ class Lane:
         known = common_start(start.tokens, row.prompt)
         if known >= _WORTH_KEEPING:
             row.read = min(known, len(row.prompt) - max(1, len(row.scored)))
-            self._pool.put(len(self.rows), start.kept, row.read)
+        place = next((n for n, other in enumerate(self.rows) if other.order > row.order), len(self.rows))
         self.rows.append(row)
+        if place + 1 < len(self.rows):  # whoever is only scored makes room at the end
+            self._move(place, len(self.rows) - 1)
+            self.rows[place] = row
+        if row.read:
+            self._pool.put(place, start.kept, row.read)
 
     def plan(self, prompt_tokens: int, scored_tokens: int = 0) -> Part:
         """The next token of every row that writes, and some of the prompts still to be read.
 
         Args:
-            prompt_tokens: how many tokens of them at most. scored_tokens: as far as they are to be scored.
+            prompt_tokens: how many tokens of them at most.
+            scored_tokens: how many where answers are only scored, less those read of prompts, and at least one.
         """
         writing = [row for row in self.rows if row.writing]
         lengths = [row.stored for row in writing]
@@ -119,25 +129,26 @@ class Lane:
         keep, writers, spans = list(range(len(writing))), list(writing), []
         after: list[int] = []
         scored: list[tuple[Row, int]] = []
-        used = 0
+        left = prompt_tokens
+        left_scored = max(scored_tokens, 1)
         for slot in range(len(writing), len(self.rows)):
             row = self.rows[slot]
-            most = scored_tokens if row.scored else prompt_tokens
-            count = min(most - used, len(row.prompt) - row.read)
-            if count <= 0:
-                break
+            count = min(left_scored if row.scored else left, len(row.prompt) - row.read)
+            if not count:
+                continue
+            if row.scored:
+                left_scored -= count
+            else:
+                left, left_scored = left - count, max(left_scored - count, 1)
             spans.append(Span(slot, row.read, count))
             tokens += row.prompt[row.read : row.read + count]
             owners += [row.version] * count
             row.read += count
-            used += count
             first = len(row.prompt) - len(row.scored)
             for place in range(max(row.read - count, first), row.read):
                 after.append(len(tokens) - row.read + place)
                 scored.append((row, row.scored[place - first]))
-            if not row.writing:
-                break  # those that were read to the end stand before those that were not
-            if not row.scored:
+            if row.writing and not row.scored:
                 keep.append(len(tokens) - 1)
                 writers.append(row)
         self._pool.reserve(len(self.rows), max([0, *lengths, *(s.begin + s.length for s in spans)]) + 1)
@@ -157,18 +168,18 @@ class Lane:
             self._pool = Pool()
 
     def _close(self, hole: int) -> None:
-        """Fill a hole with the last writer, then that one's place with the last row."""
-        del_row = self.rows[hole]
-        writers = sum(row.writing for row in self.rows)
-        places = [hole]
-        if del_row.writing and writers - 1 > hole:
-            places.append(writers - 1)
-        if len(self.rows) - 1 > places[-1]:
-            places.append(len(self.rows) - 1)
-        for target, source in itertools.pairwise(places):
-            self._pool.move(source, target, self.rows[source].stored)
-            self.rows[target] = self.rows[source]
+        """Fill a hole with the last row of its order, that one's place with the last of the next, and so on."""
+        first = self.rows[hole].order
+        for order in range(first, 3):
+            last = max((n for n, row in enumerate(self.rows) if row.order == order), default=hole)
+            if last > hole:
+                self._move(last, hole)
+                hole = last
         self.rows.pop()
+
+    def _move(self, source: int, target: int) -> None:
+        self._pool.move(source, target, self.rows[source].stored)
+        self.rows[target] = self.rows[source]
 
     def _remember(self) -> None:
         """Keep the start that a version's last two prompts share, when another one than before."""

@@ -11,13 +11,13 @@ from .child import child_main
 
 
 def expected_answers(spec: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Log-probabilities of fixed answers (nats a probe) as the gate scores: merged weights, packed rows.
+    """Log-probabilities of fixed answers (nats a probe) as the gate scores: packed rows.
 
     Args:
         spec: ``base`` and ``adapter`` (folders), ``dtype`` and ``device`` (or ``"auto"``), ``probes`` (``messages`` and
             ``answer``).
     """
-    from .adapters import merged
+    from .adapters import adapted
     from .loader import load_model, load_tokenizer
     from .packed import PackedModel
     from .probe import DECODING_ROWS, probe
@@ -34,7 +34,7 @@ def expected_answers(spec: Mapping[str, Any]) -> dict[str, list[float]]:
     model = load_model(base, choice.dtype, choice.device)
     packed = PackedModel(model)
     found = {"base": [-nll for nll in packed.row_nll(samples)]}
-    with merged(model, adapter):
+    with adapted(model, adapter):
         found["adapter"] = [-nll for nll in packed.row_nll(samples)]
     return found
 

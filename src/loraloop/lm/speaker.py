@@ -21,7 +21,7 @@ class Spoken:
 
 
 class Speaker:
-    """A base with at most one adapter merged in; it never changes, a new release is a new speaker.
+    """A base with at most one adapter; it never changes, a new release is a new speaker.
 
     Args:
         folder: dense folder of the base.
@@ -52,7 +52,7 @@ class Speaker:
         self._decoding = decoding or Decoding()
         choice = probe(DECODING_ROWS, dtype=dtype, device=device)
         self._model: Any = load_model(folder, choice.dtype, choice.device)
-        self._merge(adapter)
+        self._adapt(adapter)
         prepack_linears(self._model)
         race_threads(self._model, rows=1)
 
@@ -72,16 +72,16 @@ class Speaker:
         other._template = Template(self._tokenizer, system_prompt)
         other._decoding = decoding or Decoding()
         other._model = copy.deepcopy(self._model)
-        other._merge(adapter)
+        other._adapt(adapter)
         return other
 
-    def _merge(self, adapter: Path | None) -> None:
-        from .adapters import check_adapter, merge_for_good
+    def _adapt(self, adapter: Path | None) -> None:
+        from .adapters import adapt, check_adapter
 
         self.adapter = adapter
         if adapter is not None:
             check_adapter(adapter)
-            merge_for_good(self._model, adapter)
+            adapt(self._model, adapter)
 
     def answer(self, messages: Sequence[Message]) -> Spoken:
         """Return the answer to a conversation that ends with a user's message."""

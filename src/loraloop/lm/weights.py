@@ -1,33 +1,35 @@
 """The weights of every version that is served: the base once, and beside each linear layer what an adapter makes of it.
 
-One tree of modules answers for all versions; which one a pass reads is told to the thread that runs it. So a version
-comes and goes by entries in tables, without a lock and without a pass that waits.
+One tree of modules answers for all versions, and one thread runs it: between two passes a version comes or goes by
+entries in tables, a layer at a time.
 
-Where numbers are float32, a version is its low-rank corrections alone: the base's product and the row's own correction
-equal the merged product within float32's rounding. So a version is as small as its adapter, comes and goes in
-milliseconds, and one pass reads the tokens of several. In bfloat16 that would round differently from the weights the
-gate scored, so there each version is a merged copy of the layers that it adapts, read alone.
+A version is its low-rank corrections alone (``corrections.py``), as small as its adapter, and one pass reads the tokens
+of several. In bfloat16 on a GPU, where each small product costs a launch, it is a merged copy of the layers that it
+adapts, read alone.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from ..errors import EngineError, TamperedArtifact, WrongBase
-from .adapters import lora_factors, read_adapter
+from .adapters import AdapterFiles, lora_factors, read_adapter
+from .corrections import Factors, correct_, factors_of, is_corrected
 from .prepacked import can_prepack, linear, prepacked
 
 BASE = "base"
 
 
-class _Reading(threading.local):
-    """What the pass of this thread reads.
+@dataclass(slots=True)
+class _Reading:
+    """What the pass under way reads.
 
     Attributes:
         version: whose weights, where it reads one version.
@@ -60,25 +62,24 @@ class _Mix:
         return self._masks[ranks]
 
 
-class _Corrections(NamedTuple):
-    """The low-rank corrections of several versions in one layer, side by side.
+class _Mixed(NamedTuple):
+    """The corrections of several versions in one layer, side by side.
 
     Attributes:
         ranks: of each version; 0 where it leaves the layer as it is.
-        a_IK: from the layer's input to the K ranks of all of them. b_KO: from there to its output, scaled.
+        factors: one correction of all their ranks.
     """
 
     ranks: tuple[int, ...]
-    a_IK: torch.Tensor
-    b_KO: torch.Tensor
+    factors: Factors
 
 
 class _ServedLinear(torch.nn.Module):
     """A linear layer of the base, and of every version that adapts it.
 
     Attributes:
-        own: the base's weight as products take it. merged: each version's, where numbers are not float32.
-        factors: its low-rank correction, (rank, in) and (rank, out), scaled, where they are.
+        own: the base's weight as products take it.
+        factors: each version's correction. merged: its merged weight, where it has none.
     """
 
     def __init__(self, linear: torch.nn.Linear, reading: _Reading, in_blocks: bool) -> None:
@@ -88,55 +89,55 @@ class _ServedLinear(torch.nn.Module):
         self.own = prepacked(linear) if in_blocks else linear.weight.detach()
         self._reading = reading
         self.merged: dict[str, torch.Tensor] = {}
-        self.factors: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-        self._corrections: dict[tuple[str, ...], _Corrections | None] = {}
+        self.factors: dict[str, Factors] = {}
+        self._mixed: dict[tuple[str, ...], _Mixed | None] = {}
 
     def forward(self, x_1TI: torch.Tensor) -> torch.Tensor:
         """Shapes: (1, T, in) to (1, T, out)."""
         mix = self._reading.mix
         y_1TO = linear(x_1TI, self.merged.get(self._reading.version, self.own), self.bias)
-        if mix is None:
-            if pair := self.factors.get(self._reading.version):
-                a_RI, b_RO = pair
-                y_1TO[0].addmm_(torch.mm(x_1TI[0], a_RI.t()), b_RO)
-            return y_1TO
-        found = self._side_by_side(mix.versions)
-        if found is not None:
-            h_TK = torch.mm(x_1TI[0], found.a_IK)
-            foreign_TK = mix.foreign(found.ranks)
-            h_TK.masked_fill_(foreign_TK, 0.0)  # filled, not multiplied: it may be infinite for another's token
-            y_1TO[0].addmm_(h_TK, found.b_KO)
+        if mix is not None:
+            if mixed := self._side_by_side(mix.versions):
+                correct_(y_1TO[0], x_1TI[0], mixed.factors, mix.foreign(mixed.ranks))
+        elif factors := self.factors.get(self._reading.version):
+            correct_(y_1TO[0], x_1TI[0], factors)
         return y_1TO
 
-    def forget(self, version: str) -> torch.Tensor | None:
-        """Take a version out; returns its weight, which is then the caller's to free."""
-        self.factors.pop(version, None)
-        for versions in list(self._corrections):  # a copy, for a pass may lay others side by side meanwhile
-            if version in versions:
-                self._corrections.pop(versions)
-        return self.merged.pop(version, None)
+    def add(self, version: str, a_RI: torch.Tensor, b_OR: torch.Tensor, scale: float) -> None:
+        """Take in a version that adapts this layer, and lay its correction beside each other's and none.
 
-    def pair(self, version: str) -> None:
-        """Lay a version's correction beside each other's and none now, so that no pass that reads both has to."""
+        So no pass that reads both has to.
+        """
+        if not is_corrected(self.weight):
+            delta_OI = (b_OR @ a_RI).mul_(scale).add_(self.weight)  # in float32, to the bit as the gate merges
+            self.merged[version] = delta_OI.to(self.weight.dtype)
+            return
+        self.factors[version] = factors_of(a_RI, b_OR, scale)
         for other in (BASE, *self.factors):
             if other != version:
                 self._side_by_side(tuple(sorted((version, other))))
 
-    def _side_by_side(self, versions: tuple[str, ...]) -> _Corrections | None:
+    def forget(self, version: str) -> None:
+        """Take a version out."""
+        self.factors.pop(version, None)
+        self.merged.pop(version, None)
+        for versions in [some for some in self._mixed if version in some]:
+            del self._mixed[versions]
+
+    def _side_by_side(self, versions: tuple[str, ...]) -> _Mixed | None:
         """The corrections of some versions, sorted; ``None`` where none of them has any."""
-        if versions not in self._corrections:
+        if versions not in self._mixed:
             pairs = [self.factors[version] for version in versions if version in self.factors]
             made = None
             if pairs:
                 ranks = tuple(len(self.factors[one][0]) if one in self.factors else 0 for one in versions)
-                a_KI, b_KO = torch.cat([a_RI for a_RI, _ in pairs]), torch.cat([b_RO for _, b_RO in pairs])
-                made = _Corrections(ranks, a_KI.t().contiguous(), b_KO)
-            self._corrections[versions] = made
-        return self._corrections[versions]
+                made = _Mixed(ranks, (torch.cat([a_RI for a_RI, _ in pairs]), torch.cat([b_RO for _, b_RO in pairs])))
+            self._mixed[versions] = made
+        return self._mixed[versions]
 
 
 class Weights:
-    """Every version's weights. Only ``add`` and ``drop`` change anything, and one thread calls them.
+    """Every version's weights, for one thread. Only ``adding`` and ``dropping`` change anything.
 
     Args:
         model: the base, frozen, its attention already the one that serves; its linear layers are replaced by ours.
@@ -146,7 +147,7 @@ class Weights:
         self._model, self._reading = model, _Reading()
         self._versions: tuple[str, ...] = (BASE,)
         self._layers: dict[str, _ServedLinear] = {}
-        self._can_mix = next(model.parameters()).dtype == torch.float32
+        self._can_mix = is_corrected(next(model.parameters()))
         in_blocks = can_prepack(model)
         self._alone: set[str] = set()  # versions that only a pass of their own can read
         for name, module in list(model.named_modules()):
@@ -170,7 +171,7 @@ class Weights:
 
     @contextmanager
     def reading(self, version: str) -> Iterator[Any]:
-        """The model as one version is, for passes of this thread inside the block.
+        """The model as one version is, for passes inside the block.
 
         Raises:
             EngineError: it is not loaded.
@@ -188,7 +189,7 @@ class Weights:
 
     @contextmanager
     def mixing(self, owners: Sequence[str]) -> Iterator[Any]:
-        """The model for a pass of this thread over tokens of several versions, which ``can_mix``.
+        """The model for a pass over tokens of several versions, which ``can_mix``.
 
         Args:
             owners: the version of each token of the pass.
@@ -203,52 +204,55 @@ class Weights:
         finally:
             self._reading.mix = None
 
-    def add(self, version: str, folder: Path, digest: str = "", rest: Callable[[], None] = lambda: None) -> None:
-        """Take in an adapter's files: its corrections, or a merged copy of the layers it adapts; the rest is shared.
+    def add(self, version: str, folder: Path, digest: str = "") -> None:
+        """Take in a version at once; see ``read_version`` and ``adding``."""
+        deque(self.adding(version, read_version(folder, digest)), 0)
 
-        Its files are read once: what was checked is what is loaded. Passes of other threads go on meanwhile, since
-        nothing here holds Python's lock for long.
-
-        Args:
-            digest: of the adapter that it must be; empty where only being sound is asked for.
-            rest: called after each layer, so that passes of other threads get on with theirs.
+    def adding(self, version: str, files: AdapterFiles) -> Iterator[None]:
+        """Take in an adapter layer by layer: between any two of them other versions may be read.
 
         Raises:
-            EngineError: the name is taken. ArtifactError: the files are unsafe or made for another base.
-            TamperedArtifact: they are sound and another adapter's.
+            EngineError: the name is taken. ArtifactError: the files are made for another base.
         """
         if version in self._versions:
             raise EngineError(f"version {version} is loaded already", hint="names are never used twice")
-        files = read_adapter(folder)
-        if digest and files.digest != digest:
-            raise TamperedArtifact(f"adapter {digest[:16]}: its files now are those of {files.digest[:16]}")
         factors = lora_factors(self._model, files)
         foreign = next((name for name in factors if name not in self._layers), None)
         if foreign is not None:
             raise WrongBase(f"the adapter adapts {foreign}, which is no plain linear layer of this model")
-        with torch.inference_mode():
-            for name, (a_RI, b_OR, scale) in factors.items():
-                layer = self._layers[name]
-                if self._can_mix:
-                    layer.factors[version] = a_RI, (b_OR * scale).t().contiguous()
-                    layer.pair(version)
-                else:  # in float32, to the bit as the gate merges
-                    delta_OI = (b_OR @ a_RI).mul_(scale).add_(layer.weight)
-                    layer.merged[version] = delta_OI.to(layer.weight.dtype)
-                rest()
+        for name, (a_RI, b_OR, scale) in factors.items():
+            with torch.inference_mode():
+                self._layers[name].add(version, a_RI, b_OR, scale)
+            yield
         if any(self._layers[name] is self._model.get_output_embeddings() for name in factors):
             self._alone.add(version)  # the head reads fewer tokens than the layers below it
         self._versions = (*self._versions, version)
 
     def drop(self, version: str) -> None:
-        """Forget a version that no pass reads any more, and free its weights."""
+        """Forget a version at once; see ``dropping``."""
+        deque(self.dropping(version), 0)
+
+    def dropping(self, version: str) -> Iterator[None]:
+        """Forget a version that no pass reads any more, layer by layer, as ``adding`` took it in."""
         if version == BASE or version not in self._versions:
             return
         self._versions = tuple(other for other in self._versions if other != version)
         self._alone.discard(version)
-        with torch.inference_mode():
-            for layer in self._layers.values():
-                weight = layer.forget(version)
-                if weight is not None:
-                    # frees without Python's lock; a whole version freed under it would hold up passes
-                    weight.set_()  # type: ignore[call-overload]  # torch's stub lacks the form without arguments
+        for layer in self._layers.values():
+            layer.forget(version)
+            yield
+
+
+def read_version(folder: Path, digest: str = "") -> AdapterFiles:
+    """Read an adapter's files once: what is checked is what ``Weights.adding`` takes.
+
+    Args:
+        digest: of the adapter that it must be; empty where only being sound is asked for.
+
+    Raises:
+        ArtifactError: the files are unsafe. TamperedArtifact: they are sound and another adapter's.
+    """
+    files = read_adapter(folder)
+    if digest and files.digest != digest:
+        raise TamperedArtifact(f"adapter {digest[:16]}: its files now are those of {files.digest[:16]}")
+    return files

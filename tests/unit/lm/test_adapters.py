@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from loraloop.errors import ArtifactError, WrongBase
-from loraloop.lm.adapters import adapter_digest, attention_projections, check_adapter, merged
+from loraloop.lm.adapters import adapted, adapter_digest, attention_projections, check_adapter
 from loraloop.lm.loader import load_model
 from loraloop.testing.wrappers import random_adapter
 
@@ -31,27 +31,33 @@ def adapter(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "adapter"))
 
 
-def test_merging_answers_as_peft_does_and_leaves_no_trace(adapter: Path, tiny_base: Path) -> None:
-    """A merged adapter computes what PEFT computes beside the weights; afterwards the base is back bit for bit."""
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.1)])
+def test_an_adapter_answers_as_peft_does_and_leaves_no_trace(
+    adapter: Path, tiny_base: Path, dtype: str, tolerance: float
+) -> None:
+    """Merged (float32) or beside the weights (bfloat16), it is what PEFT computes; then the base is back to the bit."""
     from peft import PeftModel
 
-    model = load_model(tiny_base, "float32")
+    model = load_model(tiny_base, dtype)
+    with torch.inference_mode():
+        unchanged = model(input_ids=IDS).logits
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with torch.inference_mode(), merged(model, adapter):
+    with torch.inference_mode(), adapted(model, adapter):
         found = model(input_ids=IDS).logits
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     with torch.inference_mode():
         plain = model(input_ids=IDS).logits
-        expected = PeftModel.from_pretrained(load_model(tiny_base, "float32"), str(adapter))(input_ids=IDS).logits
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    assert not torch.allclose(found, plain, atol=1e-3)
+        expected = PeftModel.from_pretrained(load_model(tiny_base, dtype), str(adapter))(input_ids=IDS).logits
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+    assert not torch.allclose(found, plain, atol=2 * tolerance)
+    assert torch.equal(plain, unchanged)
 
 
 def test_the_base_is_restored_even_when_answering_fails(adapter: Path, tiny_base: Path) -> None:
     """An error while an adapter is merged does not leave it in the base."""
     model = load_model(tiny_base, "float32")
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(RuntimeError, match="boom"), merged(model, adapter):
+    with pytest.raises(RuntimeError, match="boom"), adapted(model, adapter):
         raise RuntimeError("boom")
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
@@ -145,7 +151,7 @@ def test_an_adapter_of_another_base_is_refused(adapter: Path, tiny_base: Path) -
     renamed = {name.replace(".layers.0.", ".layers.77."): tensor for name, tensor in weights.items()}
     save_file(renamed, str(adapter / "adapter_model.safetensors"))
     model = load_model(tiny_base, "float32")
-    with pytest.raises(WrongBase, match="adapts"), merged(model, adapter):
+    with pytest.raises(WrongBase, match="adapts"), adapted(model, adapter):
         pass
 
 

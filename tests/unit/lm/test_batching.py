@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from loraloop.lm.adapters import merged
-from loraloop.lm.batching import Batcher, Request, Said
+from loraloop.lm.adapters import adapted
+from loraloop.lm.batching import BUSY_PROMPT_TOKENS, BUSY_SCORED_TOKENS, Batcher, Request, Said
 from loraloop.lm.decode import Decoding, generate
 from loraloop.lm.drawing import Draw
 from loraloop.lm.loader import load_model, load_tokenizer
@@ -71,7 +71,7 @@ def run(batcher: Batcher, requests: Iterator[Request] | list[Request], every: in
 
 def alone(tiny_base: Path, adapter: Path | None, prompt: tuple[int, ...], penalty: float = 1.0) -> list[int]:
     """What the evaluation's decoding says to one prompt."""
-    with merged(load_model(tiny_base, "float32"), adapter) as model:
+    with adapted(load_model(tiny_base, "float32"), adapter) as model:
         return generate(model, [prompt], STOP, Decoding(max_new_tokens=12, repetition_penalty=penalty))[0]
 
 
@@ -187,8 +187,7 @@ def test_the_weights_of_a_dropped_version_are_freed(adapters: dict[str, Path], w
     weights.drop("ll-3")
     assert own() is None
     assert set(layer.factors) == {"ll-4"}
-    assert not layer.merged
-    assert set(layer._corrections) == {("base", "ll-4")}
+    assert set(layer._mixed) == {("base", "ll-4")}
     assert layer.own is base
     assert weights.versions == ("base", "ll-4")
 
@@ -233,7 +232,7 @@ def test_fixed_answers_are_as_likely_as_training_finds_them(
     nats = {one.id: one.nats for one in said if one.finish == "scored"}
     samples = [Sample((*p, *a), (*(-100,) * len(p), *a)) for p, a in fixed]
     for place, (version, folder) in enumerate([("base", None), *adapters.items()]):
-        with merged(load_model(tiny_base, "float32"), folder) as model:
+        with adapted(load_model(tiny_base, "float32"), folder) as model:
             expected = [-nll for nll in PackedModel(model).row_nll(samples)]
         assert [nats[100 * (place + 1) + n] for n in range(len(fixed))] == pytest.approx(expected, abs=1e-3)
         assert not batcher.uses(version)
@@ -249,6 +248,20 @@ def test_a_fixed_answer_waits_for_nobody(tiny_base: Path, weights: Weights) -> N
     batcher.step()
     batcher.submit(score(9, "ll-3", ((5, 9, 12), (30, 31))))
     assert {said.id for said in batcher.step()} == {0, 9}
+
+
+def test_prompts_are_read_before_what_is_only_scored(tiny_base: Path, weights: Weights) -> None:
+    """Who asks while a version is proven does not wait for that; the proof goes on by a token a step at least."""
+    batcher = Batcher(weights, load_tokenizer(tiny_base), STOP)
+    batcher.submit(request(0, "base", PROMPTS[1], max_tokens=900))
+    batcher.step()
+    batcher.submit(score(9, "ll-3", (tuple(range(60, 100)), (30, 31))))
+    batcher.step()
+    batcher.submit(request(1, "ll-4", tuple(range(5, 5 + BUSY_PROMPT_TOKENS))))
+    assert {said.id for said in batcher.step()} == {0, 1}
+    (lane,) = batcher._lanes.values()
+    assert [row.id for row in lane.rows] == [0, 1, 9]
+    assert lane.rows[2].read == BUSY_SCORED_TOKENS + 1
 
 
 def test_a_proven_version_has_read_the_start_of_its_first_prompts(tiny_base: Path, weights: Weights) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from loraloop.lm import prepacked as module
-from loraloop.lm.adapters import merged
+from loraloop.lm.adapters import adapted
 from loraloop.lm.loader import load_model
 from loraloop.lm.prepacked import can_prepack, linear, prepack, prepack_linears
 from loraloop.testing.wrappers import random_adapter
@@ -74,7 +74,7 @@ def test_a_merged_adapter_and_the_base_after_it_answer_with_their_own_weights(ti
     prepack_linears(ours)
     with torch.inference_mode():
         before = ours(input_ids=IDS).logits
-        with merged(usual, adapter), merged(ours, adapter):
+        with adapted(usual, adapter), adapted(ours, adapter):
             torch.testing.assert_close(ours(input_ids=IDS).logits, usual(input_ids=IDS).logits, rtol=1e-4, atol=1e-4)
             assert not torch.allclose(ours(input_ids=IDS).logits, before, atol=1e-2)
         assert torch.equal(ours(input_ids=IDS).logits, before)

@@ -1,6 +1,5 @@
 """Versions in one tree of modules: loaded from one read, apart from each other, gone without a wait."""
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -8,10 +7,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from loraloop.errors import ArtifactError, TamperedArtifact
-from loraloop.lm.adapters import WEIGHTS, adapter_digest, lora_factors, merged
+from loraloop.lm.adapters import WEIGHTS, adapted, adapter_digest, lora_factors
 from loraloop.lm.loader import load_model
 from loraloop.lm.prepacked import prepack_linears
-from loraloop.lm.weights import Weights
+from loraloop.lm.weights import Weights, read_version
 from loraloop.testing.wrappers import random_adapter
 
 IDS = torch.tensor([[5, 9, 12, 7, 30]])
@@ -29,21 +28,58 @@ def logits(weights: Weights, version: str) -> torch.Tensor:
         return model(input_ids=IDS).logits  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_version_is_what_the_gate_scores(tiny_base: Path, adapter: Path, dtype: str) -> None:
-    """To the bit where it is a merged copy, within rounding where it is a correction; the base answers as before."""
+@pytest.mark.parametrize(("dtype", "merges"), [("float32", False), ("bfloat16", False), ("bfloat16", True)])
+def test_a_version_is_what_the_gate_scores(
+    tiny_base: Path, adapter: Path, dtype: str, merges: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the bit in bfloat16, corrected or merged (as on a GPU); within rounding in float32, where the gate merges."""
+    if merges:
+        monkeypatch.setattr("loraloop.lm.corrections.is_corrected", lambda weight: False)
+        monkeypatch.setattr("loraloop.lm.weights.is_corrected", lambda weight: False)
     weights = Weights(load_model(tiny_base, dtype))
     before = logits(weights, "base")
     weights.add("ll-1", adapter)
     gate = load_model(tiny_base, dtype)
     prepack_linears(gate)  # as it answers
-    with torch.inference_mode(), merged(gate, adapter) as model:
+    with torch.inference_mode(), adapted(gate, adapter) as model:
         scored, found = model(input_ids=IDS).logits, logits(weights, "ll-1")
     tolerance = 1e-5 if dtype == "float32" else 0.0
     torch.testing.assert_close(found, scored, rtol=tolerance, atol=tolerance)
     assert (found - before).abs().max() > 0.01
     assert torch.equal(logits(weights, "base"), before)
-    assert weights.can_mix(["base", "ll-1"]) == (dtype == "float32")
+    assert weights.can_mix(["base", "ll-1"]) == (not merges)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_one_pass_reads_each_token_as_its_version_does(tiny_base: Path, adapter: Path, dtype: str) -> None:
+    """Layer by layer, whoever's tokens stand beside it."""
+    weights = Weights(load_model(tiny_base, dtype))
+    weights.add("ll-1", adapter)
+    with weights.reading("base") as model:
+        layer = model.model.layers[0].self_attn.q_proj
+    x = torch.rand(1, 3, layer.in_features).to(layer.weight.dtype)
+    with torch.inference_mode():
+        with weights.mixing(["base", "ll-1", "base"]):
+            found = layer(x)
+        for version, tokens in (("base", [0, 2]), ("ll-1", [1])):
+            with weights.reading(version):
+                torch.testing.assert_close(found[0, tokens], layer(x)[0, tokens])
+
+
+def test_between_two_layers_of_a_version_that_comes_or_goes_others_answer(tiny_base: Path, adapter: Path) -> None:
+    """So no answer waits for a whole version."""
+    weights = Weights(load_model(tiny_base, "float32"))
+    weights.add("ll-1", adapter)
+    expected = {version: logits(weights, version) for version in ("base", "ll-1")}
+    coming = weights.adding("ll-2", read_version(adapter))
+    parts = 0
+    for change in (coming, weights.dropping("ll-2")):
+        for _ in change:
+            parts += 1
+            assert "ll-2" not in weights.versions
+            assert all(torch.equal(logits(weights, version), expected[version]) for version in expected)
+        assert ("ll-2" in weights.versions) == (change is coming)
+    assert parts > 10
 
 
 def test_the_weights_file_is_opened_once(tiny_base: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,33 +140,10 @@ def test_a_version_whose_numbers_overflow_does_not_reach_the_tokens_of_others(ti
     with torch.inference_mode(), weights.mixing(["base", "ll-1", "base"]) as model:
         layer = model.model.layers[0].self_attn.q_proj
         layer.factors["ll-1"][0].fill_(3e38)
-        layer._corrections.clear()  # laid side by side as it was
+        layer._mixed.clear()  # laid side by side as it was
         x = torch.rand(1, 3, layer.in_features) + 1
         found = layer(x)
     with torch.inference_mode(), weights.reading("base") as model:
         expected = model.model.layers[0].self_attn.q_proj(x)
     assert torch.equal(found[0, [0, 2]], expected[0, [0, 2]])
     assert not found[0, 1].isfinite().all()
-
-
-def test_threads_read_different_versions_at_the_same_time(tiny_base: Path, adapter: Path) -> None:
-    """A proof beside the answers: each thread reads the version that it asked for, while others come and go."""
-    weights = Weights(load_model(tiny_base, "float32"))
-    weights.add("ll-1", adapter)
-    expected = {version: logits(weights, version) for version in weights.versions}
-    faults: list[str] = []
-
-    def read(version: str) -> None:
-        for _ in range(20):
-            if not torch.equal(logits(weights, version), expected[version]):
-                faults.append(version)
-
-    threads = [threading.Thread(target=read, args=(version,)) for version in expected]
-    for thread in threads:
-        thread.start()
-    for number in range(5):
-        weights.add(f"ll-{number + 2}", adapter)
-        weights.drop(f"ll-{number + 2}")
-    for thread in threads:
-        thread.join()
-    assert faults == []
