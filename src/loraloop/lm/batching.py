@@ -20,10 +20,10 @@ from .text_stream import TextStream
 from .weights import Weights
 
 _TOGETHER = ""
-"""The lane of all versions that one pass can read."""
+"""Whose lane it is that holds all versions which one pass can read."""
 BUSY_PROMPT_TOKENS, IDLE_PROMPT_TOKENS = 48, 256
 """Prompt tokens read in one step: few while others are being answered, so that a long prompt does not hold them up."""
-BUSY_SCORED_TOKENS = 8
+BUSY_SCORED_TOKENS, IDLE_SCORED_TOKENS = 8, 64
 """Tokens of fixed answers and what stands before them, likewise, where no prompt is read: nobody waits for them."""
 MOST_CELLS = 32_768
 """Tokens of all rows, prompts and longest answers, that are let in at once: what keys and values need memory for."""
@@ -81,7 +81,7 @@ class Batcher:
         self._weights, self._tokenizer, self._stop_ids = weights, tokenizer, frozenset(stop_ids)
         self._max_rows = max_rows
         self._waiting: deque[Request] = deque()
-        self._lanes: dict[str, Lane] = {}  # one for all versions that one pass can read, and one for each other
+        self._lanes: dict[tuple[str, bool], Lane] = {}  # by version, and whether its rows are scored apart
 
     @property
     def load(self) -> tuple[int, int]:
@@ -109,7 +109,7 @@ class Batcher:
         """Let go of what was kept for a version that nobody uses."""
         for lane in self._lanes.values():
             lane.forget(version)
-        self._lanes = {name: lane for name, lane in self._lanes.items() if name != version}
+        self._lanes = {of: lane for of, lane in self._lanes.items() if of[0] != version}
 
     def step(self) -> list[Said]:
         """Read and write one pass of tokens over every lane; returns what it added."""
@@ -134,14 +134,15 @@ class Batcher:
         stream = None if request.scored else TextStream(self._tokenizer, request.stops)
         row = Row(request.id, request.prompt, request.max_tokens, request.draw, request.version, stream,
                   scored=request.scored)  # fmt: skip
-        lane = _TOGETHER if self._weights.can_mix([request.version]) else request.version
+        apart = bool(request.scored) and not self._weights.is_exact
+        lane = _TOGETHER if self._weights.can_mix([request.version]) and not apart else request.version
         with torch.inference_mode():  # the pools were made in it
-            self._lanes.setdefault(lane, Lane()).admit(row)
+            self._lanes.setdefault((lane, apart), Lane(keeps_starts=not apart)).admit(row)
 
     def _pass(self, lane: Lane) -> list[Said]:
         """One forward pass over a lane; each row whose prompt is read gets its next token."""
         busy = any(row.writing for row in lane.rows)
-        limits = (BUSY_PROMPT_TOKENS, BUSY_SCORED_TOKENS) if busy else (IDLE_PROMPT_TOKENS, IDLE_PROMPT_TOKENS)
+        limits = (BUSY_PROMPT_TOKENS, BUSY_SCORED_TOKENS) if busy else (IDLE_PROMPT_TOKENS, IDLE_SCORED_TOKENS)
         part = lane.plan(*limits)
         with self._weights.mixing(part.owners) as model:
             logits_BV = forward(model, part.tokens, part.plan, part.keep or [len(part.tokens) - 1])

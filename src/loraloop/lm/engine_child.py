@@ -1,6 +1,6 @@
 """The engine process: python -m loraloop.lm.engine_child, spoken to by serve/embedded.py only.
 
-Frames (four bytes of length, then JSON) come in on standard input and go out on standard output. The main thread
+Frames come in on standard input and go out on standard output. The main thread
 does all that computes: it writes answers, measures versions, and between two steps loads and drops a few layers of
 them. A second one reads adapters' files, a third one the frames. When standard input ends, the parent is gone and so is
 this process.
@@ -9,45 +9,27 @@ this process.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import queue
 import random
-import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConversationTooLong, EngineError, LoraloopError, ModelError, UsageError
 from ..types import message
 from .child import die_with_parent
+from .frames import Frame, read_frame, write_frame
 
 if TYPE_CHECKING:
     from .batching import Said
 
-Frame = dict[str, Any]
 _SWITCH_S = 0.0005
 _SLICE_S = 0.0015
 """Of loading and dropping between two steps: all that a step waits for it, and hardly more than a layer takes."""
 _LOWEST_PRIORITY = 19
-
-
-def write_frame(out: IO[bytes], frame: Frame) -> None:
-    """Write one frame."""
-    body = json.dumps(frame).encode()
-    out.write(struct.pack(">I", len(body)) + body)
-    out.flush()
-
-
-def read_frame(source: IO[bytes]) -> Frame | None:
-    """Read one frame; ``None`` at the end."""
-    head = source.read(4)
-    if len(head) < 4:
-        return None
-    frame: Frame = json.loads(source.read(struct.unpack(">I", head)[0]))
-    return frame
 
 
 class Serving:
@@ -90,7 +72,7 @@ class Serving:
         self._batcher = Batcher(self._weights, tokenizer, self._template.stop_ids, spec["max_rows"])
         self._inbox: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._leaving: list[Frame] = []
-        self._measured: dict[int, tuple[Frame, int]] = {}  # fixed answers being read: whose, and which of them
+        self._measured: dict[int, Frame] = {}  # fixed answers being read, and who asked
         self._numbers = itertools.count(-1, -1)  # of those; who asks for an answer counts upwards
         self._to_read: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._changes = Changes()  # versions that come or go, layer by layer
@@ -188,30 +170,35 @@ class Serving:
         return True
 
     def _measure(self, frame: Frame) -> None:
-        """Have fixed answers read beside those that are being written, a part in each step as with any prompt."""
+        """Have fixed answers read beside those that are being written, one after another, a part in each step.
+
+        What their prompts begin with alike is then read once.
+        """
+        if self._is_served(frame):
+            frame["nats"] = []
+            self._measure_next(frame)
+
+    def _measure_next(self, frame: Frame) -> None:
         import torch
 
         from .batching import Request
         from .drawing import Draw
 
-        if not self._is_served(frame):
-            return
+        prompt, answer = frame["fixed"][len(frame["nats"])]
+        number = next(self._numbers)
+        self._measured[number] = frame
         surely = Draw(0.0, 1.0, 1.0, torch.Generator())
-        frame["nats"] = [0.0] * len(frame["fixed"])
-        frame["left"] = len(frame["fixed"])
-        for place, (prompt, answer) in enumerate(frame["fixed"]):
-            number = next(self._numbers)
-            self._measured[number] = (frame, place)
-            row = (*prompt, *answer[:-1])
-            self._batcher.submit(Request(number, frame["version"], row, 0, surely, scored=tuple(answer)))
+        row = (*prompt, *answer[:-1])
+        self._batcher.submit(Request(number, frame["version"], row, 0, surely, scored=tuple(answer)))
 
     def _tell_measured(self, said: Sequence[Said]) -> None:
-        """Tell whose fixed answers were read to the end what they came to."""
+        """Go on with the next of fixed answers that were read, or tell what all came to."""
         for one in said:
-            frame, place = self._measured.pop(one.id)
-            frame["nats"][place] = one.nats
-            frame["left"] -= 1
-            if not frame["left"]:
+            frame = self._measured.pop(one.id)
+            frame["nats"].append(one.nats)
+            if len(frame["nats"]) < len(frame["fixed"]):
+                self._measure_next(frame)
+            else:
                 self._say({"done": frame["id"], "value": frame["nats"]})
 
     def _let_go(self) -> None:

@@ -82,22 +82,31 @@ class Part:
 
 @dataclass(slots=True)
 class _Start:
-    """What the last two prompts of a version began with, its keys and values, and the last of those prompts."""
+    """What the last two prompts of a version began with, its keys and values, and the last of those prompts.
+
+    Attributes:
+        is_whole: whether it is the only prompt so far, to its end.
+    """
 
     tokens: tuple[int, ...] = ()
     kept: dict[int, Any] = field(default_factory=dict)
     last_prompt: tuple[int, ...] = ()
+    is_whole: bool = False
 
 
 class Lane:
     """Rows: those that write, then those whose prompts are being read, then what is only scored; a place is a slot.
 
-    Keys and values of the start that a version's last two prompts had in common (a system prompt) are kept, and not
-    computed again for its next.
+    Keys and values of the start that a version's last two prompts had in common (a system prompt), or of its first
+    prompt, are kept, and not computed again for its next.
+
+    Args:
+        keeps_starts: whether that is done; else each prompt is read alike, whatever was read before it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_starts: bool = True) -> None:
         self.rows: list[Row] = []
+        self._keeps_starts = keeps_starts
         self._pool = Pool()
         self._starts: dict[str, _Start] = {}
 
@@ -160,7 +169,8 @@ class Lane:
 
     def leave(self, gone: Callable[[Row], bool]) -> None:
         """Take rows out; the others close up, writers first."""
-        self._remember()
+        if self._keeps_starts:
+            self._remember()
         for place in range(len(self.rows) - 1, -1, -1):
             if gone(self.rows[place]):
                 self._close(place)
@@ -182,15 +192,17 @@ class Lane:
         self.rows[target] = self.rows[source]
 
     def _remember(self) -> None:
-        """Keep the start that a version's last two prompts share, when another one than before."""
+        """Keep the start that a version's last two prompts share, when another one than before; of its first, all."""
         for slot, row in enumerate(self.rows):
             start = self._starts[row.version]
             if not row.writing or row.prompt == start.last_prompt or (len(row.out) != 1 and not row.scored):
                 continue
-            shared = common_start(start.last_prompt, row.prompt)
+            is_first = not start.last_prompt
+            shared = common_start(start.last_prompt or row.prompt, row.prompt)
             start.last_prompt = row.prompt
-            if shared >= _WORTH_KEEPING and row.prompt[:shared] != start.tokens[:shared]:
+            if shared >= _WORTH_KEEPING and (start.is_whole or row.prompt[:shared] != start.tokens[:shared]):
                 start.tokens, start.kept = row.prompt[:shared], self._pool.take(slot, shared)
+                start.is_whole = is_first
 
 
 def common_start(one: Sequence[int], other: Sequence[int]) -> int:

@@ -240,6 +240,30 @@ def test_fixed_answers_are_as_likely_as_training_finds_them(
     assert all(any(one.id == n and one.text for one in said) for n in range(beside))
 
 
+def test_in_bfloat16_fixed_answers_are_scored_alike_in_any_company(tiny_base: Path, adapters: dict[str, Path]) -> None:
+    """To the bit as the gate scores them, whoever is answered meanwhile and whatever was scored before."""
+    served = load_model(tiny_base, "bfloat16")
+    assert serve_with_ragged_attention(served)
+    weights = Weights(served)
+    weights.add("ll-3", adapters["ll-3"])
+    fixed: list[Fixed] = [((*range(60, 100), n), (40, 30 + n, 1)) for n in range(3)]
+    with adapted(load_model(tiny_base, "bfloat16"), adapters["ll-3"]) as model:
+        expected = [-nll for nll in PackedModel(model).row_nll([Sample((*p, *a), (*(-100,) * len(p), *a))
+                                                               for p, a in fixed])]  # fmt: skip
+    for beside in (0, 1, 3):
+        batcher = Batcher(weights, load_tokenizer(tiny_base), [])
+        for n in range(beside):
+            batcher.submit(request(n, ["base", "ll-3"][n % 2], PROMPTS[n], max_tokens=900))
+        batcher.step()
+        found = []
+        for one in fixed:
+            batcher.submit(score(9, "ll-3", one))
+            while not (said := [s.nats for s in batcher.step() if s.finish == "scored"]):
+                pass
+            found += said
+        assert found == expected
+
+
 def test_a_fixed_answer_waits_for_nobody(tiny_base: Path, weights: Weights) -> None:
     """Where every place is taken and others wait, a version can still be proven; nobody loses a token by it."""
     batcher = Batcher(weights, load_tokenizer(tiny_base), STOP, max_rows=1)

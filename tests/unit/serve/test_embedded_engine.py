@@ -250,7 +250,7 @@ def test_a_conversation_that_the_model_cannot_read_is_refused_and_others_are_ans
 
 DYING_CHILD = """
 import os, sys
-from loraloop.lm.engine_child import read_frame, write_frame
+from loraloop.lm.frames import read_frame, write_frame
 
 lives = open(os.environ["LIVES"], "a+")
 lives.write("x")
