@@ -157,7 +157,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--base", default="smollm2")
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--answers", type=int, default=64)
+    options.add_argument("--answers", type=int, default=192, help="of few, most time goes by while the last ones end")
     options.add_argument("--tokens", type=int, default=64)
     options.add_argument("--quick", action="store_true", help="one round on a tiny model: that it runs, not how fast")
     options.add_argument("--worker")
