@@ -7,6 +7,7 @@ On a 2-core machine torch's defaults decoded at 3-7 tokens/s where one thread ga
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ DECODING_ROWS = 16
 _MANY_ROWS = 256
 _LOOKS, _BETWEEN_LOOKS_S, _FAR_BEHIND = 6, 0.15, 0.25
 """For training, which goes on for minutes with what was chosen: other work's busy moment must not decide."""
-_RACE_STEPS = 4
+_RACE_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +118,22 @@ def race_threads(model: Any, rows: int, max_threads: int | None = None) -> int:
         return torch.get_num_threads()
 
     tokens_R1 = torch.zeros(rows, 1, dtype=torch.long)  # on the CPU, as the model
-    best_s, best = float("inf"), 1
-    for threads in _candidates(max_threads):
-        torch.set_num_threads(threads)
-        spent = []
-        with torch.inference_mode():
-            for _ in range(_RACE_STEPS):
-                start = own_s()
-                model(input_ids=tokens_R1, use_cache=False)
-                spent.append(own_s() - start)
-        # the first step warms up
-        if (seconds := sorted(spent[1:])[len(spent) // 2 - 1] * (1.0 if threads == 1 else MARGIN)) < best_s:
-            best_s, best = seconds, threads
+    spent: dict[int, list[float]] = {threads: [] for threads in _candidates(max_threads)}
+    for _ in range(
+        _RACE_ROUNDS if len(spent) > 1 else 0
+    ):  # in turn, so that a slow moment of the machine is everybody's
+        for threads, seconds in spent.items():
+            torch.set_num_threads(threads)
+            with torch.inference_mode():
+                for _ in range(2):  # the first one warms up
+                    start = own_s()
+                    model(input_ids=tokens_R1, use_cache=False)
+            seconds.append(own_s() - start)
+
+    def weighted(threads: int) -> float:
+        return statistics.median(spent[threads] or [0.0]) * (1.0 if threads == 1 else MARGIN)
+
+    best = min(spent, key=weighted)
     torch.set_num_threads(best)
     return best
 
