@@ -141,7 +141,7 @@ def stalls(heard: Heard, swapped: list[tuple[float, float]]) -> dict[str, Any]:
     What is compared is as long as what it is compared with, for a long time holds a wider gap than a short one; and a
     moment taken at random falls into a wide gap more often than into a narrow one, as a flip does.
     """
-    step = statistics.median(end - begin for begin, end in heard.gaps)
+    step = median([end - begin for begin, end in heard.gaps])
     whole = [(begin, end + _AFTER_FLIP_S) for begin, end in swapped]
     first, last, rng, others = heard.begun[0][0], heard.gaps[-1][1], random.Random(1), []
     for _ in range(100 * len(whole)):
@@ -156,15 +156,20 @@ def stalls(heard: Heard, swapped: list[tuple[float, float]]) -> dict[str, Any]:
         "step_ms": step * 1e3,
         "gap_at_flip_ms": spread(at_flip), "gap_at_other_moments_ms": spread(at_moments),
         "gap_in_swap_ms": spread(in_swap), "gap_in_other_times_ms": spread(beside),
-        "stall_at_flip_ms": (statistics.median(at_flip) - statistics.median(at_moments)) * 1e3,
-        "stall_in_swap_ms": (statistics.median(in_swap) - statistics.median(beside)) * 1e3,
+        "stall_at_flip_ms": (median(at_flip) - median(at_moments)) * 1e3,
+        "stall_in_swap_ms": (median(in_swap) - median(beside)) * 1e3,
         "gap_p99_ms": sorted(e - b for b, e in heard.gaps)[int(0.99 * len(heard.gaps))] * 1e3,
     }  # fmt: skip
 
 
 def spread(seconds: list[float]) -> dict[str, float]:
-    """The middle and the most of some times, in milliseconds."""
-    return {"median": statistics.median(seconds) * 1e3, "max": max(seconds) * 1e3}
+    """The middle and the most of some times, in milliseconds; 0 where nobody waited."""
+    return {"median": median(seconds) * 1e3, "max": max(seconds, default=0.0) * 1e3}
+
+
+def median(seconds: list[float]) -> float:
+    """The middle of some times; 0 of none."""
+    return statistics.median(seconds) if seconds else 0.0
 
 
 def widest_gaps(heard: Heard, times: list[tuple[float, float]]) -> list[float]:

@@ -119,10 +119,8 @@ def race_threads(model: Any, rows: int, max_threads: int | None = None) -> int:
 
     tokens_R1 = torch.zeros(rows, 1, dtype=torch.long)  # on the CPU, as the model
     spent: dict[int, list[float]] = {threads: [] for threads in _candidates(max_threads)}
-    for _ in range(
-        _RACE_ROUNDS if len(spent) > 1 else 0
-    ):  # in turn, so that a slow moment of the machine is everybody's
-        for threads, seconds in spent.items():
+    for _ in range(_RACE_ROUNDS if len(spent) > 1 else 0):
+        for threads, seconds in spent.items():  # in turn: a slow moment of the machine is everybody's
             torch.set_num_threads(threads)
             with torch.inference_mode():
                 for _ in range(2):  # the first one warms up
