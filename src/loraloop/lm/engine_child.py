@@ -1,13 +1,13 @@
 """The engine process: python -m loraloop.lm.engine_child, spoken to by serve/embedded.py only.
 
-Frames come in on standard input and go out on standard output. The main thread
-does all that computes: it writes answers, measures versions, and between two steps loads and drops a few layers of
-them. A second one reads adapters' files, a third one the frames. When standard input ends, the parent is gone and so is
-this process.
+Frames come in on standard input and go out on standard output. The main thread does all that computes: it writes
+answers, measures versions, and between two steps loads and drops a few layers of them. A second one reads adapters'
+files, a third one the frames. When standard input ends, the parent is gone and so is this process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import queue
@@ -115,7 +115,8 @@ class Serving:
         """
         from .weights import read_version
 
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
+        with contextlib.suppress(OSError):  # only on Linux has a thread one of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
         while frame := self._to_read.get():
             try:
                 self._inbox.put({**frame, "files": read_version(Path(frame["adapter"]), frame["digest"])})

@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loraloop.data.manager import LoRADataManager
 from loraloop.data.near_rows import NearRows
@@ -66,6 +69,22 @@ def test_alike_rows_are_proposed_and_others_hardly_ever() -> None:
     assert len(pairs) < 45_000 / 15
     later = {tuple(pair) for pair in proposed(bands(sketches(texts)), 260).tolist()}
     assert later == {pair for pair in pairs if pair[0] >= 260}
+
+
+@given(
+    st.lists(st.tuples(*[st.sampled_from([0, 1, 2, 3, 0xFFFFFFFF, 0xFFF00001])] * 2), max_size=12),
+    st.integers(0, 12),
+)
+def test_proposed_are_the_first_and_the_last_before_who_share_a_band(rows: list[tuple[int, int]], first: int) -> None:
+    """Whatever the bands are and however many rows are new, as a plain search finds them."""
+    first = min(first, len(rows))
+    expected = set()
+    for new in range(first, len(rows)):
+        for band in range(2):
+            same = [earlier for earlier in range(new) if rows[earlier][band] == rows[new][band]]
+            expected |= {(new, earlier) for earlier in same[:1] + same[-1:]}
+    found = proposed(np.array(rows, dtype=np.uint32).reshape(-1, 2), first).tolist()
+    assert found == [list(pair) for pair in sorted(expected)]
 
 
 def test_the_same_said_again_joins_one_cluster_and_stays_in_it_over_turns(say: Say, store: SqlStore) -> None:
