@@ -72,7 +72,7 @@ class Serving:
         self._batcher = Batcher(self._weights, tokenizer, self._template.stop_ids, spec["max_rows"])
         self._inbox: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._leaving: list[Frame] = []
-        self._measured: dict[int, Frame] = {}  # fixed answers being read, and who asked
+        self._measured: dict[int, tuple[Frame, int]] = {}  # fixed answers being read: whose, and which of them
         self._numbers = itertools.count(-1, -1)  # of those; who asks for an answer counts upwards
         self._to_read: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._changes = Changes()  # versions that come or go, layer by layer
@@ -171,36 +171,38 @@ class Serving:
         return True
 
     def _measure(self, frame: Frame) -> None:
-        """Have fixed answers read beside those that are being written, one after another, a part in each step.
+        """Have fixed answers read beside those that are being written, a part in each step.
 
-        What their prompts begin with alike is then read once.
+        The others after the first, so that what their prompts begin with alike is read once.
         """
         if self._is_served(frame):
-            frame["nats"] = []
-            self._measure_next(frame)
+            frame["nats"] = {}
+            self._read_fixed(frame, range(1))
 
-    def _measure_next(self, frame: Frame) -> None:
+    def _read_fixed(self, frame: Frame, places: range) -> None:
         import torch
 
         from .batching import Request
         from .drawing import Draw
 
-        prompt, answer = frame["fixed"][len(frame["nats"])]
-        number = next(self._numbers)
-        self._measured[number] = frame
         surely = Draw(0.0, 1.0, 1.0, torch.Generator())
-        row = (*prompt, *answer[:-1])
-        self._batcher.submit(Request(number, frame["version"], row, 0, surely, scored=tuple(answer)))
+        for place in places:
+            prompt, answer = frame["fixed"][place]
+            number = next(self._numbers)
+            self._measured[number] = (frame, place)
+            row = (*prompt, *answer[:-1])
+            self._batcher.submit(Request(number, frame["version"], row, 0, surely, scored=tuple(answer)))
 
     def _tell_measured(self, said: Sequence[Said]) -> None:
-        """Go on with the next of fixed answers that were read, or tell what all came to."""
+        """Go on after the first of fixed answers, and tell what all came to when all were read."""
         for one in said:
-            frame = self._measured.pop(one.id)
-            frame["nats"].append(one.nats)
-            if len(frame["nats"]) < len(frame["fixed"]):
-                self._measure_next(frame)
-            else:
-                self._say({"done": frame["id"], "value": frame["nats"]})
+            frame, place = self._measured.pop(one.id)
+            nats, count = frame["nats"], len(frame["fixed"])
+            nats[place] = one.nats
+            if len(nats) == count:
+                self._say({"done": frame["id"], "value": [nats[n] for n in range(count)]})
+            elif place == 0:
+                self._read_fixed(frame, range(1, count))
 
     def _let_go(self) -> None:
         """Begin to drop versions that are to leave, and whose last answer has ended."""
