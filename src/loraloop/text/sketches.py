@@ -111,12 +111,15 @@ def bands(sketch_TP: np.ndarray) -> np.ndarray:
     """
     import numpy as np
 
-    wide = sketch_TP.astype(np.uint64).reshape(len(sketch_TP), BANDS, PERMUTATIONS // BANDS)
-    mixed = np.zeros(wide.shape[:2], dtype=np.uint64)
-    for place in range(wide.shape[2]):
-        mixed = (mixed ^ wide[:, :, place]) * np.uint64(0x9E3779B97F4A7C15)
-        mixed ^= mixed >> np.uint64(32)
-    return mixed.astype(np.uint32)
+    found = np.empty((len(sketch_TP), BANDS), dtype=np.uint32)
+    for begin in range(0, len(sketch_TP), _BATCH):  # a block stays in the processor's cache, and memory small
+        rows_TBR = sketch_TP[begin : begin + _BATCH].reshape(-1, BANDS, PERMUTATIONS // BANDS)
+        mixed = np.zeros(rows_TBR.shape[:2], dtype=np.uint64)
+        for place in range(rows_TBR.shape[2]):
+            mixed = (mixed ^ rows_TBR[:, :, place]) * np.uint64(0x9E3779B97F4A7C15)
+            mixed ^= mixed >> np.uint64(32)
+        found[begin : begin + _BATCH] = mixed
+    return found
 
 
 def likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -132,7 +135,7 @@ def alike(a: np.ndarray, b: np.ndarray, pairs_N2: np.ndarray, threshold: float) 
     import numpy as np
 
     found = np.empty(len(pairs_N2), dtype=bool)
-    for begin in range(0, len(pairs_N2), _PAIRS):  # a block stays in the processor's cache, and memory small
+    for begin in range(0, len(pairs_N2), _PAIRS):  # as above
         block = pairs_N2[begin : begin + _PAIRS]
         found[begin : begin + _PAIRS] = likeness(a[block[:, 0]], b[block[:, 1]]) >= threshold
     return found
