@@ -17,6 +17,9 @@ from .suites import REPAIRS, Suite, SuiteItem
 
 Case = tuple[Suite, SuiteItem]
 
+_NUMBERS = 2
+"""Rises when the same weights come out as other numbers than before, so that old ones are not compared with new."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -89,7 +92,7 @@ class Digests:
 
     def __init__(self, config: EvaluationConfig, system_prompt: str) -> None:
         self._temperature = config.temperature
-        self._how: list[Any] = [config.max_new_tokens, config.dtype, config.device, system_prompt]
+        self._how: list[Any] = [_NUMBERS, config.max_new_tokens, config.dtype, config.device, system_prompt]
 
     def of_case(self, subject: Subject, case: Case) -> str:
         """Of a question; empty where it need not give the same answer again, and for what users wrote.

@@ -27,8 +27,9 @@ PROBES = (
     _probe("What do you like to eat?", "I like noodles and warm soup."),
     _probe("안녕하세요?", "안녕하세요! 만나서 반가워요."),
 )
-"""The fixed answers; never change one without a new ``PROBES_ID``, for what was computed of them is kept."""
-PROBES_ID = "probes-1"
+"""The fixed answers; what was computed of them is kept under ``PROBES_ID``."""
+PROBES_ID = "probes-2"
+"""Another one for other answers, and where the same weights come out as other numbers than before."""
 
 
 @dataclass(frozen=True, slots=True)
