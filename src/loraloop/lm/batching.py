@@ -23,7 +23,7 @@ _TOGETHER = ""
 """Whose lane it is that holds all versions which one pass can read."""
 BUSY_PROMPT_TOKENS, IDLE_PROMPT_TOKENS = 48, 256
 """Prompt tokens read in one step: few while others are being answered, so that a long prompt does not hold them up."""
-BUSY_SCORED_TOKENS, IDLE_SCORED_TOKENS = 3, 64
+BUSY_SCORED_TOKENS, IDLE_SCORED_TOKENS = 8, 64
 """Tokens of fixed answers and what stands before them, likewise, where no prompt is read: nobody waits for them."""
 MOST_CELLS = 32_768
 """Tokens of all rows, prompts and longest answers, that are let in at once: what keys and values need memory for."""
