@@ -119,7 +119,7 @@ def race_threads(model: Any, rows: int, max_threads: int | None = None) -> int:
 
     tokens_R1 = torch.zeros(rows, 1, dtype=torch.long)  # on the CPU, as the model
     spent: dict[int, list[float]] = {threads: [] for threads in _candidates(max_threads)}
-    for _ in range(_RACE_ROUNDS if len(spent) > 1 else 0):
+    for _ in range(_RACE_ROUNDS):
         for threads, seconds in spent.items():  # in turn: a slow moment of the machine is everybody's
             torch.set_num_threads(threads)
             with torch.inference_mode():
@@ -129,7 +129,7 @@ def race_threads(model: Any, rows: int, max_threads: int | None = None) -> int:
             seconds.append(own_s() - start)
 
     def weighted(threads: int) -> float:
-        return statistics.median(spent[threads] or [0.0]) * (1.0 if threads == 1 else MARGIN)
+        return statistics.median(spent[threads]) * (1.0 if threads == 1 else MARGIN)
 
     best = min(spent, key=weighted)
     torch.set_num_threads(best)

@@ -38,7 +38,7 @@ def test_a_version_is_what_the_gate_scores(
         monkeypatch.setattr("loraloop.lm.weights.is_corrected", lambda weight: False)
     weights = Weights(load_model(tiny_base, dtype))
     before = logits(weights, "base")
-    weights.add("ll-1", adapter)
+    list(weights.adding("ll-1", read_version(adapter)))
     gate = load_model(tiny_base, dtype)
     prepack_linears(gate)  # as it answers
     with torch.inference_mode(), adapted(gate, adapter) as model:
@@ -54,7 +54,7 @@ def test_a_version_is_what_the_gate_scores(
 def test_one_pass_reads_each_token_as_its_version_does(tiny_base: Path, adapter: Path, dtype: str) -> None:
     """Layer by layer, whoever's tokens stand beside it."""
     weights = Weights(load_model(tiny_base, dtype))
-    weights.add("ll-1", adapter)
+    list(weights.adding("ll-1", read_version(adapter)))
     with weights.reading("base") as model:
         layer = model.model.layers[0].self_attn.q_proj
     x = torch.rand(1, 3, layer.in_features).to(layer.weight.dtype)
@@ -69,7 +69,7 @@ def test_one_pass_reads_each_token_as_its_version_does(tiny_base: Path, adapter:
 def test_between_two_layers_of_a_version_that_comes_or_goes_others_answer(tiny_base: Path, adapter: Path) -> None:
     """So no answer waits for a whole version."""
     weights = Weights(load_model(tiny_base, "float32"))
-    weights.add("ll-1", adapter)
+    list(weights.adding("ll-1", read_version(adapter)))
     expected = {version: logits(weights, version) for version in ("base", "ll-1")}
     coming = weights.adding("ll-2", read_version(adapter))
     parts = 0
@@ -92,7 +92,7 @@ def test_the_weights_file_is_opened_once(tiny_base: Path, adapter: Path, monkeyp
         return whole(path, *how, **more)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Path, "open", counting)
-    weights.add("ll-1", adapter, adapter_digest(adapter))
+    list(weights.adding("ll-1", read_version(adapter, adapter_digest(adapter))))
     assert opened.count(WEIGHTS) == 2  # one of them is this test's own digest
 
 
@@ -101,7 +101,7 @@ def test_sound_files_of_another_adapter_are_refused(tiny_base: Path, adapter: Pa
     weights, digest = Weights(load_model(tiny_base, "float32")), adapter_digest(adapter)
     other = random_adapter(tiny_base, tmp_path / "other", seed=9)
     with pytest.raises(TamperedArtifact, match=digest[:16]):
-        weights.add("ll-1", other, digest)
+        list(weights.adding("ll-1", read_version(other, digest)))
     assert weights.versions == ("base",)
 
 
@@ -127,16 +127,16 @@ def test_an_adapted_head_is_read_alone(tiny_base: Path, adapter: Path) -> None:
     head = {name.format("A"): torch.ones(4, hidden), name.format("B"): torch.ones(size, 4)}
     save_file({**tensors, **head}, str(adapter / WEIGHTS))
     weights = Weights(model)
-    weights.add("ll-1", adapter)
+    list(weights.adding("ll-1", read_version(adapter)))
     assert not weights.can_mix(["base", "ll-1"])
-    weights.drop("ll-1")
+    list(weights.dropping("ll-1"))
     assert weights.can_mix(["base"])
 
 
 def test_a_version_whose_numbers_overflow_does_not_reach_the_tokens_of_others(tiny_base: Path, adapter: Path) -> None:
     """Finite weights so large that products are infinite spoil their own tokens, and nobody else's in the same pass."""
     weights = Weights(load_model(tiny_base, "float32"))
-    weights.add("ll-1", adapter)
+    list(weights.adding("ll-1", read_version(adapter)))
     with torch.inference_mode(), weights.mixing(["base", "ll-1", "base"]) as model:
         layer = model.model.layers[0].self_attn.q_proj
         layer.factors["ll-1"][0].fill_(3e38)
