@@ -84,7 +84,10 @@ def test_a_history_is_read_line_by_line() -> None:
 
 @pytest.mark.slow
 def test_four_times_as_many_arrivals_take_about_four_times_as_long() -> None:
-    """A bot that many talk to has a hundred thousand arrivals a month, and each is a moment to look at."""
+    """A bot that many talk to has a hundred thousand arrivals a month, and each is a moment to look at.
+
+    The least of three, for Python's search for garbage is slow where other tests have loaded large libraries.
+    """
 
     def cost_s(count: int) -> float:
         came = [Arrival(START + timedelta(seconds=60 * n)) for n in range(count)]
@@ -94,4 +97,5 @@ def test_four_times_as_many_arrivals_take_about_four_times_as_long() -> None:
         return time.process_time() - begun
 
     cost_s(200)
-    assert cost_s(8000) < 8 * cost_s(2000)
+    least_s = {count: min(cost_s(count) for _ in range(3)) for count in (2000, 8000)}
+    assert least_s[8000] < 8 * least_s[2000]
