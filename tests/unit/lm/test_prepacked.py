@@ -38,14 +38,23 @@ def test_the_product_is_the_usual_one(threads: int, rows: int, biased: bool) -> 
     torch.testing.assert_close(found, F.linear(x, weight, bias), rtol=1e-5, atol=1e-5)
 
 
-def test_other_number_formats_are_left_alone(tiny_base: Path) -> None:
-    """bfloat16 rounds as the gate's does, to the bit; what is not laid out is multiplied as ever."""
-    assert can_prepack(load_model(tiny_base, "float32"))
+def test_bfloat16_answers_as_before_whether_laid_out_or_not(tiny_base: Path) -> None:
+    """Where the processor multiplies in bfloat16 it is laid out, elsewhere left alone; the answers stay what they were."""
     model = load_model(tiny_base, "bfloat16")
-    assert not can_prepack(model)
+    assert can_prepack(model) == torch.ops.mkldnn._is_mkldnn_bf16_supported()
     before = model(input_ids=IDS).logits
     prepack_linears(model)
-    assert torch.equal(model(input_ids=IDS).logits, before)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(input_ids=IDS).logits, before, rtol=0, atol=2e-2)
+
+
+def test_a_processor_without_bfloat16_leaves_it_alone(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """float32 is laid out everywhere, bfloat16 only where it is multiplied as it is; any other format never."""
+    monkeypatch.setattr(module, "_formats", lambda: (torch.float32,))
+    assert can_prepack(load_model(tiny_base, "float32"))
+    assert not can_prepack(load_model(tiny_base, "bfloat16"))
+    monkeypatch.undo()
+    assert not can_prepack(load_model(tiny_base, "float32").to(torch.float64))
 
 
 def test_a_large_model_is_left_alone(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
