@@ -104,7 +104,11 @@ def release_of(home: Home, adapter: Adapter, number: int) -> Release:
 
 
 async def swaps(serving: Serving, home: Home, stored: list[Adapter], chosen: argparse.Namespace) -> dict[str, Any]:
-    """Swap under load from the first answer to the last; compare every answer with the one its version gives alone."""
+    """Swap under load from the first answer to the last; compare every answer with the one its version gives alone.
+
+    ``pause_ms`` is the engine's own measure: for how long its decoding loop stood still at once while a version came or
+    went. The gaps between pieces are what that comes to for those who wait for answers.
+    """
     heard, swapped = Heard(), []
     await serving.engine.start()
     await serving.swap.start()
@@ -131,6 +135,7 @@ async def swaps(serving: Serving, home: Home, stored: list[Adapter], chosen: arg
         "own": verdicts["own"], "mixed": verdicts["mixed"], "other": verdicts["other"],
         "versions_heard": len({version for version, _, _ in heard.answers}),
         **stalls(heard, swapped),
+        "pause_ms": spread(list(getattr(serving.engine, "pauses", []))),
         "prepare_under_load_ms": spread([end - begin for begin, end in swapped]),
     }  # fmt: skip
 
@@ -313,6 +318,7 @@ def main() -> None:
                                  check=True)  # fmt: skip
             found["peft"] = json.loads(out.stdout.splitlines()[-1])
     found["ratios"] = {
+        "pause_over_hotswap": found["pause_ms"]["median"] / found["peft"]["hotswap_ms"],
         "stall_over_hotswap": max(0.0, found["stall_at_flip_ms"]) / found["peft"]["hotswap_ms"],
         "stall_in_swap_over_hotswap": max(0.0, found["stall_in_swap_ms"]) / found["peft"]["hotswap_ms"],
         "stall_in_swap_over_step": max(0.0, found["stall_in_swap_ms"]) / found["step_ms"],
@@ -322,6 +328,7 @@ def main() -> None:
     found["required"] = {
         "failed": 0,
         "mixed": 0,
+        "pause_over_hotswap": 0.1,
         "stall_over_hotswap": 0.1,
         "stall_in_swap_over_step": 1.0,
         "load_over_load_adapter": 1.0,

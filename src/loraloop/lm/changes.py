@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 from ..errors import LoraloopError
 
-Told = Callable[[LoraloopError | None], None]
-"""Called once at the end, with what went wrong if anything did."""
+Told = Callable[[LoraloopError | None, float], None]
+"""Called once at the end, with what went wrong if anything did, and the longest time, in seconds, taken at once."""
 
 
 class Changes:
@@ -17,6 +17,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[Iterator[None], Told]] = deque()
+        self._longest_s = 0.0  # of the change that is under way
 
     def __len__(self) -> int:
         """How many are not done."""
@@ -28,14 +29,16 @@ class Changes:
 
     def advance(self, seconds: float) -> None:
         """Take steps for so long; the one that is under way then is finished."""
-        until = time.perf_counter() + seconds
-        while self._waiting and time.perf_counter() < until:
+        start = time.perf_counter()
+        while self._waiting and time.perf_counter() < start + seconds:
             steps, told = self._waiting[0]
-            fault = None
+            is_over, fault = False, None
             try:
-                if next(steps, steps) is not steps:
-                    continue
+                is_over = next(steps, steps) is steps
             except LoraloopError as error:
-                fault = error
-            self._waiting.popleft()
-            told(fault)
+                is_over, fault = True, error
+            self._longest_s = max(self._longest_s, time.perf_counter() - start)
+            if is_over:
+                self._waiting.popleft()
+                told(fault, self._longest_s)
+                self._longest_s = 0.0

@@ -212,11 +212,11 @@ class Serving:
             self._change(frame, self._weights.dropping(frame["version"]))
 
     def _change(self, frame: Frame, layers: Iterator[None]) -> None:
-        def told(error: LoraloopError | None) -> None:
+        def told(error: LoraloopError | None, longest_s: float) -> None:
             if error is not None:
                 self._fail(frame, error)
             else:
-                self._say({"done": frame["id"], "value": None})
+                self._say({"done": frame["id"], "value": longest_s})
 
         self._changes.add(layers, told)
 

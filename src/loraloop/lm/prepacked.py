@@ -3,9 +3,9 @@
 ``torch.nn.functional.linear`` brings the weight into that order anew for every product, which for the few rows of a
 decoding step costs more than the product. oneDNN takes a weight that lies so already. On two cores of an EPYC without
 AVX-512 (torch 2.13.0, float32, layers of SmolLM2 and Gemma 3, the weights outside the cache) the head takes 0.2 to 0.6
-of the time at 1 to 128 rows, the layers below it 0.4 to 1.0 and never clearly more, with one thread and with two. In bfloat16, where the processor
-computes in it, the head takes 0.3 to 0.8 and the layers 0.4 to 0.9 at 1 to 256 rows, and every number is the same to
-the bit (two cores of an EPYC with AVX-512 bf16).
+of the time at 1 to 128 rows, the layers below it 0.4 to 1.0 and never clearly more, with one thread and with two. On
+two cores of one with AVX-512 bf16 (SmolLM2 in bfloat16) the head takes 0.3 to 0.8 at 1 to 256 rows, the layers 0.4 to
+0.9, and every number is the same to the bit.
 
 The choice is by the kind of weight alone, never by a race, so that the same batch is rounded the same way each time.
 """

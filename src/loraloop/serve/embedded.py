@@ -8,6 +8,7 @@ import itertools
 import json
 import logging
 import struct
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ _ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}
 free is not used for the next. After 90 swaps of SmolLM2 the process held 22 GB instead of 3."""
 _START_TIMEOUT_S = 300.0
 _RESTART_PAUSES_S = (0.2, 1.0, 5.0, 15.0, 60.0)
+_PAUSES = 1000
 _AWAY = "ask again in a moment; it is started again by itself"
 
 
@@ -51,6 +53,8 @@ class EmbeddedEngine:
         self._load = (0, 0)
         self.facts: Mapping[str, Any] = {}
         """What the process measured: ``dtype``, ``threads``."""
+        self.pauses: deque[float] = deque(maxlen=_PAUSES)
+        """Of each version that came or went lately: the longest time, in seconds, for which no answer was written."""
 
     async def start(self) -> None:
         """Start the process and wait until the base answers.
@@ -66,14 +70,14 @@ class EmbeddedEngine:
         """See ``Engine.load``; answers of other versions go on meanwhile."""
         if version in self._versions:
             raise EngineError(f"version {version} is loaded already", hint="names are never used twice")
-        await self._call("load", version=version, adapter=str(adapter), digest=digest)
+        self._paused(version, await self._call("load", version=version, adapter=str(adapter), digest=digest))
         self._versions[version] = adapter, digest
 
     async def unload(self, version: str) -> None:
         """See ``Engine.unload``; returns when the last answer has ended and the weights are free."""
         if version == BASE or self._versions.pop(version, None) is None:
             return
-        await self._call("unload", version=version)
+        self._paused(version, await self._call("unload", version=version))
 
     async def logprobs(self, version: str, probes: Sequence[Probe]) -> list[float]:
         """See ``Engine.logprobs``."""
@@ -219,6 +223,10 @@ class EmbeddedEngine:
             self._tell(number, EngineError(reason, hint=_AWAY))
         for number in list(self._calls):
             self._settle(number, EngineError(reason, hint=_AWAY))
+
+    def _paused(self, version: str, seconds: float) -> None:
+        self.pauses.append(seconds)
+        log.debug("%s held up the answers being written for %.1f ms at a time at most", version, seconds * 1e3)
 
     def _where(self) -> str:
         return f"; log: {self._log_path}" if self._log_path else ""

@@ -23,7 +23,7 @@ def test_changes_are_made_in_turn_and_what_fails_is_told_and_holds_up_nobody() -
     faults: list[LoraloopError | None] = []
     changes = Changes()
     for name, count, fails in (("a", 2, False), ("b", 1, True), ("c", 1, False)):
-        changes.add(steps(heard, name, count, fails), faults.append)
+        changes.add(steps(heard, name, count, fails), lambda fault, _: faults.append(fault))
     assert len(changes) == 3
     changes.advance(5.0)
     assert heard == ["a0", "a1", "b0", "c0"]
@@ -35,7 +35,21 @@ def test_no_step_begins_after_its_time() -> None:
     """Of ten steps of five milliseconds a slice of one millisecond takes one, and the next slice goes on from there."""
     heard: list[str] = []
     changes = Changes()
-    changes.add(steps(heard, "a", 10), lambda _: None)
+    changes.add(steps(heard, "a", 10), lambda *_: None)
     for taken in (1, 2, 3):
         changes.advance(0.001)
         assert len(heard) == taken
+
+
+def test_whoever_asked_hears_how_long_the_others_waited_at_once() -> None:
+    """All five steps in one slice took 25 ms; one a slice 5 ms; and what came before does not count."""
+    heard: list[str] = []
+    waits: list[float] = []
+    changes = Changes()
+    for slice_s in (1.0, 0.0001):
+        changes.add(steps(heard, "a", 5), lambda _, longest_s: waits.append(longest_s))
+        while len(changes):
+            changes.advance(slice_s)
+    assert len(waits) == 2
+    assert waits[0] >= 0.025
+    assert 0.005 <= waits[1] < 0.02

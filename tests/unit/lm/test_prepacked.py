@@ -39,7 +39,7 @@ def test_the_product_is_the_usual_one(threads: int, rows: int, biased: bool) -> 
 
 
 def test_bfloat16_answers_as_before_whether_laid_out_or_not(tiny_base: Path) -> None:
-    """Where the processor multiplies in bfloat16 it is laid out, elsewhere left alone; the answers stay what they were."""
+    """It is laid out where the processor multiplies in it, elsewhere left alone; the answers stay what they were."""
     model = load_model(tiny_base, "bfloat16")
     assert can_prepack(model) == torch.ops.mkldnn._is_mkldnn_bf16_supported()
     before = model(input_ids=IDS).logits

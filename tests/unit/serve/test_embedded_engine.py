@@ -52,6 +52,7 @@ def test_a_process_that_dies_fails_its_answers_and_comes_back_with_its_versions(
     async def scenario() -> None:
         async with started(tiny_base) as engine:
             await engine.load("ll-1", adapter)
+            assert 0 < engine.pauses[-1] < 1
             ask = Ask("ll-1", HELLO, max_tokens=8)
             before = await text_of(engine, ask)
             process = engine._process
@@ -262,7 +263,7 @@ write_frame(out, {"ready": {}})
 while (frame := read_frame(sys.stdin.buffer)) is not None:
     if life == 2 or frame["do"] == "ask":
         os._exit(1)
-    write_frame(out, {"done": frame["id"], "value": None})
+    write_frame(out, {"done": frame["id"], "value": 0.001})
 """
 """An engine's process that dies when it is asked, and in its second life while it loads, as one without memory does."""
 
