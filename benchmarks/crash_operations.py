@@ -221,7 +221,7 @@ def _say(home: Any, text: str, user: str) -> str:
 
 
 def _publish(home: Any, number: int) -> Any:
-    from loraloop.lm.adapters import adapter_digest
+    from loraloop.lm.adapter_files import adapter_digest
     from loraloop.testing.adapter_files import plain_adapter
     from loraloop.types import Adapter
 
@@ -286,7 +286,7 @@ def _serve() -> None:
     import loraloop.deploy.manager
     import loraloop.forgetting
     import loraloop.health
-    import loraloop.lm.adapters
+    import loraloop.lm.adapter_files
     import loraloop.train.checkpoint  # noqa: F401 - all of it loaded once, before anything is forked
     from loraloop.store.sql import known_revisions
 

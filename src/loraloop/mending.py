@@ -156,7 +156,7 @@ def _copies(folder: Path, digest: str) -> Iterator[Path]:
 
 def _heal(home: Home, digest: str, copy: Path) -> bool:
     """Publish a copy's files anew if they are what their manifest says and give the adapter's digest."""
-    from .lm.adapters import adapter_digest
+    from .lm.adapter_files import adapter_digest
 
     manifest = _manifest(copy)
     staged = home.artifacts.staging()

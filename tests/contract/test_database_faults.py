@@ -213,7 +213,7 @@ def test_flipped_bytes_are_told_and_never_a_traceback(tmp_path: Path) -> None:
 def test_an_adapter_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
     """Of 64 lengths none passes for the whole."""
     from loraloop.errors import ArtifactError
-    from loraloop.lm.adapters import adapter_digest
+    from loraloop.lm.adapter_files import adapter_digest
 
     weights = plain_adapter(tmp_path / "adapter") / "adapter_model.safetensors"
     whole = weights.read_bytes()

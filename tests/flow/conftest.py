@@ -16,7 +16,7 @@ import openai
 import pytest
 
 from loraloop.cli.main import main
-from loraloop.lm.adapters import adapter_digest
+from loraloop.lm.adapter_files import adapter_digest
 from loraloop.testing.wrappers import random_adapter
 from loraloop.types import Adapter
 from loraloop.wiring import init_home, open_home

@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from loraloop.errors import BadName, NotEnoughData, TrainingDiverged
-from loraloop.lm.adapters import adapter_digest
+from loraloop.lm.adapter_files import adapter_digest
 from loraloop.lm.loader import load_model, load_tokenizer
 from loraloop.store.artifacts import LocalArtifacts
 from loraloop.train.config import LoRATrainingConfig

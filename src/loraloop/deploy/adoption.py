@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ..errors import ArtifactError, StoreError, UnknownThing
-from ..lm.adapters import ALLOWED_FILES, adapter_digest, read_config
+from ..lm.adapter_files import ALLOWED_FILES, adapter_digest, read_config
 from ..ports import ArtifactStore, Store
 from ..store.location import checked_name, inside
 from ..types import Adapter

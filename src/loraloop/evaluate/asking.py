@@ -167,7 +167,8 @@ class WrapperAsker:
         """See ``Asker.ask``; everything is asked, for only the wrapper knows what its answers depend on."""
         import torch
 
-        from ..lm.adapters import adapted, check_adapter
+        from ..lm.adapter_files import check_adapter
+        from ..lm.adapters import adapted
         from ..lm.loader import bare_model
 
         # Fixed seeds below must not disturb the numbers the caller draws afterwards.

@@ -56,7 +56,8 @@ class _Model:
 
     def of(self, subject: Mapping[str, Any]) -> Any:
         """The model as this subject."""
-        from ..lm.adapters import adapted, check_adapter
+        from ..lm.adapter_files import check_adapter
+        from ..lm.adapters import adapted
 
         if subject["folder"] != self._folder:
             self.close()

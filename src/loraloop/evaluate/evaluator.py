@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EvaluationError, LoraloopError, UsageError, WrongBase
-from ..lm.adapters import read_config
+from ..lm.adapter_files import read_config
 from ..ports import Clock, Embedder, Judge, Progress
 from ..store.location import checked_name, inside
 from ..thresholds import absolute_rules

@@ -26,7 +26,8 @@ def _scores(spec: Mapping[str, Any], say: Callable[..., None]) -> Iterator[dict[
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    from ..lm.adapters import adapted, check_adapter
+    from ..lm.adapter_files import check_adapter
+    from ..lm.adapters import adapted
     from ..lm.loader import load_model, load_tokenizer
     from ..lm.probe import DECODING_ROWS, probe
 

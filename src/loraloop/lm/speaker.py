@@ -76,7 +76,8 @@ class Speaker:
         return other
 
     def _adapt(self, adapter: Path | None) -> None:
-        from .adapters import adapt, check_adapter
+        from .adapter_files import check_adapter
+        from .adapters import adapt
 
         self.adapter = adapter
         if adapter is not None:

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import torch
 
 from ..errors import EngineError, TamperedArtifact, WrongBase
-from .adapters import AdapterFiles, lora_factors, read_adapter
+from .adapter_files import AdapterFiles, read_adapter
+from .adapters import LoraPair, lora_pairs
 from .corrections import Factors, correct_, factors_of, is_corrected
 from .prepacked import can_prepack, linear, prepacked
 
@@ -220,15 +221,18 @@ class Weights:
         """
         if version in self._versions:
             raise EngineError(f"version {version} is loaded already", hint="names are never used twice")
-        factors = lora_factors(self._model, files)
-        foreign = next((name for name in factors if name not in self._layers), None)
-        if foreign is not None:
-            raise WrongBase(f"the adapter adapts {foreign}, which is no plain linear layer of this model")
-        for name, (a_RI, b_OR, scale) in factors.items():
+        pairs: dict[str, LoraPair] = {}
+        for name, pair in lora_pairs(self._model, files):
+            if name not in self._layers:
+                raise WrongBase(f"the adapter adapts {name}, which is no plain linear layer of this model")
+            pairs[name] = pair
+            yield
+        for name, (a_RI, b_OR, scale) in pairs.items():
             with torch.inference_mode():
                 self._layers[name].add(version, a_RI, b_OR, scale)
             yield
-        if any(self._layers[name] is self._model.get_output_embeddings() for name in factors):
+        head = self._model.get_output_embeddings()
+        if any(self._layers[name] is head for name in pairs):
             self._alone.add(version)  # the head reads fewer tokens than the layers below it
         self._versions = (*self._versions, version)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TrainingError
-from ..lm.adapters import adapter_digest
+from ..lm.adapter_files import adapter_digest
 from ..lm.bases import Base, base_id, find_base
 from ..lm.child import run_child
 from ..ports import ArtifactStore, Clock, Frozen, Progress

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from loraloop.errors import ArtifactError, WrongBase
-from loraloop.lm.adapters import adapted, adapter_digest, attention_projections, check_adapter
+from loraloop.lm.adapter_files import adapter_digest, check_adapter
+from loraloop.lm.adapters import adapted, attention_projections
 from loraloop.lm.loader import load_model
 from loraloop.testing.wrappers import random_adapter
 

@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from loraloop.errors import ArtifactError, TamperedArtifact
-from loraloop.lm.adapters import WEIGHTS, adapted, adapter_digest, lora_factors
+from loraloop.lm.adapter_files import WEIGHTS, adapter_digest
+from loraloop.lm.adapters import adapted
 from loraloop.lm.loader import load_model
 from loraloop.lm.prepacked import prepack_linears
 from loraloop.lm.weights import Weights, read_version
@@ -106,16 +107,26 @@ def test_sound_files_of_another_adapter_are_refused(tiny_base: Path, adapter: Pa
 
 
 def test_weights_that_would_be_ignored_are_refused(tiny_base: Path, adapter: Path) -> None:
-    """An adapter of embeddings beside the layers is not served as if it had none."""
-    tensors = load_file(str(adapter / WEIGHTS))
+    """An adapter of embeddings beside the layers is not served as if it had none; no layer keeps a part of it."""
+    weights, tensors = Weights(load_model(tiny_base, "float32")), load_file(str(adapter / WEIGHTS))
     extra = "base_model.model.model.embed_tokens.lora_embedding_A"
     save_file({**tensors, extra: torch.ones(4, 8)}, str(adapter / WEIGHTS))
     with pytest.raises(ArtifactError, match=extra):
-        lora_factors(load_model(tiny_base, "float32"), adapter)
+        list(weights.adding("ll-1", read_version(adapter)))
     half = next(name for name in tensors if ".lora_B." in name)
     save_file({name: tensor for name, tensor in tensors.items() if name != half}, str(adapter / WEIGHTS))
     with pytest.raises(ArtifactError, match="second half"):
-        lora_factors(load_model(tiny_base, "float32"), adapter)
+        list(weights.adding("ll-1", read_version(adapter)))
+    assert weights.versions == ("base",)
+    assert not any(layer.factors or layer.merged for layer in weights._layers.values())
+
+
+def test_a_version_comes_in_steps_of_one_layer(tiny_base: Path, adapter: Path) -> None:
+    """Whoever is answered meanwhile waits for one layer, not for reading all of them."""
+    weights, files = Weights(load_model(tiny_base, "float32")), read_version(adapter)
+    assert (
+        sum(1 for _ in weights.adding("ll-1", files)) == 2 * len(weights._layers) - 2
+    )  # read, then added; not the head
 
 
 def test_an_adapted_head_is_read_alone(tiny_base: Path, adapter: Path) -> None:

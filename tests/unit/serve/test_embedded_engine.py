@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from loraloop.errors import ConversationTooLong, EngineError, ModelError, TamperedArtifact, UsageError
-from loraloop.lm.adapters import WEIGHTS, adapter_digest
+from loraloop.lm.adapter_files import WEIGHTS, adapter_digest
 from loraloop.serve.embedded import EmbeddedEngine
 from loraloop.serve.engine import Ask, Probe
 from loraloop.serve.engine_config import EngineConfig

@@ -16,7 +16,7 @@ from loraloop.deploy.manager import LoRADeploymentManager
 from loraloop.engines import expectations, refuse_other_base
 from loraloop.errors import DeployError, EngineError, UnknownThing, WrongBase
 from loraloop.experiments import Assignment
-from loraloop.lm.adapters import adapter_digest
+from loraloop.lm.adapter_files import adapter_digest
 from loraloop.lm.bases import Base
 from loraloop.serve.engine import BASE, Ask
 from loraloop.serve.engine_config import EngineConfig

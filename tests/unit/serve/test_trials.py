@@ -18,7 +18,7 @@ from loraloop.deploy.manager import LoRADeploymentManager
 from loraloop.engines import Serving
 from loraloop.errors import DeployError, EngineError, LoraloopError
 from loraloop.experiments import Action, Experiment
-from loraloop.lm.adapters import adapter_digest
+from loraloop.lm.adapter_files import adapter_digest
 from loraloop.serve.candidate import CandidateWatch
 from loraloop.serve.config import ServeConfig
 from loraloop.serve.engine import BASE, Ask, Piece

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from loraloop.lm.adapters import adapter_digest
+from loraloop.lm.adapter_files import adapter_digest
 from loraloop.store.artifacts import LocalArtifacts
 from loraloop.testing.adapter_files import plain_adapter
 
