@@ -14,6 +14,7 @@ import queue
 import random
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ _SWITCH_S = 0.0005
 _SLICE_S = 0.0015
 """Of loading and dropping between two steps: all that a step waits for it, and hardly more than a layer takes."""
 _LOWEST_PRIORITY = 19
+_BEAT_S = 1.0
+"""Between two frames that say nothing but that answers could be written."""
 
 
 class Serving:
@@ -93,7 +96,11 @@ class Serving:
         self._inbox.put(frame)
 
     def write_answers(self) -> None:
-        """Write answers and change versions for ever; sleeps while there is nothing to do."""
+        """Write answers and change versions for ever; sleeps while there is nothing to do.
+
+        Every second it says something, so that whoever hears nothing knows that it hangs.
+        """
+        spoke_at = time.monotonic()
         while True:
             self._obey(wait=not any(self._batcher.load) and not self._changes)
             self._changes.advance(_SLICE_S)
@@ -102,8 +109,9 @@ class Serving:
             pieces = [
                 [s.id, s.text, s.finish, s.prompt_tokens, s.completion_tokens] for s in said if s.finish != "scored"
             ]
-            if pieces:
+            if pieces or time.monotonic() - spoke_at >= _BEAT_S:
                 self._say({"pieces": pieces, "active": active, "waiting": waiting})
+                spoke_at = time.monotonic()
             self._tell_measured([s for s in said if s.finish == "scored"])
             self._let_go()
 
@@ -124,10 +132,10 @@ class Serving:
                 self._fail(frame, error)
 
     def _obey(self, wait: bool) -> None:
-        """Take in what was asked of the writing thread."""
+        """Take in what was asked of the writing thread; without anything else to do, wait for it, a second at most."""
         while True:
             try:
-                frame = self._inbox.get(block=wait)
+                frame = self._inbox.get(block=wait, timeout=_BEAT_S)
             except queue.Empty:
                 return
             wait = False

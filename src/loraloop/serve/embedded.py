@@ -156,8 +156,7 @@ class EmbeddedEngine:
         listening, failures = asyncio.create_task(self._listen()), 0
         while True:
             if self._ready:
-                await listening
-                await self._end(f"the engine process died{self._where()}")
+                await self._end(f"the engine process {await listening}{self._where()}")
                 log.warning("%s; it is started again", self._reason)
             await asyncio.sleep(_RESTART_PAUSES_S[min(failures, len(_RESTART_PAUSES_S) - 1)])
             try:
@@ -167,7 +166,7 @@ class EmbeddedEngine:
                 await self._end(f"the engine process does not start again: {in_words(error)}")
                 log.warning("%s", self._reason)
 
-    async def _again(self) -> asyncio.Task[None]:
+    async def _again(self) -> asyncio.Task[str]:
         """Start the process anew and load what it served; returns what listens to it. It may die of that, too.
 
         Raises:
@@ -179,7 +178,7 @@ class EmbeddedEngine:
         try:
             await asyncio.wait((loading, listening), return_when=asyncio.FIRST_COMPLETED)
             if listening.done():
-                raise EngineError(f"it died while it loaded what it had served{self._where()}")
+                raise EngineError(f"it {listening.result()} while it loaded what it had served{self._where()}")
             loading.result()
         except BaseException:
             await ended(listening)
@@ -197,8 +196,16 @@ class EmbeddedEngine:
                 del self._versions[version]
                 log.warning("%s is not loaded again: %s", version, error)
 
-    async def _listen(self) -> None:
-        while (frame := await self._read()) is not None:
+    async def _listen(self) -> str:
+        """Hear frames until there are no more; returns why, in words."""
+        while True:
+            try:
+                async with asyncio.timeout(self._config.hung_after_s):
+                    frame = await self._read()
+            except TimeoutError:
+                return f"was silent for {self._config.hung_after_s:g} s"
+            if frame is None:
+                return "died"
             if "pieces" in frame:
                 self._load = (frame["active"], frame["waiting"])
                 for number, text, finish, prompt_tokens, completion_tokens in frame["pieces"]:

@@ -28,6 +28,9 @@ class EngineConfig(BaseModel):
     """The name under which the vLLM servers serve the base; empty for the first one that they list."""
     timeout_s: float = Field(default=60.0, gt=0, le=3600)
     """Seconds after which a silent vLLM server counts as away."""
+    hung_after_s: float = Field(default=300.0, ge=5, le=3600)
+    """Seconds after which the embedded engine's process, which has said nothing, hangs: it is ended and started again.
+    It speaks every second, but for one step that takes longer; raise this where a single step can take minutes."""
     watch_s: float = Field(default=0.1, gt=0, le=60)
     """Seconds between two looks at what the database says is live."""
     confirm_after_s: float = Field(default=3600.0, ge=0, le=31_536_000)

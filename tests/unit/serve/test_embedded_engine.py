@@ -27,9 +27,9 @@ HELLO = ({"role": "user", "content": "Hello, how are you?"},)
 
 
 @asynccontextmanager
-async def started(base: Path) -> AsyncIterator[EmbeddedEngine]:
+async def started(base: Path, **update: float) -> AsyncIterator[EmbeddedEngine]:
     """A started engine that is closed in the end."""
-    engine = EmbeddedEngine(base, CONFIG)
+    engine = EmbeddedEngine(base, CONFIG.model_copy(update=update))
     try:
         await engine.start()
         yield engine
@@ -40,6 +40,36 @@ async def started(base: Path) -> AsyncIterator[EmbeddedEngine]:
 async def text_of(engine: EmbeddedEngine, ask: Ask) -> str:
     """A whole answer."""
     return "".join([piece.text async for piece in engine.stream(ask)])
+
+
+@pytest.mark.fault(59)
+def test_a_process_that_hangs_is_ended_and_comes_back(tiny_base: Path, tmp_path: Path) -> None:
+    """One that says nothing any more is no engine: its answers end with an error, and another process takes its place.
+
+    One that has nothing to do is left alone for longer than that.
+    """
+    adapter = random_adapter(tiny_base, tmp_path / "adapter")
+
+    async def scenario() -> None:
+        async with started(tiny_base, hung_after_s=2.5) as engine:
+            await engine.load("ll-1", adapter)
+            process = engine._process
+            assert process is not None
+            await asyncio.sleep(4)
+            assert engine._process is process
+            pieces = engine.stream(Ask("ll-1", HELLO, max_tokens=400))
+            await anext(pieces)
+            os.kill(process.pid, signal.SIGSTOP)
+            with pytest.raises(EngineError, match=r"silent for 2\.5 s"):
+                async for _ in pieces:
+                    pass
+            async with asyncio.timeout(60):
+                while not (await engine.health()).ready:
+                    await asyncio.sleep(0.05)
+            assert (await engine.health()).versions == ("base", "ll-1")
+            assert await text_of(engine, Ask("ll-1", HELLO, max_tokens=8))
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.fault(59)
