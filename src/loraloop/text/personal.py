@@ -11,9 +11,10 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from . import personal_money, personal_names, personal_numbers, personal_online, personal_phones, personal_places
-from .nearby import Span
+from .nearby import Span, holds_any
 
 Detector = Callable[[str], Iterator[Span]]
 
@@ -33,22 +34,14 @@ class Sign:
     words: tuple[str, ...] = ()
     or_digit: bool = True
 
-    def seen(self, text: str, small: str | None, has_digit: bool) -> bool:
-        """Return whether it is there; ``small`` is the text in small letters, ``None`` where that says too little."""
-        if not (has_digit and self.or_digit) and small is not None:
-            for word in self.words:
-                if word in small:
-                    break
-            else:
-                return False
-        return self.pattern is None or self.pattern.search(text) is not None
-
 
 _PLAIN = re.compile("[\x00-\x7f가-힣]*")
 _DIGIT = re.compile("[0-9]")
+_LATIN = re.compile("[A-Za-z]")
 _NUMBER = Sign(re.compile(r"[0-9oOlI][^0-9]{0,3}[0-9]"))
-_LONG = re.compile(r"(?:[0-9oOlI][^0-9]{0,6}){7}")
-_LONG_NUMBER = Sign(_LONG)
+_LONG_NUMBER = Sign(re.compile(r"(?:[0-9oOlI][^0-9]{0,6}){7}"))
+_SEPARATED = re.compile(r"(?:[0-9oOlI][^0-9A-Za-z가-힣]{0,6}){7}")
+"""In a telephone number nothing but signs and spaces stands between two digits."""
 _MESSENGERS = (
     r"카카오톡|카톡|라인|텔레|인스타|디스코드|디코|스냅|위챗|페메|페북|트위터|틱톡|오픈채팅"
     r"|kakao|line|telegram|insta|discord|snap|wechat|tiktok|twitter|whatsapp|roblox|skype|ig\W|#"
@@ -73,7 +66,7 @@ DETECTORS: tuple[tuple[Sign, Detector], ...] = (
     (_NUMBER, personal_numbers.documents),
     (Sign(re.compile(r"[A-Za-z]{2} ?[0-9]{2}[ -]?[0-9A-Za-z]")), personal_money.ibans),
     (_LONG_NUMBER, personal_money.cards),
-    (Sign(_LONG, ("o",)), personal_phones.phones),
+    (Sign(_SEPARATED, ("o",)), personal_phones.phones),
     (Sign(re.compile(r"[0-9].{0,5}[.:]|dot|::", re.IGNORECASE), ("dot", "::")), personal_online.ip_addresses),
     (_NUMBER, personal_money.accounts),
     (Sign(re.compile(_MESSENGERS, re.IGNORECASE), _MESSENGER_WORDS, or_digit=False), personal_online.messenger_names),
@@ -101,11 +94,7 @@ def spans(text: str) -> list[Span]:
         text: a text whose digits are ASCII and which holds no invisible characters.
     """
     claimed: list[Span] = []
-    small = text.lower() if _PLAIN.fullmatch(text) else None
-    has_digit = _DIGIT.search(text) is not None
-    for sign, detector in DETECTORS:
-        if not sign.seen(text, small, has_digit):
-            continue
+    for detector in _worth_asking(text):
         for start, end, kind in detector(text):
             while end > start and text[end - 1] in _EDGES:
                 end -= 1
@@ -114,3 +103,38 @@ def spans(text: str) -> list[Span]:
             if start < end and free and (place == len(claimed) or end <= claimed[place][0]):
                 claimed.insert(place, (start, end, kind))
     return claimed
+
+
+def _worth_asking(text: str) -> Iterator[Detector]:
+    """Yield the detectors whose sign is seen in a text, in their order."""
+    small = ""
+    if _PLAIN.fullmatch(text):
+        small = text.lower()
+        kinds = (_DIGIT.search(text) is not None, _LATIN.search(text) is not None, not text.isascii())
+        signs = _signs_in_plain(*kinds)
+    else:  # letters in other forms may stand for those of a word
+        signs = _PATTERNS
+    for words, pattern, detector in signs:
+        if (not words or holds_any(small, words)) and (pattern is None or pattern.search(text)):
+            yield detector
+
+
+_Look = tuple[tuple[str, ...], re.Pattern[str] | None, Detector]
+"""Words to look for first (empty: none has to be there), a pattern that must be found, and the detector."""
+_PATTERNS: tuple[_Look, ...] = tuple(((), sign.pattern, detector) for sign, detector in DETECTORS)
+
+
+@cache
+def _signs_in_plain(has_digit: bool, has_latin: bool, has_hangul: bool) -> tuple[_Look, ...]:
+    """What to look for in a text of ASCII and Hangul: no word in letters that it lacks, no number without a digit."""
+    found: list[_Look] = []
+    for sign, detector in DETECTORS:
+        if has_digit and sign.or_digit:
+            found.append(((), sign.pattern, detector))
+            continue
+        words = tuple(
+            word for word in sign.words if (has_latin or not _LATIN.search(word)) and (has_hangul or word.isascii())
+        )
+        if words:
+            found.append((words, sign.pattern, detector))
+    return tuple(found)

@@ -36,6 +36,7 @@ _WORD_RUN = re.compile(
 _ONE_WORD = re.compile(rf"{_WORD}|[0-9]", re.IGNORECASE)
 _NANP_DIGITS = 10
 _DIGIT = re.compile("[0-9]")
+_LATIN = re.compile("[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,11 @@ def spelt_views(view: View) -> Iterator[View]:
 
 def _may_spell(text: str) -> bool:
     """Whether as many number words and digits stand in a text as the shortest number spelt out has."""
-    if not text.isascii():
+    if not _PLAIN.fullmatch(text):  # letters in other forms may stand for those of a word
         return True
-    small = text.lower()
-    words = sum(small.count(word) for word in _WORDS)
+    if not _LATIN.search(text):
+        return False
+    words = sum(map(text.lower().count, _WORDS))
     return words > _LEAST_DIGITS or (words > 0 and words + len(_DIGIT.findall(text)) > _LEAST_DIGITS)
 
 

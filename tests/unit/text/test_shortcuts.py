@@ -25,6 +25,7 @@ PIECES = [
     "일이삼사오육칠",
     "five five five",
     "Oh zero one two three four",
+    "zero one oh one two three four 5 six seven eight",
     "내 이름은 ",
     "김민준",
     "박지우입니다",
@@ -122,24 +123,48 @@ TEXT = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=2)), max_siz
 NEVER = re.compile("(?!)")
 
 
+NUMBER = st.text("0123456789oOlI+()[]-. ·~/|,_*:ax점가\n", max_size=40)
+"""What numbers are made of, and what stands between their digits."""
+
+
 @pytest.mark.slow
-@settings(max_examples=400)
-@given(text=TEXT)
+@settings(max_examples=600)
+@given(text=st.one_of(TEXT, NUMBER))
 def test_personal_data_is_found_as_if_every_pattern_were_asked(text: str) -> None:
-    """Words and digits that are looked for first never hide anything from a detector."""
+    """Words and digits that are looked for first never hide anything from a detector, nor does the sign of phones."""
+
+    def long_way(text: str) -> list[personal.Detector]:
+        asked = personal.personal_phones.phones
+        return [one for sign, one in personal.DETECTORS if one is asked or sign.pattern.search(text)]
+
     view = plain_view(text)
     quick = [(one.text, personal.spans(one.text)) for one in (view, *spelt_views(view))]
-
-    def pattern_only(sign: personal.Sign, text: str, small: str | None, has_digit: bool) -> bool:
-        return sign.pattern.search(text) is not None
-
     with (
-        patch.object(personal.Sign, "seen", pattern_only),
-        patch.object(personal_names, "_KOREAN", tuple((("",), pattern) for _, pattern in personal_names._KOREAN)),
+        patch.object(personal, "_worth_asking", long_way),
+        patch.object(personal_names, "_KOREAN", tuple(((), pattern) for _, pattern in personal_names._KOREAN)),
         patch.object(personal_names, "_ENGLISH", tuple((("",), pattern) for _, pattern in personal_names._ENGLISH)),
         patch.object(reading, "_may_spell", lambda text: True),
     ):
         assert quick == [(one.text, personal.spans(one.text)) for one in (view, *spelt_views(view))]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("olo ooooooooo", "phone"),
+        ("02 - 345 - 6789", "phone"),
+        ("+82 (0)10 · 1234 · 5678", "phone"),
+        ("a@b.co", "email"),
+        ("비번 abc1", "secret"),
+        ("카톡 아이디 tomhill", "messenger"),
+        ("담임 김민준", "name"),
+        ("저는 박지우입니다", "name"),
+        ("PO Box 12", "address"),
+    ],
+)
+def test_a_detector_is_asked_where_one_script_or_no_digit_stands(text: str, kind: str) -> None:
+    """What holds only Hangul, only Latin letters, or letters in place of digits is still looked at."""
+    assert [found[2] for found in personal.spans(text)] == [kind]
 
 
 @pytest.mark.slow
