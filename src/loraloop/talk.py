@@ -46,8 +46,8 @@ class Message(Record):
     @property
     def text(self) -> str:
         """The text parts joined by newlines."""
-        if len(self.content) == 1 and self.content[0].kind == "text":
-            return self.content[0].text
+        if len(self.content) == 1 and (only := self.content[0]).kind == "text":
+            return only.text
         return "\n".join(part.text for part in self.content if part.kind == "text")
 
 

@@ -36,7 +36,10 @@ class CandidateRow:
     @property
     def question(self) -> str:
         """The text of the last user message before the answer; empty if there is none."""
-        return next((message.text for message in reversed(self.prompt) if message.role == "user"), "")
+        for message in reversed(self.prompt):
+            if message.role == "user":
+                return message.text
+        return ""
 
     @property
     def is_correction(self) -> bool:

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
 from ..errors import SettingsError
-from ..text.dedupe import shingles
+from ..text.dedupe import SHINGLE_CHARS
 from ..text.faults import contact_details, cut_short, encoding_damage, loops, unfilled_template
 from ..text.language import language
+from ..text.nearby import holds_any
 from ..text.normalise import match_key
-from ..text.redact import TAG, redact
+from ..text.redact import TAG, has_personal_data
 from ..text.remembered import Remembered
 from ..types import CONSENTS_TO_LEARN
 from .candidates import CandidateRow
@@ -89,7 +90,7 @@ def error_phrase(answer: str, config: DataQualityConfig) -> bool:
     given = config.exclude_error_patterns
     phrases = ERROR_PHRASES if given is None else [phrase.casefold() for phrase in given if phrase]
     folded = answer.casefold().replace("\u2019", "'")
-    return any(phrase in folded for phrase in phrases)
+    return holds_any(folded, phrases)
 
 
 def no_error_phrase(row: CandidateRow, config: DataQualityConfig) -> str | None:
@@ -104,8 +105,25 @@ def repeated_frac(text: str) -> float:
         >>> repeated_frac("abcdefgh"), repeated_frac("하하하하하하하하하하") > 0.8
         (0.0, True)
     """
-    total = max(1, len(text) - 4)
-    return 1.0 - len(shingles(text)) / total
+    return _repeated_frac(text, 1.0)
+
+
+def _repeated_frac(text: str, read_frac: float) -> float:
+    """The same, or more, when only the first so many of the shingles are looked at."""
+    total = max(1, len(text) - SHINGLE_CHARS + 1)
+    read = min(total, int(total * read_frac) + 1)
+    return 1.0 - len({text[start : start + SHINGLE_CHARS] for start in range(read)}) / total
+
+
+def repeats_itself(text: str, most_frac: float) -> bool:
+    """Return whether more than a share of the 5-shingles of ``text`` occurred before in it.
+
+    Example:
+        >>> repeats_itself("abcdefgh", 0.5), repeats_itself("하하하하하하하하하하", 0.5)
+        (False, True)
+    """
+    # Of most texts hardly more than the shingles that have to differ tell already that they do.
+    return _repeated_frac(text, 1.2 * (1.0 - most_frac)) > most_frac and repeated_frac(text) > most_frac
 
 
 def says_something_once(row: CandidateRow, config: DataQualityConfig) -> str | None:
@@ -113,7 +131,7 @@ def says_something_once(row: CandidateRow, config: DataQualityConfig) -> str | N
     form = match_key(row.answer)
     if not any(char.isalnum() for char in form):
         return "no_words"
-    if loops(row.answer) or (len(form) >= 20 and repeated_frac(form) > config.max_repetition_frac):
+    if loops(row.answer) or (len(form) >= 20 and repeats_itself(form, config.max_repetition_frac)):
         return "answer_repeats_itself"
     # Short echoes are ordinary talk: "안녕하세요" is answered by "안녕하세요".
     return "answer_echoes_question" if len(form) >= 12 and form == match_key(row.question) else None
@@ -133,7 +151,7 @@ def no_personal_data(row: CandidateRow, config: DataQualityConfig) -> str | None
     if TAG.search(row.answer) and not any(char.isalnum() for char in TAG.sub("", row.answer)):
         return "only_redacted"
     texts = (row.answer, *(message.text for message in row.prompt))
-    return "personal_data" if any(redact(text).found for text in texts) else None
+    return "personal_data" if any(map(has_personal_data, texts)) else None
 
 
 def no_distress(row: CandidateRow, config: DataQualityConfig) -> str | None:
@@ -247,8 +265,9 @@ def reason_of_known(verdict: str, consent: str, is_approved: bool, config: DataQ
 
 def faults_of(row: CandidateRow, config: DataQualityConfig) -> Iterator[str]:
     """Yield what the checks of the settings find wrong with a row, in their order; consent and approval aside."""
+    is_correction = row.is_correction
     for name in config.checks:
-        if row.is_correction and name in CHECKS and name not in OF_CORRECTIONS:
+        if is_correction and name in CHECKS and name not in OF_CORRECTIONS:
             continue
         if reason := (CHECKS.get(name) or own_check(name))(row, config):
             yield reason

@@ -45,7 +45,7 @@ def shingles(text: str, width: int = SHINGLE_CHARS) -> frozenset[str]:
     """
     if len(text) <= width:
         return frozenset((text,))
-    return frozenset(text[start : start + width] for start in range(len(text) - width + 1))
+    return frozenset([text[start : start + width] for start in range(len(text) - width + 1)])
 
 
 def jaccard(a: frozenset[str], b: frozenset[str]) -> float:

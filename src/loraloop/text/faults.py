@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from .nearby import holds_any
 from .redact import TAG
 
 _MOJIBAKE = re.compile(
@@ -43,11 +44,13 @@ _CUT_WORDS = frozenset([
 ])  # fmt: skip
 _CUT_WORDS_AFTER = 6
 """Words an English answer must have before its last one says that it was cut: "what for" and "I am" are whole."""
-_CUT_KOREAN = re.compile(
-    r"(?:^|\s)(?:그리고|하지만|그래서|왜냐하면|그러나|또는|그런데|따라서|예를 들어|및|혹은|즉)[,.]?$"
-)
-_CUT_END = re.compile(r"[,\[{(<«“‘・·/&+=\-–—]$")
+_CUT_KOREAN_WORDS = (
+    "그리고", "하지만", "그래서", "왜냐하면", "그러나", "또는", "그런데", "따라서", "예를 들어", "및", "혹은", "즉",
+)  # fmt: skip
+_CUT_KOREAN = re.compile(rf"(?:^|\s)(?:{'|'.join(_CUT_KOREAN_WORDS)})[,.]?$")
+_CUT_ENDS = tuple(",[{(<«“‘・·/&+=-–—")
 _OPENERS = {"(": ")", "[": "]", "{": "}", "“": "”", "「": "」", "『": "』", "《": "》"}
+_OPENER = re.compile(f"[{re.escape(''.join(_OPENERS))}]")
 _SMILEYS = re.compile(r"[:;=8xX]['^o-]?[()\[\]{}DPp|/\\]+|[(\[{]+['^o-]?[:;=]")
 
 _LINK = re.compile(
@@ -115,12 +118,16 @@ def cut_short(text: str) -> bool:
     plain = _SMILEYS.sub("", _CODE.sub("", text) if "`" in text else text).rstrip()
     if not plain or plain.endswith(("--", "—-", "~-")):
         return False
-    if _CUT_END.search(plain) or _CUT_KOREAN.search(plain):
+    if plain.endswith(_CUT_ENDS):
+        return True
+    if plain.rstrip(",.").endswith(_CUT_KOREAN_WORDS) and _CUT_KOREAN.search(plain):
         return True
     words = plain.split()
     if len(words) >= _CUT_WORDS_AFTER and words[-1].lower() in _CUT_WORDS:
         return True
-    return len(plain) >= 40 and any(plain.count(begin) > plain.count(end) for begin, end in _OPENERS.items())
+    if len(plain) < 40 or not _OPENER.search(plain):
+        return False
+    return any(plain.count(begin) > plain.count(end) for begin, end in _OPENERS.items())
 
 
 def contact_details(text: str, allowed_hosts: tuple[str, ...] = ()) -> bool:
@@ -142,8 +149,7 @@ def contact_details(text: str, allowed_hosts: tuple[str, ...] = ()) -> bool:
         name = host.group(1).lower().rstrip(".") if host else ""
         if not any(name == one or name.endswith(f".{one}") for one in allowed_hosts):
             return True
-    small = text.lower()
-    return any(word in small for word in _CONTACT_WORDS) and _CONTACT.search(text) is not None
+    return holds_any(text.lower(), _CONTACT_WORDS) and _CONTACT.search(text) is not None
 
 
 def loops(text: str) -> bool:

@@ -125,6 +125,11 @@ def personal_data(text: str) -> list[tuple[str, str]]:
     return [(kind, compact_data(value)) for _, _, kind, value in find(unicodedata.normalize("NFC", text))]
 
 
+def has_personal_data(text: str) -> bool:
+    """Return whether ``redact`` finds anything in a text."""
+    return bool(find(unicodedata.normalize("NFC", text)))
+
+
 def compact_data(text: str) -> str:
     """Return the letters and digits of a text as a reader sees them, lower case: one number, however it is grouped."""
     view = plain_view(unicodedata.normalize("NFC", text))

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loraloop.data import quality
 from loraloop.text import faults, language, normalise, personal, personal_names, reading
 from loraloop.text.compacting import compact_all, compact_codes
-from loraloop.text.dedupe import compact
+from loraloop.text.dedupe import compact, shingles
 from loraloop.text.edits import EditIndex, edit_limit, within_edits
 from loraloop.text.redact import plain_view, spelt_views
 from loraloop.text.sketches import sketches, sketches_of
@@ -101,6 +102,11 @@ PIECES = [
     "@abcd",
     "오픈채팅",
     "왜냐하면",
+    " 예를 들어",
+    " 그리고.",
+    "(",
+    "『",
+    " of the many things that there are to be said",
     "because",
     "네 네 네 네 네",
     "좋아. 좋아. 좋아요.",
@@ -171,13 +177,29 @@ def test_a_detector_is_asked_where_one_script_or_no_digit_stands(text: str, kind
 @settings(max_examples=400)
 @given(text=TEXT)
 def test_faults_are_found_as_if_every_pattern_were_asked(text: str) -> None:
-    """Signs that are looked for first never hide a lost encoding, a template or a link."""
+    """Signs that are looked for first never hide a lost encoding, a template, a link or an end that was cut off."""
     assert faults.encoding_damage(text) == bool(faults._MOJIBAKE.search(text) or faults._QUESTION_MARKS.search(text))
+    with patch.object(faults, "_CUT_KOREAN_WORDS", ""), patch.object(faults, "_OPENER", re.compile("")):
+        long_way = faults.cut_short(text)
+    assert faults.cut_short(text) == long_way
     without_code = faults._CODE.sub(" ", text)
     assert faults.unfilled_template(text) == bool(faults._TEMPLATE.search(faults.TAG.sub("", without_code)))
     if not faults.TAG.search(text):
         leads = faults._LINK.search(without_code) or faults._CONTACT.search(without_code)
         assert faults.contact_details(text) == bool(leads)
+
+
+@pytest.mark.slow
+@settings(max_examples=400)
+@given(
+    text=st.one_of(TEXT, st.text("가나", max_size=40), st.text("abcd", max_size=40)),
+    most_frac=st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.9, 1.0]),
+)
+def test_repetition_is_seen_as_if_every_shingle_were_counted(text: str, most_frac: float) -> None:
+    """The first shingles of a text never clear one that repeats itself."""
+    total = max(1, len(text) - 4)
+    assert quality.repeated_frac(text) == 1.0 - len(shingles(text)) / total
+    assert quality.repeats_itself(text, most_frac) == (quality.repeated_frac(text) > most_frac)
 
 
 @pytest.mark.slow
