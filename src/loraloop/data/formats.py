@@ -271,7 +271,7 @@ def detect(row: object) -> str:
     """
     if isinstance(row, Mapping):
         if "messages" in row:
-            return "jsonl" if _OURS & set(row) else "openai"
+            return "openai" if _OURS.isdisjoint(row) else "jsonl"
         for key, name in (
             ("conversations", "sharegpt"),
             ("conversation", "sharegpt"),

@@ -72,7 +72,7 @@ def role_of(value: object, place: int) -> str:
     Raises:
         BadRow: no such role.
     """
-    role = _ROLES.get(value.strip().lower()) if isinstance(value, str) else None
+    role = _ROLES.get(value) or _ROLES.get(value.strip().lower()) if isinstance(value, str) else None
     if role is None:
         raise BadRow(f"message {place} has no known role (user, assistant, system, tool)")
     return role
@@ -109,7 +109,10 @@ def parts_of(
     if content is None:
         parts: list[Part] = []
     elif isinstance(content, str):
-        parts = [Part(text=safe_text(content, f"message {place}", placeholders))]
+        text = safe_text(content, f"message {place}", placeholders)
+        if text and not tool_calls:
+            return (Part("text", text),)
+        parts = [Part("text", text)]
     elif isinstance(content, Sequence):
         parts = [_part(item, place, placeholders) for item in content]
     else:
