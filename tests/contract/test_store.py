@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from loraloop.errors import DataError, StaleRelease, StoreError, StoreTooNew, UnknownThing
 from loraloop.ports import Store
-from loraloop.store.bulk import ROWS
+from loraloop.store.bulk import MOST_VALUES
 from loraloop.store.sql import SqlStore
+from loraloop.store.tables import conversations
 from loraloop.types import (
     CONSENTS,
     CONSENTS_TO_LEARN,
@@ -45,6 +46,8 @@ HARD_TEXTS = [
     "\U0010ffff",
 ]
 Again = Callable[[], SqlStore]
+ROWS = MOST_VALUES // len(conversations.c)
+"""Conversations written by one statement."""
 
 
 def conversation(number: int, **changes: object) -> Conversation:
@@ -155,8 +158,9 @@ def test_bots_are_kept_apart(store: SqlStore) -> None:
 @pytest.mark.parametrize("text", ["half \ud800 pair", "a\x00b"], ids=["surrogate", "NUL"])
 def test_text_no_database_keeps_is_refused_whole(store: SqlStore, text: str) -> None:
     """A NUL byte or half a surrogate pair is a clear error, and nothing of that call is stored."""
-    with pytest.raises(DataError, match=r"NUL|surrogate"):
-        store.conversations.add([conversation(1), conversation(2, messages=(message("user", text),))])
+    for said in ({"messages": (message("user", text),)}, {"session": text}, {"source": text}):
+        with pytest.raises(DataError, match=r"NUL|surrogate"):
+            store.conversations.add([conversation(1), conversation(2, **said)])
     assert store.conversations.count("b") == 0
     assert kinds(store) == []
 

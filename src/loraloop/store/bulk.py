@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 PAGE = 5_000
 """Values asked for in one statement."""
-ROWS = 32
-"""Rows written by one statement: SQLite runs each statement with other threads let in, and ending it costs more than
-writing the row. 32 rows of our widest table are under a thousand values, which every release of SQLite takes."""
+MOST_VALUES = 999
+"""Values written by one statement, as many as every release of SQLite takes: it runs each statement with other threads
+let in, and ending it costs more than writing a row."""
 
 
 def among(connection: sa.Connection, column: Any, values: Collection[Any]) -> sa.ColumnElement[bool]:
@@ -60,12 +60,13 @@ def delete_rows(connection: sa.Connection, table: sa.Table, columns: Sequence[st
 
 
 def insert_rows(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Rows) -> None:
-    """Write rows: ``ROWS`` in a statement, what is left over one by one."""
+    """Write rows: up to ``MOST_VALUES`` values in a statement, what is left over one row by one."""
     named = ", ".join(f'"{column}"' for column in columns)
     one = f"({', '.join(_mark(connection) for _ in columns)})"
-    into, whole = f'INSERT INTO "{table.name}" ({named}) VALUES ', len(rows) // ROWS * ROWS
-    many = into + ", ".join([one] * ROWS)
-    for page in pages(rows[:whole], ROWS):
+    size = MOST_VALUES // len(columns)
+    into, whole = f'INSERT INTO "{table.name}" ({named}) VALUES ', len(rows) // size * size
+    many = into + ", ".join([one] * size)
+    for page in pages(rows[:whole], size):
         connection.exec_driver_sql(many, tuple(chain.from_iterable(page)))
     if rows[whole:]:
         connection.exec_driver_sql(into + one, rows[whole:])

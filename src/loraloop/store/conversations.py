@@ -162,12 +162,13 @@ def row_of(c: Conversation) -> tuple[Any, ...]:
     Raises:
         DataError: a text cannot be stored.
     """
-    row = (
+    messages = codec.checked_json(messages_json(c.messages))
+    named = (c.id, c.bot, c.source, c.consent, c.user, c.session, c.release_id, c.language, c.group)
+    codec.checked_text("".join([one for one in named if one]))
+    return (
         c.id, c.bot, codec.stamp(c.created_at), c.source, c.consent, c.user, c.session, c.release_id, c.quality_score,
-        c.language, codec.checked_json(messages_json(c.messages)), c.group,
+        c.language, messages, c.group,
     )  # fmt: skip
-    codec.checked_text("".join([one for one in row if isinstance(one, str)]))
-    return row
 
 
 def _conversations(connection: sa.Connection, rows: Sequence[Any]) -> list[Conversation]:

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from loraloop.data import importers
 from loraloop.data.formats import ImportOptions
-from loraloop.data.importers import BATCH, BadLine, files_of, import_files, read_file
+from loraloop.data.importers import BadLine, files_of, import_files, read_file
 from loraloop.errors import BadFile, UsageError
 
 OPTIONS = ImportOptions(secret=b"k")
@@ -80,11 +81,11 @@ def test_what_cannot_be_learnt_is_counted_while_importing(tmp_path, store):
     assert import_files([path], "auto", ImportOptions(consent="granted", approved_by="review"), store).unlearnable == {}
 
 
-@pytest.mark.slow
-def test_progress_counts_bytes_up_to_the_end(tmp_path, store):
+def test_progress_counts_bytes_up_to_the_end(tmp_path, store, monkeypatch):
     """Progress grows with the bytes read and ends at their sum."""
+    monkeypatch.setattr(importers, "BATCH", 20)
     for name in ("a", "b"):
-        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(_row, range(BATCH + 10))))
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(_row, range(30))))
     heard = []
     import_files([tmp_path], "auto", OPTIONS, store, lambda stage, done, total, **facts: heard.append((done, total)))
     total = sum(path.stat().st_size for path in tmp_path.glob("*.jsonl"))
