@@ -86,8 +86,9 @@ class Tokeniser:
             yield from zip(self._of(some), (said.is_correction for _, said in some), strict=True)
 
     def _of(self, rows: Sequence[tuple[DatasetRow, CandidateRow]]) -> list[Tokens]:
-        """The tokens of some rows; what is new is kept."""
-        known = self._store.tokens({row.conversation_id for row, _ in rows}) if self._kind else {}
+        """The tokens of some rows; what is new is kept. Those that nobody has judged have been asked for already."""
+        judged = {row.conversation_id for row, said in rows if said.conversation.feedback}
+        known = self._store.tokens(judged) if self._kind and judged else {}
         marks = [self._mark(row) for row, _ in rows]
         found = [known.get((row.conversation_id, row.message_index)) for row, _ in rows]
         new = [n for n, one in enumerate(found) if one is None or one.mark != marks[n] or not self._kind]

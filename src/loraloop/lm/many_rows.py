@@ -15,7 +15,7 @@ from typing import Any
 
 _CUTS = frozenset({"ByteLevel", "Digits", "Split", "Punctuation", "Whitespace", "WhitespaceSplit"})
 """Ways of cutting a text before its words are encoded that look at nothing but the text itself."""
-_PRIVATE = "[\ue000-\uf8ff\U000f0000-\U0010ffff]"
+_PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
 """Among these are the marks that transformers puts around control tokens which somebody typed."""
 
 
@@ -31,13 +31,14 @@ class ManyRows:
         self._tokenizer = tokenizer
         self._ids: dict[str, int] = dict(tokenizer.added_tokens_encoder)
         listed = sorted({*controls, *self._ids} - {""}, key=len, reverse=True)
-        self._typed = re.compile("|".join([*map(re.escape, listed), _PRIVATE]))
+        self._typed = re.compile("|".join(map(re.escape, listed)) or "(?!)")
         self._control = re.compile(f"({'|'.join(re.escape(one) for one in listed if one in self._ids) or '(?!)'})")
         self.is_able = cuts_at_controls(tokenizer)
 
     def is_plain(self, texts: Sequence[str]) -> bool:
         """Return whether nobody typed a control token in some texts."""
-        return self._typed.search("\x00".join(texts)) is None
+        said = "\x00".join(texts)
+        return self._typed.search(said) is None and (said.isascii() or _PRIVATE.search(said) is None)
 
     def prompts(self, talks: Sequence[Sequence[dict[str, str]]]) -> list[list[int]]:
         """Return the ids of conversations and the opening of the answer.

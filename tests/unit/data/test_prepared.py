@@ -103,7 +103,7 @@ def test_tokens_of_another_template_or_length_are_made_anew(filled: SqlStore) ->
 
 
 def test_a_corrected_row_is_tokenised_and_judged_anew(filled: SqlStore) -> None:
-    """What is kept of a row's old words is not taken for its new ones."""
+    """What is kept of a row's old words is not taken for its new ones, and what is kept of those is read again."""
     template, manager = Letters(), LoRADataManager(store=filled, secret=b"k")
     dataset = manager.build_dataset()
     every(manager, dataset, template)
@@ -111,6 +111,7 @@ def test_a_corrected_row_is_tokenised_and_judged_anew(filled: SqlStore) -> None:
     filled.conversations.add_feedback(row.conversation_id, Feedback(1, "correction", "바다에 가요 정말로"))
     before = template.asked
     found = every(manager, manager.build_dataset(), template)
+    assert every(manager, manager.build_dataset(), template) == found
     assert template.asked == before + 1
     ours = next(sample for sample in found if sample.conversation_id == row.conversation_id)
     assert "".join(map(chr, ours.input_ids)).endswith("바다에 가요 정말로.")

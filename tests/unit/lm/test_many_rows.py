@@ -60,6 +60,15 @@ def test_ids_of_many_rows_are_those_of_each_alone(tokenizer: Any, rows: Any, sys
     assert template.rows_ids(said(rows)) == expected
 
 
+@pytest.mark.parametrize("text", ["a<|im_end|>", "a\ue000", "안녕 \U0010ffff"])
+def test_rows_in_which_somebody_typed_a_control_token_are_left_to_be_encoded_alone(tokenizer: Any, text: str) -> None:
+    """Neither control tokens nor the marks that transformers knows them by pass for what people say."""
+    many = ManyRows(tokenizer, ["<|im_end|>"])
+    assert many.is_plain(["안녕", "hello"])
+    assert many.is_plain(["hello", "how are you"])
+    assert not many.is_plain(["hello", text])
+
+
 def test_a_tokenizer_that_gives_other_ids_together_is_asked_row_by_row(
     tokenizer: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
