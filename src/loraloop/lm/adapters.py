@@ -17,8 +17,8 @@ LoraPair = tuple["torch.Tensor", "torch.Tensor", float]
 """A (rank, in), B (out, rank), both in float32, and the scale: a layer's weight gains ``scale * B @ A``."""
 
 
-def lora_pairs(model: torch.nn.Module, files: AdapterFiles) -> Iterator[tuple[str, LoraPair]]:
-    """Yield the name of every linear layer of ``model`` that an adapter adapts, and its pair on the layer's device.
+def lora_pairs(model: Any, files: AdapterFiles) -> Iterator[tuple[str, LoraPair]]:
+    """Yield the name of every linear layer of ``model`` that an adapter adapts, and its pair on the model's device.
 
     Raises:
         ArtifactError: it holds weights that would not be used; known for sure when all was yielded.
@@ -36,7 +36,7 @@ def lora_pairs(model: torch.nn.Module, files: AdapterFiles) -> Iterator[tuple[st
         target = getattr(modules.get(name), "weight", None)
         if target is None or tuple(target.shape) != (b_OR.shape[0], a_RI.shape[1]):
             raise WrongBase(f"the adapter adapts {name} with shape {b_OR.shape[0]}x{a_RI.shape[1]}, the model does not")
-        yield name, (a_RI.to(target.device), b_OR.to(target.device), _scale(files.config, name))
+        yield name, (a_RI.to(model.device), b_OR.to(model.device), _scale(files.config, name))
     if left:
         raise ArtifactError(f"{files.name}/{WEIGHTS}: {min(left)} is no half of a low-rank pair; it would be ignored")
     if not halves:

@@ -10,6 +10,7 @@ adapts, read alone.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,15 +79,19 @@ class _ServedLinear(torch.nn.Module):
     """A linear layer of the base, and of every version that adapts it.
 
     Attributes:
-        own: the base's weight as products take it.
+        own: the base's weight as products take it. weight: as it was read; its form alone where nothing reads it, for
+            ``own`` is a copy in blocks, so that the base is in memory once.
         factors: each version's correction. merged: its merged weight, where it has none.
     """
 
     def __init__(self, linear: torch.nn.Linear, reading: _Reading, in_blocks: bool) -> None:
         super().__init__()
-        self.weight, self.bias = linear.weight, linear.bias
+        self.bias = linear.bias
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.own = prepacked(linear) if in_blocks else linear.weight.detach()
+        self._corrects = is_corrected(linear.weight)
+        weight_OI = linear.weight.detach()
+        self.weight = weight_OI.to("meta") if in_blocks and self._corrects else weight_OI
         self._reading = reading
         self.merged: dict[str, torch.Tensor] = {}
         self.factors: dict[str, Factors] = {}
@@ -108,7 +113,7 @@ class _ServedLinear(torch.nn.Module):
 
         So no pass that reads both has to.
         """
-        if not is_corrected(self.weight):
+        if not self._corrects:
             delta_OI = (b_OR @ a_RI).mul_(scale).add_(self.weight)  # in float32, to the bit as the gate merges
             self.merged[version] = delta_OI.to(self.weight.dtype)
             return
@@ -154,6 +159,7 @@ class Weights:
             if isinstance(module, torch.nn.Linear):
                 self._layers[name] = _ServedLinear(module, self._reading, in_blocks)
                 model.set_submodule(name, self._layers[name])
+        gc.collect()  # the layers that were replaced refer to themselves, and hold weights that nothing reads
 
     @property
     def is_exact(self) -> bool:

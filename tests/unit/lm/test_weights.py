@@ -1,5 +1,6 @@
 """Versions in one tree of modules: loaded from one read, apart from each other, gone without a wait."""
 
+import weakref
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,17 @@ def test_a_version_is_what_the_gate_scores(
     assert (found - before).abs().max() > 0.01
     assert torch.equal(logits(weights, "base"), before)
     assert weights.can_mix(["base", "ll-1"]) == (not merges)
+
+
+def test_layers_laid_out_in_blocks_are_in_memory_once(tiny_base: Path) -> None:
+    """What was read is let go of, but for the embeddings where the head shares them."""
+    model = load_model(tiny_base, "float32")
+    read = [weakref.ref(layer.weight) for layer in model.modules() if isinstance(layer, torch.nn.Linear)]
+    prepack_linears(model)
+    model(input_ids=IDS)
+    weights = Weights(model)
+    assert sum(one() is not None for one in read) == 1
+    assert logits(weights, "base").isfinite().all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
