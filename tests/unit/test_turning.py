@@ -318,5 +318,5 @@ def test_turns_leave_only_the_datasets_that_somebody_may_ask_for(tmp_path: Path)
         assert home.store.datasets.get(made[1]).rows  # type: ignore[union-attr]
         assert says(home, "rows").startswith("0 new rows")
         with home.store._database.read() as connection:
-            (rows,) = connection.exec_driver_sql("SELECT count(DISTINCT dataset_id) FROM dataset_rows").one()
+            (rows,) = connection.exec_driver_sql("SELECT count(DISTINCT dataset_id) FROM dataset_runs").one()
         assert rows == 4

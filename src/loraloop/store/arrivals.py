@@ -93,9 +93,11 @@ def _votes(bot: str) -> sa.Select[Any]:
 
 
 def _new_rows(bot: str, mark: Mark) -> sa.Select[Any]:
-    r = tables.dataset_rows
+    r, n = tables.dataset_rows, tables.dataset_runs
     praised = sa.exists().where(_F.c.conversation_id == _C.c.id, _said("thumb_up") | _said("correction"))
-    learnt = sa.exists().where(r.c.dataset_id == mark.dataset_id, r.c.conversation_id == _C.c.id)
+    in_run = (n.c.rows_of == r.c.dataset_id) & r.c.position.between(n.c.first_position, n.c.last_position)
+    in_dataset = sa.exists().where(n.c.dataset_id == mark.dataset_id, in_run)
+    learnt = sa.exists().where(r.c.conversation_id == _C.c.id, in_dataset)
     left_out = sa.select(sa.func.substr(_D.c.target, 1, _ID_CHARS)).where(
         _D.c.bot == bot, _D.c.reason != _MAY_BECOME_USABLE
     )

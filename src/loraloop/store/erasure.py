@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from ..types import Part
 from . import codec, tables
 from .database import Database
+from .datasets import datasets_with
 from .tombstones import Tombstones
 
 FORGOTTEN = "forgotten"
@@ -83,8 +84,7 @@ class Eraser:
         with self._database.write() as connection:
             ids = set(conversations) | _ids(connection, _C, _C.c.id, _C.c.person, people)
             texts, bots = _said(connection, ids, people)
-            datasets = sorted(_ids(connection, tables.dataset_rows, tables.dataset_rows.c.dataset_id,
-                                   tables.dataset_rows.c.conversation_id, ids))  # fmt: skip
+            datasets = sorted(datasets_with(connection, ids))
             adapters = _adapters_of(connection, datasets)
             releases = _releases_of(connection, adapters)
             rows = _deleted(connection, ids, people)

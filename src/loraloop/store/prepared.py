@@ -85,14 +85,14 @@ class Prepared:
 def _talks(rows: Iterable[Any]) -> Iterator[KnownTalk]:
     """Conversations of which each answer is one row; those of a conversation stand together."""
     before: KnownTalk | None = None
-    for key, consent, speaker, at, *known in rows:
-        ours = (KnownRow(*known),) if known[0] is not None else ()
-        if before is not None and before.id == key:
+    for row in rows:
+        ours = (KnownRow._make(row[4:]),) if row[4] is not None else ()
+        if before is not None and before.id == row[0]:
             before = before._replace(rows=before.rows + ours)
             continue
         if before is not None:
             yield before
-        before = KnownTalk(key, consent, speaker, at, ours)
+        before = KnownTalk(row[0], row[1], row[2], row[3], ours)
     if before is not None:
         yield before
 

@@ -25,6 +25,7 @@ from .completions import Completions
 from .consents import Consents
 from .conversations import Conversations
 from .database import Database
+from .datasets import Datasets
 from .erasure import Eraser
 from .erasures import Erasures
 from .events import Events
@@ -38,7 +39,7 @@ from .revisions import MIGRATIONS, is_newest
 from .signatures import Signatures
 from .snapshot import take
 from .tombstones import Tombstones
-from .values import Adapters, Datasets, Releases, State, Values
+from .values import Adapters, Releases, State, Values
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory

@@ -81,6 +81,18 @@ dataset_rows = Table(
     PrimaryKeyConstraint("dataset_id", "position"),
 )
 
+dataset_runs = Table(
+    "dataset_runs",
+    metadata,
+    Column("dataset_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("rows_of", Text, nullable=False),
+    Column("first_position", Integer, nullable=False),
+    Column("last_position", Integer, nullable=False),
+    PrimaryKeyConstraint("dataset_id", "number"),
+    Index("dataset_runs_of_rows", "rows_of", "first_position"),
+)
+
 releases = Table(
     "releases",
     metadata,

@@ -1,4 +1,4 @@
-"""Datasets, adapters, reports, decisions, releases and small state: immutable values by id."""
+"""Adapters, reports, decisions, releases and small state: immutable values by id."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
-from ..errors import ArtifactError, DataError, StaleRelease, UnknownThing
+from ..errors import ArtifactError, StaleRelease, UnknownThing
 from ..failpoints import reached
-from ..types import CONSENTS_TO_LEARN, Adapter, Dataset, DatasetRow, Mark, Record, Release
-from . import bulk, codec, tables
-from .arrivals import write_mark
+from ..types import Adapter, Record, Release
+from . import codec, tables
 from .database import Database
 from .erasures import refused
 from .events import Events
 
 V = TypeVar("V", bound=Record)
-_R, _D, _L = tables.records, tables.dataset_rows, tables.live
+_R, _L = tables.records, tables.live
 
 
 class Values(Generic[V]):
@@ -95,99 +94,6 @@ class Adapters(Values[Adapter]):
             return stored
         own = hashlib.sha256(f"{value.bot} {value.id}".encode()).hexdigest()[:16]
         return super().put(replace(value, id=f"ad-{own}"))
-
-
-class Datasets(Values[Dataset]):
-    """Datasets, with their rows in a table that can be searched both ways and that refuses rows without consent."""
-
-    def __init__(self, database: Database, events: Events) -> None:
-        super().__init__(database, events, Dataset, "DatasetBuilt", lambda d: {"dataset_id": d.id, "rows": len(d.rows)})
-
-    def put(self, value: Dataset, seen_feedback: int | None = None) -> Dataset:
-        """Store a dataset and, in the same transaction, up to where it has read.
-
-        Args:
-            seen_feedback: number of the last word of feedback before its rows were chosen; ``None`` moves no mark.
-        """
-        with self._database.write() as connection:
-            stored = self._put_within(connection, value)
-            reached("dataset.written")
-            if seen_feedback is not None:
-                write_mark(connection, value.bot, Mark(value.id, seen_feedback))
-            reached("dataset.marked")
-        return stored
-
-    def ids(self, bot: str) -> list[str]:
-        """Return the ids of a bot's datasets, the newest first, without reading their rows."""
-        mine = sa.select(_R.c.id).where(_R.c.kind == "Dataset", _R.c.bot == bot)
-        with self._database.read() as connection:
-            return list(connection.execute(mine.order_by(_R.c.created_at.desc(), _R.c.id.desc())).scalars())
-
-    def remove(self, dataset_id: str) -> None:
-        """Remove a dataset with its rows; the same rows may be stored again."""
-        with self._database.write() as connection:
-            connection.execute(sa.delete(_D).where(_D.c.dataset_id == dataset_id))
-            connection.execute(sa.delete(_R).where(_R.c.kind == "Dataset", _R.c.id == dataset_id))
-
-    def check_consent(self, dataset: Dataset) -> None:
-        """Ask again what was asked when the dataset was stored: people may have withdrawn since.
-
-        Raises:
-            DataError: a conversation may not be learnt from any more, or is gone.
-        """
-        with self._database.read() as connection:
-            if connection.execute(_learnable(dataset)).scalar_one() != len(dataset.rows):
-                self._refuse_unconsented(connection, dataset)
-
-    def _insert(self, connection: sa.Connection, value: Dataset, row: dict[str, Any]) -> None:
-        self._refuse_unconsented(connection, value)
-        connection.execute(sa.insert(_R), {**row, "body": codec.encode(replace(value, rows=()))})
-        if value.rows:
-            rows = [
-                (value.id, n, r.conversation_id, r.message_index, r.split, r.digest) for n, r in enumerate(value.rows)
-            ]
-            bulk.insert_rows(connection, _D, [column.name for column in _D.c], rows)
-
-    def _find(self, connection: sa.Connection, value_id: str) -> Dataset | None:
-        found = super()._find(connection, value_id)
-        if found is None:
-            return None
-        wanted = sa.select(_D.c.conversation_id, _D.c.message_index, _D.c.split, _D.c.digest)
-        query = wanted.where(_D.c.dataset_id == value_id).order_by(_D.c.position)
-        rows = tuple(DatasetRow(*row) for row in connection.execute(query))
-        return replace(found, rows=rows)
-
-    def _refuse_unconsented(self, connection: sa.Connection, dataset: Dataset) -> None:
-        """Say which row lacks consent; the database itself refuses it too (a trigger made by the migration)."""
-        t, without = tables.conversations, list[str]()
-        for page in bulk.pages(list(dict.fromkeys(row.conversation_id for row in dataset.rows))):
-            joined, allowed = _allowed(t, dataset.bot)
-            asked = bulk.among(connection, t.c.id, page)
-            counted = sa.select(sa.func.count()).select_from(joined).where(asked, *allowed)
-            if connection.execute(counted).scalar_one() != len(page):
-                named = connection.execute(sa.select(t.c.id).select_from(joined).where(asked, *allowed))
-                without += sorted(set(page) - set(named.scalars()))
-        if without:
-            raise DataError(
-                f"{len(without)} conversations may not be learnt from, {without[0]} for one: no consent",
-                hint="run it again: the next dataset is without them",
-            )
-
-
-def _learnable(dataset: Dataset) -> sa.Select[Any]:
-    """How many rows of a stored dataset may be learnt from now: one question, where all may be as a rule."""
-    t = tables.conversations
-    joined, allowed = _allowed(_D.join(t, t.c.id == _D.c.conversation_id), dataset.bot)
-    return sa.select(sa.func.count()).select_from(joined).where(_D.c.dataset_id == dataset.id, *allowed)
-
-
-def _allowed(conversations: sa.FromClause, bot: str) -> tuple[sa.FromClause, tuple[sa.ColumnElement[bool], ...]]:
-    """What to ask, and on which conditions a bot may learn from what is found."""
-    t, p = tables.conversations, tables.people
-    too_young = (p.c.age_group == "under_14") & (p.c.guardian_consent == 0)
-    refuses = (p.c.id == t.c.person) & (p.c.withdrawn_at.is_not(None) | too_young)
-    allowed = (t.c.bot == bot, t.c.consent.in_(CONSENTS_TO_LEARN), p.c.id.is_(None))
-    return conversations.outerjoin(p, refuses), allowed
 
 
 class Releases:
