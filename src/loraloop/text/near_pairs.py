@@ -27,7 +27,7 @@ _LEAST_BANDS: Final = 4
 than 4 once in a million."""
 _LETTERS: Final = 32
 """Kinds of letters that are counted to tell how many differ."""
-_ROWS: Final = 4096
+_ROWS: Final = 1024
 _PAIRS: Final = 1 << 16
 _BASE: Final = 0x9E3779B97F4A7C15
 _INVERSE: Final = pow(_BASE, -1, 2**64)
@@ -63,10 +63,8 @@ def _of_short(many: Sequence[str], few: Sequence[str], threshold: float) -> Iter
     lengths = set(filed.lengths.tolist())
     pieces = list(filed.codes(lambda own: [(own, *piece) for piece in enumerate(index.pieces(own))]))
     asked = probes.codes(lambda own: list(index.probes(own, lengths)))
-    a, b, _ = _matched(pieces, asked)
     limits = np.array([edit_limit(length, threshold) for length in range(SHORT_INDEX_CHARS)])
-    for begin in range(0, len(a), _PAIRS):
-        one, other = a[begin : begin + _PAIRS], b[begin : begin + _PAIRS]
+    for one, other, _ in _matched(pieces, asked):
         limit = limits[np.maximum(filed.lengths[one], probes.lengths[other])]
         apart = np.abs(filed.letters[one] - probes.letters[other]).sum(axis=1, dtype=np.int64)
         for kept in np.flatnonzero(apart <= 2 * limit).tolist():
@@ -80,14 +78,20 @@ def _of_long(many: Sequence[str], few: Sequence[str]) -> Iterator[tuple[int, int
     left, right = ([n for n, form in enumerate(side) if len(form) >= SHORT_CHARS] for side in (many, few))
     if not left or not right:
         return
+    filed = list(_banded([few[n] for n in right]))
+    for b, a, counts in _matched(filed, _banded([many[n] for n in left])):
+        for kept in np.flatnonzero(counts >= _LEAST_BANDS).tolist():
+            yield left[a[kept]], right[b[kept]]
+
+
+def _banded(forms: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield texts and their bands, each salted with its place, together; a sketch is let go of with its batch."""
+    import numpy as np
+
     salts = np.arange(BANDS, dtype=np.uint64) << np.uint64(32)
-    sides = [
-        (np.repeat(np.arange(len(side)), BANDS), (bands(sketches(forms)).astype(np.uint64) | salts).ravel())
-        for side, forms in ((left, [many[n] for n in left]), (right, [few[n] for n in right]))
-    ]
-    a, b, counts = _matched([sides[0]], iter([sides[1]]))
-    for kept in np.flatnonzero(counts >= _LEAST_BANDS).tolist():
-        yield left[a[kept]], right[b[kept]]
+    for begin in range(0, len(forms), _ROWS):
+        found = bands(sketches(forms[begin : begin + _ROWS])).astype(np.uint64) | salts
+        yield np.repeat(np.arange(begin, begin + len(found)), BANDS), found.ravel()
 
 
 class _Pieces:
@@ -141,8 +145,13 @@ class _Pieces:
 
 def _matched(
     filed: Sequence[tuple[np.ndarray, np.ndarray]], asked: Iterator[tuple[np.ndarray, np.ndarray]]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the pairs (filed text, asking text) that have codes in common, and how many."""
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield the pairs (filed text, asking text) that have codes in common, and how many: each pair once.
+
+    Args:
+        filed: texts and codes of theirs, together.
+        asked: the same; all codes of a text stand in one of them.
+    """
     import numpy as np
 
     owners, codes = np.concatenate([part[0] for part in filed]), np.concatenate([part[1] for part in filed])
@@ -151,7 +160,6 @@ def _matched(
     seen = np.zeros(1 << 22, dtype=bool)
     low = np.uint64(len(seen) - 1)
     seen[codes & low] = True
-    found = [np.empty(0, dtype=np.int64)]
     for askers, wanted in asked:
         there = np.flatnonzero(seen[wanted & low])
         wanted, askers = wanted[there], askers[there]
@@ -159,6 +167,7 @@ def _matched(
         counts = np.searchsorted(codes, wanted, side="right") - begin
         starts = np.cumsum(counts) - counts
         places = np.arange(counts.sum()) - np.repeat(starts - begin, counts)
-        found.append((np.repeat(askers, counts) << np.int64(32)) | owners[places])
-    pairs, times = np.unique(np.concatenate(found), return_counts=True)
-    return pairs & 0xFFFFFFFF, pairs >> 32, times
+        pairs, times = np.unique((np.repeat(askers, counts) << np.int64(32)) | owners[places], return_counts=True)
+        for at in range(0, len(pairs), _PAIRS):
+            some = pairs[at : at + _PAIRS]
+            yield some & 0xFFFFFFFF, some >> 32, times[at : at + _PAIRS]
