@@ -15,6 +15,7 @@ once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,15 +109,15 @@ def _apart(kept: Sequence[Learnable], threshold: float, drops: dict[str, str]) -
     judged = [question for question in asked["gate"] if question not in yielded]
     shared = _near(asked["validation"], judged, threshold)
 
-    def reason(item: Learnable) -> str | None:
-        if item.known.split == "train":
-            return "near_duplicate_of_held_out" if item.known.asked in blocked else None
-        if item.known.asked in yielded:
-            return "question_is_taught"
-        return "near_duplicate_of_held_out" if item.known.split == "validation" and item.known.asked in shared else None
-
-    apart = bool(yielded or blocked or shared)
-    return _without(kept, {item.key: why for item in kept if (why := reason(item))} if apart else {}, drops)
+    held_out = "near_duplicate_of_held_out"
+    taught = dict.fromkeys(yielded, "question_is_taught")
+    why: dict[Split, dict[str, str]] = {
+        "train": dict.fromkeys(blocked, held_out),
+        "validation": {**dict.fromkeys(shared, held_out), **taught},
+        "gate": taught,
+    }
+    asks = ((item, why[item.known.split].get(item.known.asked)) for item in (kept if any(why.values()) else ()))
+    return _without(kept, {item.key: reason for item, reason in asks if reason}, drops)
 
 
 def _agreeing(kept: Sequence[Learnable], drops: dict[str, str]) -> list[Learnable]:
@@ -124,18 +125,18 @@ def _agreeing(kept: Sequence[Learnable], drops: dict[str, str]) -> list[Learnabl
 
     A correction that nobody reviewed outweighs no reviewed answer: else one user could unteach what was vetted.
     """
-    corrected = {compact(item.known.asked) for item in kept if item.is_correction}
-    vetted = {compact(item.known.asked) for item in kept if item.is_correction and item.is_reviewed}
-    told = {item.known.content for item in kept if item.is_correction}
+    corrections = [item for item in kept if item.is_correction]
+    corrected = {compact(item.known.asked) for item in corrections}
+    vetted = {compact(item.known.asked) for item in corrections if item.is_reviewed}
+    told = {item.known.content for item in corrections}
+    others = [item for item in (kept if corrected else ()) if not item.is_correction and item.known.content not in told]
+    forms = compact_all([item.known.asked for item in others])
     wrong = {
         item.key
-        for item in (kept if corrected else ())
-        if not item.is_correction
-        and item.known.content not in told
-        and compact(item.known.asked) in (vetted if item.is_reviewed else corrected)
+        for item, form in zip(others, forms, strict=True)
+        if form in (vetted if item.is_reviewed else corrected)
     }
-    drops.update(dict.fromkeys(wrong, "contradicts_correction"))
-    return [item for item in kept if item.key not in wrong] if wrong else list(kept)
+    return _without(kept, dict.fromkeys(wrong, "contradicts_correction"), drops)
 
 
 def _within_shares(
@@ -145,17 +146,19 @@ def _within_shares(
     numbers = (
         {f"{conversation}#{message}": cluster for conversation, message, cluster in near.clusters()} if near else {}
     )
-    training = [
-        Said(item.key, numbers.get(item.key, item.known.cluster), item.is_correction, item.known.self_written)
-        for item in kept
-        if item.known.split == "train"
-    ]
-    full = past_cluster(training, config.cluster_rows)
-    left = [one for one in training if one.key not in full]
-    over = over_share(left, config.max_self_written_frac, config.self_written_rows)
-    drops.update(dict.fromkeys(full, "cluster_full"))
-    drops.update(dict.fromkeys(over, "self_written_over_share"))
-    return [item for item in kept if item.key not in full and item.key not in over] if full or over else list(kept)
+    training = [item for item in kept if item.known.split == "train"]
+    grouped = [numbers.get(one.key) if one.known.cluster is None else one.known.cluster for one in training]
+    many = {cluster for cluster, rows in Counter(grouped).items() if rows > config.cluster_rows} - {None}
+    crowded = zip(training, grouped, strict=True) if many else ()
+    full = past_cluster(
+        [Said(item.key, cluster, item.is_correction) for item, cluster in crowded if cluster in many],
+        config.cluster_rows,
+    )
+    kept = _without(kept, dict.fromkeys(full, "cluster_full"), drops)
+    left = [item for item in kept if item.known.split == "train"] if full else training
+    own = [item.key for item in left if item.known.self_written]
+    over = over_share(own, len(left) - len(own), config.max_self_written_frac, config.self_written_rows)
+    return _without(kept, dict.fromkeys(over, "self_written_over_share"), drops)
 
 
 def select(

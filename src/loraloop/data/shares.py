@@ -8,19 +8,18 @@ from typing import NamedTuple
 
 
 class Said(NamedTuple):
-    """A training row, as far as its share goes: ``conversation#message``, its cluster, and who wrote the answer."""
+    """A training row, as far as its cluster's share goes: ``conversation#message`` and its cluster."""
 
     key: str
     cluster: int | None
     is_correction: bool
-    self_written: bool
 
 
 def past_cluster(rows: Sequence[Said], most: int) -> set[str]:
     """Return the keys of rows beyond the first ``most`` of their cluster; corrections count first, then the oldest.
 
     Example:
-        >>> rows = [Said("a#1", 1, False, False), Said("b#1", 1, False, False), Said("c#1", 1, True, False)]
+        >>> rows = [Said("a#1", 1, False), Said("b#1", 1, False), Said("c#1", 1, True)]
         >>> past_cluster(rows, 2)
         {'b#1'}
     """
@@ -34,25 +33,23 @@ def past_cluster(rows: Sequence[Said], most: int) -> set[str]:
     return left
 
 
-def over_share(rows: Sequence[Said], most_frac: float, least: int = 0) -> set[str]:
+def over_share(own: Sequence[str], others: int, most_frac: float, least: int = 0) -> set[str]:
     """Return the keys of the oldest bot-written rows that must go for the others to be at least their share.
 
     Text that a model wrote itself, learnt again and again, narrows what it says.
 
     Args:
-        rows: oldest first.
+        own: keys of the bot-written rows, oldest first.
+        others: how many other rows there are.
         most_frac: share of bot-written rows, 0..1.
         least: bot-written rows that stay however few the others are.
 
     Example:
-        >>> rows = [Said(str(n), None, False, n < 3) for n in range(5)]
-        >>> sorted(over_share(rows, 0.5)), over_share(rows, 1.0)
+        >>> sorted(over_share(["0", "1", "2"], 2, 0.5)), over_share(["0", "1", "2"], 2, 1.0)
         (['0'], set())
 
     **Source**: Shumailov et al., "AI models collapse when trained on recursively generated data" (Nature 2024).
     """
-    own = [row.key for row in rows if row.self_written]
-    others = len(rows) - len(own)
     if most_frac >= 1:
         return set()
     allowed = max(least, int(others * most_frac / (1 - most_frac) + 1e-9))
