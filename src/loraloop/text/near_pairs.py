@@ -102,17 +102,27 @@ class _Pieces:
 
         self.lengths = np.array([len(form) for form in forms], dtype=np.int64)
         self._begins = np.cumsum(self.lengths) - self.lengths
-        codes = code_points(forms)
-        owners = np.repeat(np.arange(len(forms)), self.lengths)
-        places = np.arange(len(codes)) - np.repeat(self._begins, self.lengths)
-        counts = np.bincount(owners * _LETTERS + codes % _LETTERS, minlength=len(forms) * _LETTERS)
-        self.letters = counts.astype(np.int8).reshape(-1, _LETTERS)
         self._powers, self._inverses = (
             np.array([pow(base, n, 2**64) for n in range(SHORT_INDEX_CHARS + 1)], dtype=np.uint64)
             for base in (_BASE, _INVERSE)
         )
+        self.letters = np.empty((len(forms), _LETTERS), dtype=np.int8)
+        self._sums = np.zeros(int(self.lengths.sum()) + 1, dtype=np.uint64)
+        for begin in range(0, len(forms), _ROWS):
+            self._read(forms[begin : begin + _ROWS], begin)
+
+    def _read(self, forms: Sequence[str], begin: int) -> None:
+        """Count the letters of some texts, and sum up their code points, each times the power of its place."""
+        import numpy as np
+
+        lengths, codes = self.lengths[begin : begin + len(forms)], code_points(forms)
+        owners = np.repeat(np.arange(len(forms)), lengths)
+        counts = np.bincount(owners * _LETTERS + codes % _LETTERS, minlength=len(forms) * _LETTERS)
+        self.letters[begin : begin + len(forms)] = counts.reshape(-1, _LETTERS)
+        at = self._begins[begin]
+        places = np.arange(at, at + len(codes)) - np.repeat(self._begins[begin : begin + len(forms)], lengths)
         sums = np.cumsum((codes + np.uint64(1)) * self._powers[places], dtype=np.uint64)
-        self._sums = np.concatenate((np.zeros(1, dtype=np.uint64), sums))
+        self._sums[at + 1 : at + 1 + len(codes)] = sums + self._sums[at]
 
     def codes(
         self, plan: Callable[[int], list[tuple[int, int, tuple[int, int]]]]
