@@ -51,7 +51,7 @@ def runs_of(own: str, rows: Sequence[DatasetRow], stored: Iterable[Sequence[Any]
     """
     said = [(row.conversation_id, row.message_index, row.split, row.digest) for row in rows]
     places: dict[tuple[Any, ...], int] = {}
-    found: list[Run] = []
+    found: list[list[Any]] = []  # runs that can still grow
     done = 0
     for rows_of, position, *one in stored:
         place = done
@@ -61,16 +61,15 @@ def runs_of(own: str, rows: Sequence[DatasetRow], stored: Iterable[Sequence[Any]
             if place < done or said[place] != tuple(one):
                 continue
         if place > done:
-            found.append(Run(own, done, place - 1))
-        last = found[-1] if found else None
-        if last is not None and last.rows_of == rows_of and last.last == position - 1:
-            found[-1] = last._replace(last=position)
+            found.append([own, done, place - 1])
+        if found and found[-1][0] == rows_of and found[-1][2] == position - 1:
+            found[-1][2] = position
         else:
-            found.append(Run(rows_of, position, position))
+            found.append([rows_of, position, position])
         done = place + 1
     if done < len(rows):
-        found.append(Run(own, done, len(rows) - 1))
-    return found
+        found.append([own, done, len(rows) - 1])
+    return [Run(*run) for run in found]
 
 
 class Datasets(Values[Dataset]):
@@ -129,12 +128,10 @@ class Datasets(Values[Dataset]):
         if len(runs) > MOST_RUNS:
             runs = runs_of(own, value.rows)
         connection.execute(sa.insert(_R), {**row, "body": codec.encode(replace(value, rows=()))})
-        new = [(own, place, one.conversation_id, one.message_index, one.split, one.digest)
-               for run in runs if run.rows_of == own
-               for place, one in enumerate(value.rows[run.first : run.last + 1], run.first)]  # fmt: skip
         try:
             with connection.begin_nested():
-                bulk.insert_rows(connection, _D, [column.name for column in _D.c], new)
+                for run in (run for run in runs if run.rows_of == own):
+                    _insert_run(connection, run, value.rows)
                 numbered = [(value.id, number, *run) for number, run in enumerate(runs)]
                 bulk.insert_rows(connection, _N, [column.name for column in _N.c], numbered)
         except sa.exc.DBAPIError:  # the tables' own guards say no, but not to whom
@@ -185,6 +182,14 @@ def _free_id(connection: sa.Connection, dataset_id: str) -> str:
     while connection.execute(sa.select(sa.exists().where(_D.c.dataset_id == own))).scalar():
         own += "+"
     return own
+
+
+def _insert_run(connection: sa.Connection, run: Run, rows: Sequence[DatasetRow]) -> None:
+    """Write the rows of a run, which stand at its places, a page at a time."""
+    for begin in range(run.first, run.last + 1, bulk.PAGE):
+        page = enumerate(rows[begin : min(begin + bulk.PAGE, run.last + 1)], begin)
+        new = [(run.rows_of, n, one.conversation_id, one.message_index, one.split, one.digest) for n, one in page]
+        bulk.insert_rows(connection, _D, [column.name for column in _D.c], new)
 
 
 def _stored_rows(dataset_id: str) -> sa.Select[Any]:
