@@ -1,4 +1,4 @@
-"""Which datasets nobody will ask for again. Each turn stores all its rows anew: a hundred thousand are 19 MB.
+"""Which datasets nobody will ask for again. Each has the rows that no other one has to itself.
 
 What taught an adapter that was ever released, or whose files are there, stays for the lineage of its answers; so does
 what a job may go on with, and what the schedule counts from.
