@@ -31,6 +31,8 @@ _SWITCH_S = 0.0005
 _SLICE_S = 0.0015
 """Of loading and dropping between two steps: all that a step waits for it, and hardly more than a layer takes."""
 _LOWEST_PRIORITY = 19
+_RACE_S = 1.5
+"""For which thread counts are compared: what is chosen holds for as long as the process lives."""
 _BEAT_S = 1.0
 """Between two frames that say nothing but that answers could be written."""
 
@@ -61,7 +63,7 @@ class Serving:
         model = load_model(folder, choice.dtype, choice.device)
         self.dtype, self.device = choice.dtype, choice.device
         prepack_linears(model)
-        self.threads = spec["threads"] or race_threads(model, spec["max_rows"])
+        self.threads = spec["threads"] or race_threads(model, spec["max_rows"], seconds=_RACE_S)
         torch.set_num_threads(self.threads)
         if not serve_with_ragged_attention(model):
             raise ModelError(

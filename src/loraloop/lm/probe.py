@@ -105,12 +105,18 @@ def probe(
     return Choice(threads, name, speeds[threads, name])
 
 
-def race_threads(model: Any, rows: int, max_threads: int | None = None) -> int:
+def race_threads(model: Any, rows: int, max_threads: int | None = None, seconds: float = 0.0) -> int:
     """Time one decoding step of ``rows`` answers with each thread count, leave torch at the fastest and return it.
 
     The model itself is timed, its weights laid out as they will be (``prepacked.py``), not one product: where threads
     wait badly for one another, hundreds of small steps lose five times what the products in them gain. More threads
     must win by a tenth. A model on a GPU is not raced.
+
+    Args:
+        rows: answers decoded at once.
+        max_threads: most threads; ``None`` for one a core.
+        seconds: race at least so long. Each count stands for its lower quartile, so that a core which something else
+            takes for half of that time does not decide; one that is never free does.
     """
     import torch
 
@@ -119,17 +125,18 @@ def race_threads(model: Any, rows: int, max_threads: int | None = None) -> int:
 
     tokens_R1 = torch.zeros(rows, 1, dtype=torch.long)  # on the CPU, as the model
     spent: dict[int, list[float]] = {threads: [] for threads in _candidates(max_threads)}
-    for _ in range(_RACE_ROUNDS):
-        for threads, seconds in spent.items():  # in turn: a slow moment of the machine is everybody's
+    begun = own_s()
+    while own_s() - begun < seconds or len(spent[1]) < _RACE_ROUNDS:
+        for threads, times in spent.items():  # in turn: a slow moment of the machine is everybody's
             torch.set_num_threads(threads)
             with torch.inference_mode():
                 for _ in range(2):  # the first one warms up
                     start = own_s()
                     model(input_ids=tokens_R1, use_cache=False)
-            seconds.append(own_s() - start)
+            times.append(own_s() - start)
 
     def weighted(threads: int) -> float:
-        return statistics.median(spent[threads]) * (1.0 if threads == 1 else MARGIN)
+        return statistics.quantiles(spent[threads])[0] * (1.0 if threads == 1 else MARGIN)
 
     best = min(spent, key=weighted)
     torch.set_num_threads(best)

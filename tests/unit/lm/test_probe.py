@@ -1,11 +1,16 @@
 """Which device, threads and dtype are taken."""
 
+import time
+from itertools import count
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from loraloop.errors import ModelError
+from loraloop.lm import probe as module
 from loraloop.lm.packing import pack
-from loraloop.lm.probe import chosen_device, probe
+from loraloop.lm.probe import chosen_device, probe, race_threads
 from loraloop.types import Sample
 
 pytestmark = pytest.mark.slow
@@ -38,3 +43,24 @@ def test_every_tensor_of_a_batch_lies_where_the_model_does() -> None:
     assert {tensor.device.type for tensor in read} == {"meta"}
     assert packed.row_S.device.type == "cpu"
     assert len(packed.layout.groups) == 1 < len(pack(samples).layout.groups)
+
+
+@pytest.mark.parametrize(("free", "threads"), [(2, 2), (1, 2), (0, 1)])
+def test_a_core_that_is_busy_now_and_then_does_not_decide_for_good(
+    free: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads are twice as fast while the second core is free: always, half of the time, or never."""
+    monkeypatch.setattr(module, "available_cores", lambda: 2)
+    numbers, before = count(), torch.get_num_threads()
+
+    class Model(SimpleNamespace):
+        def __call__(self, **_: object) -> None:
+            if torch.get_num_threads() == 1:
+                time.sleep(0.01)
+            else:  # 2 of 4 calls, so that one round is free and the next one is not
+                time.sleep(0.005 if next(numbers) % 4 < 2 * free else 0.03)
+
+    try:
+        assert race_threads(Model(device=torch.device("cpu")), 4, seconds=0.8) == threads
+    finally:
+        torch.set_num_threads(before)
