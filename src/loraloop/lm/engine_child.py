@@ -8,24 +8,21 @@ files, a third one the frames. When standard input ends, the parent is gone and 
 from __future__ import annotations
 
 import contextlib
-import itertools
+import gc
 import os
 import queue
 import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ConversationTooLong, EngineError, LoraloopError, ModelError, UsageError
 from ..types import message
 from .child import die_with_parent
 from .frames import Frame, read_frame, write_frame
-
-if TYPE_CHECKING:
-    from .batching import Said
 
 _SWITCH_S = 0.0005
 _SLICE_S = 0.0015
@@ -50,6 +47,7 @@ class Serving:
 
         from .batching import Batcher
         from .changes import Changes
+        from .fixed_answers import FixedAnswers
         from .loader import load_model, load_tokenizer
         from .prepacked import prepack_linears
         from .probe import DECODING_ROWS, probe, race_threads
@@ -77,8 +75,7 @@ class Serving:
         self._batcher = Batcher(self._weights, tokenizer, self._template.stop_ids, spec["max_rows"])
         self._inbox: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._leaving: list[Frame] = []
-        self._measured: dict[int, tuple[Frame, int]] = {}  # fixed answers being read: whose, and which of them
-        self._numbers = itertools.count(-1, -1)  # of those; who asks for an answer counts upwards
+        self._fixed = FixedAnswers(self._batcher, say)
         self._to_read: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._changes = Changes()  # versions that come or go, layer by layer
 
@@ -114,7 +111,7 @@ class Serving:
             if pieces or time.monotonic() - spoke_at >= _BEAT_S:
                 self._say({"pieces": pieces, "active": active, "waiting": waiting})
                 spoke_at = time.monotonic()
-            self._tell_measured([s for s in said if s.finish == "scored"])
+            self._fixed.hear([s for s in said if s.finish == "scored"])
             self._let_go()
 
     def read_files(self) -> None:
@@ -146,7 +143,8 @@ class Serving:
             elif frame["do"] == "ask":
                 self._submit(frame)
             elif frame["do"] == "logprobs":
-                self._measure(frame)
+                if self._is_served(frame):
+                    self._fixed.measure(frame)
             elif frame["do"] == "cancel":
                 self._batcher.cancel(frame["of"])
             else:
@@ -180,40 +178,6 @@ class Serving:
             return False
         return True
 
-    def _measure(self, frame: Frame) -> None:
-        """Have fixed answers read beside those that are being written, a part in each step.
-
-        The others after the first, so that what their prompts begin with alike is read once.
-        """
-        if self._is_served(frame):
-            frame["nats"] = {}
-            self._read_fixed(frame, range(1))
-
-    def _read_fixed(self, frame: Frame, places: range) -> None:
-        import torch
-
-        from .batching import Request
-        from .drawing import Draw
-
-        surely = Draw(0.0, 1.0, 1.0, torch.Generator())
-        for place in places:
-            prompt, answer = frame["fixed"][place]
-            number = next(self._numbers)
-            self._measured[number] = (frame, place)
-            row = (*prompt, *answer[:-1])
-            self._batcher.submit(Request(number, frame["version"], row, 0, surely, scored=tuple(answer)))
-
-    def _tell_measured(self, said: Sequence[Said]) -> None:
-        """Go on after the first of fixed answers, and tell what all came to when all were read."""
-        for one in said:
-            frame, place = self._measured.pop(one.id)
-            nats, count = frame["nats"], len(frame["fixed"])
-            nats[place] = one.nats
-            if len(nats) == count:
-                self._say({"done": frame["id"], "value": [nats[n] for n in range(count)]})
-            elif place == 0:
-                self._read_fixed(frame, range(1, count))
-
     def _let_go(self) -> None:
         """Begin to drop versions that are to leave, and whose last answer has ended."""
         for frame in [f for f in self._leaving if not self._batcher.uses(f["version"])]:
@@ -246,8 +210,12 @@ class Serving:
         return ids
 
     def _fail(self, frame: Frame, error: LoraloopError) -> None:
-        told = {"error": type(error).__name__, "args": [str(a) for a in error.args], "hint": error.hint}
-        self._say({"failed": frame["id"], **told})
+        self._say(_failure(frame["id"], error))
+
+
+def _failure(number: int, error: LoraloopError) -> Frame:
+    told = [str(a) for a in error.args]
+    return {"failed": number, "error": type(error).__name__, "args": told, "hint": error.hint}
 
 
 def main() -> None:
@@ -268,9 +236,10 @@ def main() -> None:
     try:
         serving = Serving(spec, say)
     except LoraloopError as error:
-        told = {"error": type(error).__name__, "args": [str(a) for a in error.args], "hint": error.hint}
-        say({"failed": 0, **told})
+        say(_failure(0, error))
         sys.exit(1)
+    gc.collect()
+    gc.freeze()  # else a search for garbage among all that torch and transformers hold makes answers wait for 200 ms
     say({"ready": {"dtype": serving.dtype, "device": serving.device, "threads": serving.threads}})
 
     def read() -> None:
