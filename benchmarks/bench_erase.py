@@ -70,6 +70,7 @@ def prepared(folder: Path, people: dict[str, str]) -> Path:
         folder / "home", base__model=str(tiny_base(folder / "base")), evaluate__suites=[str(suite)],
         base__max_new_tokens=4, gate__min_heldout_rows=2, gate__latency_floor_s=30.0, train__epochs=1,
         train__min_steps=1, train__save_steps=1,
+        trust__pattern_rows=0, trust__few_people_rows=0, trust__alike_rows=0,  # all say nearly the same
     )  # fmt: skip
     with open_home(folder / "home") as home:
         for number in range(40):
