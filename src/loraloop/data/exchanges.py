@@ -189,13 +189,16 @@ def why_not_learnt(store: Store, conversation_id: str, message_index: int, confi
 def pseudonyms(user: str, secrets: Sequence[bytes]) -> list[str]:
     """Return the names under which a person may be stored, one a key, the newest key's first.
 
+    Beside a name whose digits look like a telephone number stands its redacted form, which was stored once.
+
     Raises:
         UsageError: the name is empty or no text.
     """
     found = [_pseudonym(user, secret) for secret in secrets]
     if None in found:
         raise UsageError("the name of the user is empty", hint="name the user as conversations do")
-    return list(dict.fromkeys(name for name in found if name is not None))
+    names = [name for name in found if name is not None]
+    return list(dict.fromkeys([*names, *(safe_text(name, "a name") for name in names)]))
 
 
 def _pseudonym(user: str | None, secret: bytes) -> str | None:
