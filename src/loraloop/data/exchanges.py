@@ -189,7 +189,8 @@ def why_not_learnt(store: Store, conversation_id: str, message_index: int, confi
 def pseudonyms(user: str, secrets: Sequence[bytes]) -> list[str]:
     """Return the names under which a person may be stored, one a key, the newest key's first.
 
-    Beside a name whose digits look like a telephone number stands its redacted form, which was stored once.
+    Beside a name whose digits look like a telephone or card number stands its redacted form, which was stored once. A
+    few people may share such a form: what is asked for one of them then holds for all.
 
     Raises:
         UsageError: the name is empty or no text.
