@@ -67,7 +67,10 @@ def write_rows(
     try:
         while True:
             written = _write(target, rows())
-            # Who was forgotten while the file was written may stand in it, and the search for them is over.
+            # Who was forgotten while the file was written may stand in it, and the search for them is over. One that
+            # has searched may not be committed yet: once this has had its turn to write, it is.
+            with store.together():
+                pass
             if written <= {conversation.id for conversation in store.conversations.iterate(bot)}:
                 return written
     except OSError as error:
