@@ -19,8 +19,8 @@ class SignatureStore(Protocol):
         """Keep signatures, in place of older ones of the same answers."""
         ...
 
-    def bands(self, bot: str) -> tuple[list[int], list[int], bytes]:
-        """Numbers, clusters and bands of all signatures of a bot, oldest first."""
+    def bands(self, bot: str) -> Iterator[tuple[Sequence[int], Sequence[int], bytes]]:
+        """Pages of numbers, clusters and bands, one after another, of all signatures of a bot, oldest first."""
         ...
 
     def sketches(self, ids: Sequence[int]) -> dict[int, bytes]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..signature_store import SignatureStore
-from ..text.clusters import joined, proposed
+from ..text.clusters import Asking, joined
 from ..text.sketches import BANDS, PERMUTATIONS, alike, bands, sketches_of
 from ..types import Signature
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 _CHUNK = 20_000
-"""Rows sketched together; what is in memory at once is these, and 128 bytes for every row there is."""
+"""Rows sketched together; they are in memory at once, and those stored rows that may be like one of them."""
+_READ = 4000
+"""Stored sketches in memory at once."""
 _VERSION = "1"
 
 
@@ -32,9 +35,6 @@ class NearRows:
         self._store, self._bot, self._threshold = store, bot, threshold
         self._waiting: dict[tuple[str, int], tuple[str, str]] = {}
         self._heard: set[str] = set()
-        self._ids: list[int] | None = None
-        self._clusters: list[int] = []
-        self._bands_NB: np.ndarray | None = None
 
     def take(self, conversation_id: str, message_index: int, digest: str, text: str) -> None:
         """Hear of a row: its keyed digest, and what is said in it, of which only a sketch is kept."""
@@ -58,15 +58,15 @@ class NearRows:
             return
         import numpy as np
 
-        self._load()
-        assert self._ids is not None
-        assert self._bands_NB is not None
-        first = len(self._ids)
         sketch_TP = sketches_of([text for _, text in new.values()])
         band_TB = bands(sketch_TP)
-        self._bands_NB = np.concatenate((self._bands_NB, band_TB))
-        pairs = self._alike(proposed(self._bands_NB, first), sketch_TP, first)
-        found = joined(self._clusters, pairs.tolist(), len(new), max(self._clusters, default=-1) + 1)
+        asking, ids, clusters = Asking(band_TB), array("q"), array("q")
+        for numbers, grouped, raw in self._store.bands(self._bot):
+            asking.read(np.frombuffer(raw, dtype=np.uint32).reshape(-1, BANDS))
+            ids.extend(numbers)
+            clusters.extend(grouped)
+        pairs = self._alike(asking.pairs(), sketch_TP, ids)
+        found = joined(clusters, pairs.tolist(), len(new), max(clusters, default=-1) + 1)
         self._store.add(
             self._bot,
             (
@@ -76,29 +76,28 @@ class NearRows:
                 )
             ),
         )
-        self._ids = None  # the store numbers them: what comes next reads the numbers, too
 
-    def _load(self) -> None:
+    def _alike(self, pairs: np.ndarray, sketch_TP: np.ndarray, ids: Sequence[int]) -> np.ndarray:
+        """Those pairs whose sketches agree in ``threshold`` of all numbers; the rows of ``ids`` are stored ones."""
         import numpy as np
 
-        self._ids, self._clusters, raw = self._store.bands(self._bot)
-        self._bands_NB = np.frombuffer(raw, dtype=np.uint32).reshape(-1, BANDS)
+        first, found = len(ids), np.zeros(len(pairs), dtype=bool)
+        among_new = np.flatnonzero(pairs[:, 1] >= first)
+        found[among_new] = alike(sketch_TP, sketch_TP, pairs[among_new] - first, self._threshold)
+        among_old = np.flatnonzero(pairs[:, 1] < first)
+        among_old = among_old[np.argsort(pairs[among_old, 1], kind="stable")]
+        olds, begins = np.unique(pairs[among_old, 1], return_index=True)
+        for at in range(0, len(olds), _READ):
+            some = olds[at : at + _READ]
+            stored = self._store.sketches([ids[place] for place in some.tolist()])
+            # Whoever was forgotten since the bands were read has no sketch any more, and nothing is like theirs.
+            here = np.array([ids[place] in stored for place in some.tolist()])
+            raw = b"".join(stored[ids[place]] for place in some[here].tolist())
+            block = among_old[begins[at] : begins[at + _READ] if at + _READ < len(olds) else None]
+            block = block[np.isin(pairs[block, 1], some[here])]
+            places_N2 = np.stack((pairs[block, 0] - first, np.searchsorted(some[here], pairs[block, 1])), axis=1)
+            stored_QP = np.frombuffer(raw, dtype=np.uint32).reshape(-1, PERMUTATIONS)
+            found[block] = alike(sketch_TP, stored_QP, places_N2, self._threshold)
+        alike_N2: np.ndarray = pairs[found]
+        return alike_N2
 
-    def _alike(self, pairs: np.ndarray, sketch_TP: np.ndarray, first: int) -> np.ndarray:
-        """Those pairs whose sketches agree in ``threshold`` of all numbers."""
-        import numpy as np
-
-        if not len(pairs):
-            return pairs
-        assert self._ids is not None
-        places = np.unique(pairs[pairs[:, 1] < first, 1])
-        stored = self._store.sketches([self._ids[place] for place in places])
-        # Whoever was forgotten since the bands were read has no sketch any more, and nothing is like theirs.
-        old = np.array([place for place in places if self._ids[place] in stored], dtype=pairs.dtype)
-        pairs = pairs[(pairs[:, 1] >= first) | np.isin(pairs[:, 1], old)]
-        raw = b"".join(stored[self._ids[place]] for place in old)
-        every_QP = np.concatenate((np.frombuffer(raw, dtype=np.uint32).reshape(-1, PERMUTATIONS), sketch_TP))
-        earlier = np.where(pairs[:, 1] < first, np.searchsorted(old, pairs[:, 1]), pairs[:, 1] - first + len(old))
-        places_N2 = np.stack((pairs[:, 0] - first, earlier), axis=1)
-        found: np.ndarray = pairs[alike(sketch_TP, every_QP, places_N2, self._threshold)]
-        return found

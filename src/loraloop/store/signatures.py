@@ -54,19 +54,13 @@ class Signatures:
             ]
             bulk.insert_rows(connection, _T, _COLUMNS, kept)
 
-    def bands(self, bot: str) -> tuple[list[int], list[int], bytes]:
-        """Return the numbers, clusters and bands, one after another, of all signatures of a bot, oldest first."""
+    def bands(self, bot: str) -> Iterator[tuple[Sequence[int], Sequence[int], bytes]]:
+        """Yield pages of numbers, clusters and bands, one after another, of all signatures of a bot, oldest first."""
         query = sa.select(_T.c.id, _T.c.cluster, _T.c.bands).where(_T.c.bot == bot).order_by(_T.c.id)
-        ids: list[int] = []
-        clusters: list[int] = []
-        bands = bytearray()
         with self._database.read() as connection:
             for page in connection.execute(query).partitions(bulk.PAGE):
-                numbers, grouped, parts = zip(*page, strict=True)
-                ids += numbers
-                clusters += grouped
-                bands += b"".join(parts)
-        return ids, clusters, bytes(bands)
+                numbers, clusters, parts = zip(*page, strict=True)
+                yield numbers, clusters, b"".join(parts)
 
     def sketches(self, ids: Sequence[int]) -> dict[int, bytes]:
         """Return the sketches of some signatures by number."""

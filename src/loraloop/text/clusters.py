@@ -13,43 +13,72 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+_BITS = 18
+_LOW = (1 << _BITS) - 1
+"""Lowest bits of a value, by which a table tells most that no new row has."""
+
+
 def proposed(bands_NB: np.ndarray, first_new: int) -> np.ndarray:
     """Return pairs ``(new row, earlier row)`` that share a band: its first holder, and the one just before the new row.
 
     **Shapes**: bands (N rows, B bands) -> (pairs, 2), sorted by the new row, then by the earlier one.
     """
-    import numpy as np
-
-    rows, codes = len(bands_NB), []
-    for values in np.ascontiguousarray(bands_NB.T):
-        # rows that share a value with no new row need not be sorted
-        chosen = np.flatnonzero(_among(values, values[first_new:])) if first_new else np.arange(rows)
-        keys = values[chosen].astype(np.uint64) << np.uint64(32) | chosen.astype(np.uint64)
-        keys.sort()  # by value, then by row: one sort of plain numbers takes a fifth of the time of an argsort
-        held = keys >> np.uint64(32)
-        places = np.flatnonzero(held[1:] == held[:-1]) + 1  # of the rows that are not their value's first holder
-        if not len(places):
-            continue
-        order = keys.astype(np.uint32).astype(np.int64)
-        run_begins = np.concatenate(([True], places[1:] != places[:-1] + 1))
-        firsts = (places[run_begins] - 1)[np.cumsum(run_begins) - 1]
-        new = order[places]
-        codes += [new * rows + order[firsts], new * rows + order[places - 1]]
-    found = np.concatenate(codes) if codes else np.empty(0, dtype=np.int64)
-    found = found[found >= first_new * rows]
-    found.sort()
-    found = found[np.concatenate(([True], found[1:] != found[:-1]))] if len(found) else found
-    return np.stack((found // rows, found % rows), axis=1) if len(found) else np.empty((0, 2), dtype=np.int64)
+    asking = Asking(bands_NB[first_new:])
+    asking.read(bands_NB[:first_new])
+    return asking.pairs()
 
 
-def _among(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Which values are among some others; by a table of their lowest 20 bits, so that a few more may be."""
-    import numpy as np
+class Asking:
+    """New rows that ask which earlier ones share a band with them; those are read in order, and not kept.
 
-    table = np.zeros(1 << 20, dtype=bool)
-    table[wanted & 0xFFFFF] = True
-    found: np.ndarray = table[values & 0xFFFFF]
-    return found
+    **Shapes**: bands (T new rows, B bands).
+    """
+
+    def __init__(self, new_TB: np.ndarray) -> None:
+        import numpy as np
+
+        self.earlier = 0
+        self._new_BT = np.ascontiguousarray(new_TB.T)
+        self._values = [np.unique(values) for values in self._new_BT]
+        self._firsts, self._lasts = ([np.full(len(one), -1) for one in self._values] for _ in range(2))
+        self._tables_BV = np.zeros((len(self._values), 1 << _BITS), dtype=bool)
+        for table, values in zip(self._tables_BV, self._values, strict=True):
+            table[values & _LOW] = True
+
+    def read(self, bands_NB: np.ndarray) -> None:
+        """Note which of the next earlier rows are the first and the last so far to hold a value."""
+        import numpy as np
+
+        for band, values in enumerate(bands_NB.T if len(self._new_BT[0]) else ()):
+            rows = np.flatnonzero(self._tables_BV[band][values & _LOW])
+            asked, wanted = values[rows], self._values[band]
+            places = np.minimum(np.searchsorted(wanted, asked), len(wanted) - 1)
+            same = wanted[places] == asked
+            places, rows = places[same], rows[same] + self.earlier
+            firsts = self._firsts[band]
+            unheld = firsts[places] < 0
+            firsts[places[unheld][::-1]] = rows[unheld][::-1]  # of equal places the last assignment stays
+            self._lasts[band][places] = rows
+        self.earlier += len(bands_NB)
+
+    def pairs(self) -> np.ndarray:
+        """Return what ``proposed`` does; rows are counted from the first earlier one."""
+        import numpy as np
+
+        total, codes = self.earlier + self._new_BT.shape[1], [np.empty(0, dtype=np.int64)]
+        for values, distinct, first, last in zip(self._new_BT, self._values, self._firsts, self._lasts, strict=True):
+            keys = values.astype(np.uint64) << np.uint64(32) | np.arange(len(values), dtype=np.uint64)
+            keys.sort()  # by value, then by row: one sort of plain numbers takes a fifth of the time of an argsort
+            rows = keys.astype(np.uint32).astype(np.int64) + self.earlier
+            begins = np.concatenate(([True], keys[1:] >> np.uint64(32) != keys[:-1] >> np.uint64(32)))[: len(keys)]
+            run = np.cumsum(begins) - 1
+            held = first[run] >= 0
+            before = np.where(begins, last[run], np.roll(rows, 1))
+            first_of = np.where(held, first[run], rows[begins][run])
+            asks = held | ~begins
+            codes += [rows[asks] * total + first_of[asks], rows[asks] * total + before[asks]]
+        found = np.unique(np.concatenate(codes))
+        return np.stack((found // max(total, 1), found % max(total, 1)), axis=1)
 
 
 def joined(clusters: Sequence[int], pairs: Sequence[Sequence[int]], new: int, next_cluster: int) -> list[int]:
@@ -65,14 +94,15 @@ def joined(clusters: Sequence[int], pairs: Sequence[Sequence[int]], new: int, ne
         >>> joined([5], [(1, 0), (3, 1)], 3, 6)
         [5, 6, 5]
     """
-    found = list(clusters)
     partner: dict[int, int] = {}
     for row, earlier in pairs:
         partner.setdefault(int(row), int(earlier))
-    for row in range(len(clusters), len(clusters) + new):
-        if row in partner:
-            found.append(found[partner[row]])
+    before, found = len(clusters), list[int]()
+    for row in range(before, before + new):
+        earlier = partner.get(row, row)
+        if earlier < row:
+            found.append(clusters[earlier] if earlier < before else found[earlier - before])
         else:
             found.append(next_cluster)
             next_cluster += 1
-    return found[len(clusters) :]
+    return found

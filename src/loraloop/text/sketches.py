@@ -25,25 +25,24 @@ PERMUTATIONS = 128
 BANDS = 32
 """32 bands of 4 rows propose a pair with similarity 0.7 with probability above 0.999."""
 _SEED = 42
-_BATCH = 4096
+_BATCH = 1024
 _PAIRS = 2048
 
 
-def shingle_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def shingle_hashes(texts: Sequence[str], width: int = SHINGLE_CHARS) -> tuple[np.ndarray, np.ndarray]:
     """Return the 64-bit hashes of the shingles of all texts, one after another, and where each text's begin and end.
 
     **Shapes**: hashes (S shingles), offsets (texts + 1). A text shorter than a shingle is its own only one.
     """
     import numpy as np
 
-    return hashes_of(code_points(texts), np.array([len(text) for text in texts], dtype=np.int64))
+    return hashes_of(code_points(texts), np.array([len(text) for text in texts], dtype=np.int64), width)
 
 
-def hashes_of(codes: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def hashes_of(codes: np.ndarray, lengths: np.ndarray, width: int = SHINGLE_CHARS) -> tuple[np.ndarray, np.ndarray]:
     """Return what ``shingle_hashes`` does, from the code points of all texts one after another, and their lengths."""
     import numpy as np
 
-    width = SHINGLE_CHARS
     ends = np.cumsum(lengths, dtype=np.int64)
     short = np.flatnonzero(lengths < width)
     if len(short):  # filled up with NUL to one shingle
@@ -63,17 +62,18 @@ def hashes_of(codes: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.nd
     return hashes[keep], offsets.astype(np.uint64)
 
 
-def sketches(forms: Sequence[str]) -> np.ndarray:
+def sketches(forms: Sequence[str], width: int = SHINGLE_CHARS) -> np.ndarray:
     """Return the sketch of each text.
 
     Args:
         forms: as ``text.dedupe.compact`` makes them.
+        width: characters of a shingle.
 
     **Shapes**: (texts, ``PERMUTATIONS``), uint32.
     """
     import numpy as np
 
-    drawn = [_drawn(*shingle_hashes(forms[begin : begin + _BATCH])) for begin in range(0, len(forms), _BATCH)]
+    drawn = [_drawn(*shingle_hashes(forms[at : at + _BATCH], width)) for at in range(0, len(forms), _BATCH)]
     return np.concatenate(drawn) if drawn else np.empty((0, PERMUTATIONS), dtype=np.uint32)
 
 
