@@ -122,15 +122,22 @@ def _crowded(words: Sequence[_Said], is_new: Callable[[_Said], bool], least: int
     """Words that stand in an hour of so many people, most of them new; words come in the order of time."""
     people: Counter[str] = Counter()
     new: set[str] = set()
-    begin = told = 0
+    begin = told = there = new_there = 0
     for end, last in enumerate(words):
+        arrives = not people[last.judge]
         people[last.judge] += 1
-        new |= {last.judge} if is_new(last) else set()
+        there += arrives
+        new_there += arrives and last.judge in new
+        if is_new(last) and last.judge not in new:
+            new.add(last.judge)
+            new_there += 1
         while last.at - words[begin].at > _HOUR:
-            people[words[begin].judge] -= 1
+            gone = words[begin].judge
+            people[gone] -= 1
+            there -= not people[gone]
+            new_there -= not people[gone] and gone in new
             begin += 1
-        there = +people
-        if len(there) >= least and 2 * len(new & there.keys()) > len(there):
+        if there >= least and 2 * new_there > there:
             for one in words[max(begin, told) : end + 1]:
                 yield one.word
             told = end + 1

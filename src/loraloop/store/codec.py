@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..errors import DataError
 from ..types import Record
@@ -89,26 +89,31 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be stored")
 
 
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
 def _build(kind: Any, raw: Any) -> Any:
     """Make ``raw`` (plain JSON) a value of the annotated kind."""
-    if raw is None:
-        return None
+    return None if raw is None else _maker(kind)(raw)
+
+
+@cache
+def _maker(kind: Any) -> Callable[[Any], Any]:
+    """What makes plain JSON that is not ``null`` a value of a kind; looked up once a kind, as rows are many."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return _build(next(part for part in parts if part is not type(None)), raw)
+        return _maker(next(part for part in parts if part is not type(None)))
     if origin is tuple:
-        return tuple(_build(parts[0], item) for item in raw)
-    if origin is Literal:
-        return raw
-    if isinstance(kind, type):
-        if is_dataclass(kind):
-            hints = _hints(kind)
-            return kind(**{f.name: _build(hints[f.name], raw[f.name]) for f in fields(kind) if f.name in raw})
-        if issubclass(kind, datetime):
-            return datetime.fromisoformat(raw)
-    return raw
+        return lambda raw: tuple([_build(parts[0], item) for item in raw])
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _record_maker(kind)
+    if isinstance(kind, type) and issubclass(kind, datetime):
+        return datetime.fromisoformat
+    return lambda raw: raw
+
+
+def _record_maker(kind: Any) -> Callable[[Any], Any]:
+    hints = get_type_hints(kind)
+    kinds = {one.name: hints[one.name] for one in fields(kind)}
+
+    def make(raw: Mapping[str, Any]) -> Any:
+        return kind(**{name: _build(kinds[name], value) for name, value in raw.items() if name in kinds})
+
+    return make
