@@ -77,18 +77,16 @@ def _without(kept: Sequence[Learnable], left_out: Mapping[str, str], drops: dict
 
 def _near(many: Iterable[str], few: Iterable[str], threshold: float) -> dict[str, list[str]]:
     """Questions among many -> those among few that are the same or nearly the same."""
-    forms: list[dict[str, list[str]]] = [{}, {}]
-    for side, questions in zip(forms, (many, few), strict=True):
-        distinct = list(dict.fromkeys(questions))
-        for question, form in zip(distinct, compact_all(distinct), strict=True):
-            side.setdefault(form, []).append(question)
-    here, there = list(forms[0]), list(forms[1])
-    pairs = [(here[a], there[b]) for a, b in near_pairs(here, there, threshold)]
-    pairs += [(form, form) for form in there if form in forms[0]]
+    ours, theirs = list(dict.fromkeys(many)), dict[str, list[str]]()
+    distinct = list(dict.fromkeys(few))
+    for question, form in zip(distinct, compact_all(distinct), strict=True):
+        theirs.setdefault(form, []).append(question)
+    forms = list(theirs)
+    pairs = [(place, forms[other]) for place, other in near_pairs(compact_all(ours), forms, threshold)]
+    pairs += [(place, form) for place, form in enumerate(compact_all(ours if forms else ())) if form in theirs]
     found: dict[str, list[str]] = {}
-    for ours, theirs in pairs:
-        for question in forms[0][ours]:
-            found.setdefault(question, []).extend(forms[1][theirs])
+    for place, form in pairs:
+        found.setdefault(ours[place], []).extend(theirs[form])
     return found
 
 
@@ -130,7 +128,7 @@ def _agreeing(kept: Sequence[Learnable], drops: dict[str, str]) -> list[Learnabl
     vetted = {compact(item.known.asked) for item in corrections if item.is_reviewed}
     told = {item.known.content for item in corrections}
     others = [item for item in (kept if corrected else ()) if not item.is_correction and item.known.content not in told]
-    forms = compact_all([item.known.asked for item in others])
+    forms = compact_all(item.known.asked for item in others)
     wrong = {
         item.key
         for item, form in zip(others, forms, strict=True)

@@ -6,8 +6,9 @@ holds any other character, or nothing but signs, is left to ``dedupe.compact``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from .dedupe import compact
@@ -55,24 +56,22 @@ def compact_codes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndar
     return found[stays], kept[~odd], odd
 
 
-def compact_all(texts: Sequence[str]) -> list[str]:
-    """Return ``dedupe.compact`` of each text.
+def compact_all(texts: Iterable[str]) -> Iterator[str]:
+    """Yield ``dedupe.compact`` of each text, read a batch at a time.
 
     Example:
-        >>> compact_all(["뭐 먹지?", "Why not!"])
+        >>> list(compact_all(["뭐 먹지?", "Why not!"]))
         ['뭐먹지', 'whynot']
     """
-    found: list[str] = []
-    for begin in range(0, len(texts), _BATCH):
-        batch = texts[begin : begin + _BATCH]
+    left = iter(texts)
+    while batch := list(islice(left, _BATCH)):
         codes, lengths, odd = compact_codes(batch)
         joined, at = codes.tobytes().decode("utf-32-le"), 0
         ends = iter(lengths.cumsum().tolist())
         for text, is_odd in zip(batch, odd.tolist(), strict=True):
             end = at if is_odd else next(ends)
-            found.append(compact(text) if is_odd else joined[at:end])
+            yield compact(text) if is_odd else joined[at:end]
             at = end
-    return found
 
 
 @cache

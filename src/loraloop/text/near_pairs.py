@@ -11,7 +11,8 @@ chapter 3 (banding).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from .compacting import code_points
@@ -27,17 +28,21 @@ _LEAST_BANDS: Final = 4
 than 4 once in a million."""
 _LETTERS: Final = 32
 """Kinds of letters that are counted to tell how many differ."""
+_BLOCK: Final = 8192
+"""Texts of the longer list in memory at once."""
 _ROWS: Final = 1024
 _PAIRS: Final = 1 << 16
+_TABLE_BITS: Final = 22
+_TABLE_LOW: Final = (1 << _TABLE_BITS) - 1
 _BASE: Final = 0x9E3779B97F4A7C15
 _INVERSE: Final = pow(_BASE, -1, 2**64)
 
 
-def near_pairs(many: Sequence[str], few: Sequence[str], threshold: float) -> list[tuple[int, int]]:
+def near_pairs(many: Iterable[str], few: Sequence[str], threshold: float) -> list[tuple[int, int]]:
     """Return the positions in both lists of all texts that are near-duplicates and not equal, sorted.
 
     Args:
-        many: distinct texts as ``dedupe.compact`` gives them.
+        many: texts as ``dedupe.compact`` gives them, read once and a block at a time.
         few: the shorter list of such texts.
         threshold: as for ``dedupe.NearDuplicates``, 0.84..1.
 
@@ -45,43 +50,68 @@ def near_pairs(many: Sequence[str], few: Sequence[str], threshold: float) -> lis
         >>> near_pairs(["오늘저녁은뭐먹을까", "whoareyou"], ["오늘저녁은뭐먹을까요"], 0.9)
         [(0, 0)]
     """
-    if threshold >= 1.0 or not many or not few:
+    if threshold >= 1.0 or not few:
         return []
-    proposed = {*_of_short(many, few, threshold), *_of_long(many, few)}
-    return sorted((a, b) for a, b in proposed if many[a] != few[b] and similar(many[a], few[b], threshold))
+    short, long = _ShortTexts(few, threshold), _LongTexts(few)
+    found: list[tuple[int, int]] = []
+    read, texts = 0, iter(many)
+    while block := list(islice(texts, _BLOCK)):
+        proposed = sorted({*short.proposed(block), *long.proposed(block)})
+        found += [
+            (read + one, other)
+            for one, other in proposed
+            if block[one] != few[other] and similar(block[one], few[other], threshold)
+        ]
+        read += len(block)
+    return found
 
 
-def _of_short(many: Sequence[str], few: Sequence[str], threshold: float) -> Iterator[tuple[int, int]]:
-    """Pairs of short texts that share a piece, and differ in no more letters than edits allow."""
-    import numpy as np
+class _ShortTexts:
+    """The short ones among some texts; proposes those that share a piece, and whose letters differ no more than edits
+    allow."""
 
-    left, right = ([n for n, form in enumerate(side) if len(form) < SHORT_INDEX_CHARS] for side in (many, few))
-    if not left or not right:
-        return
-    index = EditIndex(threshold)
-    filed, probes = _Pieces([many[n] for n in left]), _Pieces([few[n] for n in right])
-    lengths = set(filed.lengths.tolist())
-    pieces = list(filed.codes(lambda own: [(own, *piece) for piece in enumerate(index.pieces(own))]))
-    asked = probes.codes(lambda own: list(index.probes(own, lengths)))
-    limits = np.array([edit_limit(length, threshold) for length in range(SHORT_INDEX_CHARS)])
-    for one, other, _ in _matched(pieces, asked):
-        limit = limits[np.maximum(filed.lengths[one], probes.lengths[other])]
-        apart = np.abs(filed.letters[one] - probes.letters[other]).sum(axis=1, dtype=np.int64)
-        for kept in np.flatnonzero(apart <= 2 * limit).tolist():
-            yield left[one[kept]], right[other[kept]]
+    def __init__(self, texts: Sequence[str], threshold: float) -> None:
+        import numpy as np
+
+        self._places = [n for n, form in enumerate(texts) if len(form) < SHORT_INDEX_CHARS]
+        self._index = EditIndex(threshold)
+        self._texts = _Pieces([texts[n] for n in self._places])
+        pieces = self._texts.codes(lambda own: [(own, *piece) for piece in enumerate(self._index.pieces(own))])
+        self._filed = _Filed(pieces)
+        self._lengths = set(self._texts.lengths.tolist())
+        self._limits = np.array([edit_limit(length, threshold) for length in range(SHORT_INDEX_CHARS)])
+
+    def proposed(self, block: Sequence[str]) -> Iterator[tuple[int, int]]:
+        """Yield places in a block, each with that of a text that may be near."""
+        import numpy as np
+
+        places = [n for n, form in enumerate(block) if len(form) < SHORT_INDEX_CHARS] if self._places else []
+        if not places:
+            return
+        asking = _Pieces([block[n] for n in places])
+        asked = asking.codes(lambda own: list(self._index.probes(own, self._lengths)))
+        for one, other, _ in self._filed.matched(asked):
+            limit = self._limits[np.maximum(asking.lengths[one], self._texts.lengths[other])]
+            apart = np.abs(asking.letters[one] - self._texts.letters[other]).sum(axis=1, dtype=np.int64)
+            for kept in np.flatnonzero(apart <= 2 * limit).tolist():
+                yield places[one[kept]], self._places[other[kept]]
 
 
-def _of_long(many: Sequence[str], few: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Pairs of long texts with equal bands."""
-    import numpy as np
+class _LongTexts:
+    """The long ones among some texts; proposes those with equal bands."""
 
-    left, right = ([n for n, form in enumerate(side) if len(form) >= SHORT_CHARS] for side in (many, few))
-    if not left or not right:
-        return
-    filed = list(_banded([few[n] for n in right]))
-    for b, a, counts in _matched(filed, _banded([many[n] for n in left])):
-        for kept in np.flatnonzero(counts >= _LEAST_BANDS).tolist():
-            yield left[a[kept]], right[b[kept]]
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._places = [n for n, form in enumerate(texts) if len(form) >= SHORT_CHARS]
+        self._filed = _Filed(_banded([texts[n] for n in self._places]))
+
+    def proposed(self, block: Sequence[str]) -> Iterator[tuple[int, int]]:
+        """Yield places in a block, each with that of a text that may be near."""
+        import numpy as np
+
+        places = [n for n, form in enumerate(block) if len(form) >= SHORT_CHARS] if self._places else []
+        for one, other, counts in self._filed.matched(_banded([block[n] for n in places])):
+            for kept in np.flatnonzero(counts >= _LEAST_BANDS).tolist():
+                yield places[one[kept]], self._places[other[kept]]
 
 
 def _banded(forms: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -153,31 +183,42 @@ class _Pieces:
                 yield np.repeat(some, len(pieces)), hashes.ravel()
 
 
-def _matched(
-    filed: Sequence[tuple[np.ndarray, np.ndarray]], asked: Iterator[tuple[np.ndarray, np.ndarray]]
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield the pairs (filed text, asking text) that have codes in common, and how many: each pair once.
+class _Filed:
+    """Texts under codes of theirs.
 
     Args:
-        filed: texts and codes of theirs, together.
-        asked: the same; all codes of a text stand in one of them.
+        parts: texts and codes, together.
     """
-    import numpy as np
 
-    owners, codes = np.concatenate([part[0] for part in filed]), np.concatenate([part[1] for part in filed])
-    order = np.argsort(codes, kind="stable")
-    owners, codes = owners[order], codes[order]
-    seen = np.zeros(1 << 22, dtype=bool)
-    low = np.uint64(len(seen) - 1)
-    seen[codes & low] = True
-    for askers, wanted in asked:
-        there = np.flatnonzero(seen[wanted & low])
-        wanted, askers = wanted[there], askers[there]
-        begin = np.searchsorted(codes, wanted, side="left")
-        counts = np.searchsorted(codes, wanted, side="right") - begin
-        starts = np.cumsum(counts) - counts
-        places = np.arange(counts.sum()) - np.repeat(starts - begin, counts)
-        pairs, times = np.unique((np.repeat(askers, counts) << np.int64(32)) | owners[places], return_counts=True)
-        for at in range(0, len(pairs), _PAIRS):
-            some = pairs[at : at + _PAIRS]
-            yield some & 0xFFFFFFFF, some >> 32, times[at : at + _PAIRS]
+    def __init__(self, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+        import numpy as np
+
+        self._seen = np.zeros(1 << _TABLE_BITS, dtype=bool)
+        none = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint64))
+        owners, codes = (np.concatenate(both) for both in zip(none, *parts, strict=True))
+        order = np.argsort(codes, kind="stable")
+        self._owners, self._codes = owners[order], codes[order]
+        self._seen[self._codes & _TABLE_LOW] = True
+
+    def matched(
+        self, asked: Iterable[tuple[np.ndarray, np.ndarray]]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield the pairs (asking text, filed text) that have codes in common, and how many: each pair once.
+
+        Args:
+            asked: texts and codes, together; all codes of a text stand in one part.
+        """
+        import numpy as np
+
+        for askers, wanted in asked:
+            there = np.flatnonzero(self._seen[wanted & _TABLE_LOW])
+            wanted, askers = wanted[there], askers[there]
+            begin = np.searchsorted(self._codes, wanted, side="left")
+            counts = np.searchsorted(self._codes, wanted, side="right") - begin
+            starts = np.cumsum(counts) - counts
+            places = np.arange(counts.sum()) - np.repeat(starts - begin, counts)
+            pairs = (np.repeat(askers, counts) << np.int64(32)) | self._owners[places]
+            pairs, times = np.unique(pairs, return_counts=True)
+            for at in range(0, len(pairs), _PAIRS):
+                some = pairs[at : at + _PAIRS]
+                yield some >> 32, some & 0xFFFFFFFF, times[at : at + _PAIRS]

@@ -225,14 +225,14 @@ def test_many_texts_are_compacted_and_sketched_as_each_alone(texts: list[str]) -
     forms = [compact(text) for text, is_odd in zip(texts, odd, strict=True) if not is_odd]
     assert [len(form) for form in forms] == lengths.tolist()
     assert "".join(forms) == "".join(map(chr, codes))
-    assert compact_all(texts) == [compact(text) for text in texts]
+    assert list(compact_all(texts)) == [compact(text) for text in texts]
     assert np.array_equal(sketches_of(texts), sketches([compact(text) for text in texts]))
 
 
 def test_plain_and_odd_texts_are_compacted_in_their_order() -> None:
     """Each gets its own form, whatever stands before it, over more texts than are compacted at once."""
     texts = ["오늘 뭐 먹지?", "...", "Ａ café", "", "What is it, then?"] * 1000
-    assert compact_all(texts) == [compact(text) for text in texts]
+    assert list(compact_all(texts)) == [compact(text) for text in texts]
 
 
 def test_plain_texts_are_none_of_the_odd_ones() -> None:
