@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,31 @@ def pipeline(folder: Path, rows: int, base: str) -> Iterator[tuple[str, float]]:
         for split in ("train", "validation", "gate"):
             manager.samples(dataset, shaped, split, MAX_LENGTH)
         yield f"{name}: samples", time.process_time() - at
+        yield f"{name}: peak MiB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    store.close()
+
+
+def judged(folder: Path, rows: int) -> Iterator[tuple[str, float]]:
+    """Datasets of ``rows`` chats that their users gave a thumb, then of 1 % more; yields what each took, in seconds."""
+    from loraloop.data.manager import LoRADataManager
+    from loraloop.store.sql import open_store
+    from loraloop.types import Conversation, Feedback, message
+
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    store = open_store(folder / "x.db", keys=lambda: [SECRET])
+    manager = LoRADataManager(store=store, bot=BOT, secret=SECRET)
+    for name, begin, end in (("whole", 0, rows), ("1 % more", rows, rows + rows // 100)):
+        for number in range(begin, end):
+            question, answer = pair(number)
+            user, said_at = f"u{number // 5}", begun + timedelta(minutes=number)
+            thumb = Feedback(1, "thumb_up", actor=user, created_at=said_at + timedelta(seconds=30))
+            said = (message("user", question), message("assistant", answer))
+            store.conversations.add([
+                Conversation(f"cv-{number:016x}", BOT, said, said_at, "chat", "granted", user=user, feedback=(thumb,))
+            ])  # fmt: skip
+        at = time.process_time()
+        manager.build_dataset()
+        yield f"{name}: dataset", time.process_time() - at
         yield f"{name}: peak MiB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     store.close()
 
@@ -195,7 +221,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--peer-rows", type=int, default=5_000, help="rows of TRL, whose time grows evenly with them")
     parser.add_argument("--base", default="", help="folder of a base with a chat template; the shipped one if left out")
-    parser.add_argument("--part", choices=["pipeline", "trl", "near"], default="")
+    parser.add_argument("--part", choices=["pipeline", "judged", "trl", "near"], default="")
     given = parser.parse_args()
     base = given.base
     if not base:
@@ -208,13 +234,16 @@ def main() -> None:
     if given.part == "near":
         print(json.dumps(near_duplicates(given.rows)))
         return
-    if given.part == "pipeline":
+    if given.part:
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(dict(pipeline(Path(folder), given.rows, base))))
+            at = Path(folder)
+            found = judged(at, given.rows) if given.part == "judged" else pipeline(at, given.rows, base)
+            print(json.dumps(dict(found)))
         return
     near = alone("near", given.rows, base)
     sizes = (given.rows // 4, given.rows // 2, given.rows)
     ours = {rows: alone("pipeline", rows, base) for rows in sizes}
+    by_thumbs = alone("judged", given.rows // 5, base)
     trl_s = alone("trl", given.peer_rows, base) * given.rows / given.peer_rows
     spent = {
         name: sum(s for key, s in ours[given.rows].items() if key.startswith(name) and "MiB" not in key)
@@ -230,7 +259,8 @@ def main() -> None:
         "peak memory, whole to a quarter": ours[sizes[2]]["whole: peak MiB"] / ours[sizes[0]]["whole: peak MiB"],
     }
     record("data", {
-        "rows": given.rows, "near rows a second": near, "seconds and MiB": ours, "TRL's seconds, scaled": trl_s,
+        "rows": given.rows, "near rows a second": near, "seconds and MiB": ours,
+        "judged rows": given.rows // 5, "judged, seconds and MiB": by_thumbs, "TRL's seconds, scaled": trl_s,
         "peer rows": given.peer_rows, "ratios": ratios, "needed": NEEDED,
     })  # fmt: skip
 

@@ -3,8 +3,8 @@
 Looser than ``text/dedupe.py``, which says what counts as the same question: here a changed name or number stays in the
 group, for that is how one row is made into many.
 
-Not ``text/clusters.py``, whose numbers are kept for good: a row there joins the earliest one that is like it, and groups
-never merge. So somebody who floods could begin two groups and join them later; here they are one from then on.
+Not ``text/clusters.py``, whose numbers are kept for good: there a row joins the earliest one that is like it, and
+groups never merge. So somebody who floods could begin two groups and join them later; here they are one from then on.
 
 Source: Broder, "On the resemblance and containment of documents" (1997).
 """

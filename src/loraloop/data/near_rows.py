@@ -100,4 +100,3 @@ class NearRows:
             found[block] = alike(sketch_TP, stored_QP, places_N2, self._threshold)
         alike_N2: np.ndarray = pairs[found]
         return alike_N2
-

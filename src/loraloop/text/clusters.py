@@ -66,7 +66,7 @@ class Asking:
         import numpy as np
 
         total, codes = self.earlier + self._new_BT.shape[1], [np.empty(0, dtype=np.int64)]
-        for values, distinct, first, last in zip(self._new_BT, self._values, self._firsts, self._lasts, strict=True):
+        for values, first, last in zip(self._new_BT, self._firsts, self._lasts, strict=True):
             keys = values.astype(np.uint64) << np.uint64(32) | np.arange(len(values), dtype=np.uint64)
             keys.sort()  # by value, then by row: one sort of plain numbers takes a fifth of the time of an argsort
             rows = keys.astype(np.uint32).astype(np.int64) + self.earlier

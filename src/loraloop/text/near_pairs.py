@@ -67,8 +67,7 @@ def near_pairs(many: Iterable[str], few: Sequence[str], threshold: float) -> lis
 
 
 class _ShortTexts:
-    """The short ones among some texts; proposes those that share a piece, and whose letters differ no more than edits
-    allow."""
+    """The short ones among some texts; proposes those that share a piece and do not differ in too many letters."""
 
     def __init__(self, texts: Sequence[str], threshold: float) -> None:
         import numpy as np
