@@ -22,6 +22,7 @@ from .store.location import checked_name
 from .store.secret import home_secrets
 from .store.snapshot import SnapshotFacts, facts_of, faults_of, is_in_use, let_go
 from .store.sql import known_revisions
+from .telling import under_way
 
 _LISTED = {"revision": str, "keys": list, "names": dict, "left_out": dict, "made_at": str}
 """What the list of a backup says beside its files, as ``backups`` writes it."""
@@ -83,7 +84,7 @@ def restore(
     return {
         "home": str(folder), "set_aside": str(aside) if aside else None, "conversations": facts.conversations,
         "adapters": adapters, "left_out": manifest["left_out"],
-        "made_at": manifest["made_at"], "tombstones": written, **_opened(folder),
+        "made_at": manifest["made_at"], "tombstones": written, **_opened(folder, progress),
     }  # fmt: skip
 
 
@@ -142,12 +143,12 @@ def _swap(staged: Path, folder: Path, occupied: bool) -> Path | None:
     return aside
 
 
-def _opened(folder: Path) -> dict[str, Any]:
+def _opened(folder: Path, progress: Progress) -> dict[str, Any]:
     """Open the restored home once: people forgotten since are erased again, and everything is checked."""
     from .health import examine
     from .wiring import open_home
 
-    with open_home(folder) as home:
+    with open_home(folder) as home, under_way(progress, "examine"):
         return {"recovered": list(home.recovered), "checks": examine(home)}
 
 

@@ -35,7 +35,7 @@ LEVELS = [
     {"controller", "forgetting", "lineage", "meanwhile", "old_datasets", "stages", "traces", "turns"},
     {"data", "train", "evaluate", "deploy", "schedule", "serve"},
     {"lm", "store"},
-    {"experiment_store", "job_store", "ports", "prepared_store", "signature_store", "text", "thresholds"},
+    {"experiment_store", "job_store", "ports", "prepared_store", "signature_store", "telling", "text", "thresholds"},
     {
         "collecting",
         "types",

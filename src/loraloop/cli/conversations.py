@@ -126,8 +126,8 @@ def export(
     session = session_of(context, as_json)
     if file.exists() and not force:
         raise UsageError(f"{file} exists", hint="name another file, or add --force")
-    with session.opened() as home:
-        count = export_conversations(home.store, home.bot, file)
+    with session.opened() as home, session.progress() as progress:
+        count = export_conversations(home.store, home.bot, file, progress)
     session.say(t("data.exported", count=count, path=file))
     session.answer({"conversations": count, "path": str(file)})
 

@@ -32,8 +32,8 @@ def stats(
     from .data_page import data_page
 
     session = session_of(context, as_json)
-    with session.opened() as home:
-        found = statistics(home.store, home.bot)
+    with session.opened() as home, session.progress() as progress:
+        found = statistics(home.store, home.bot, progress)
         drift, told = _drift(home)
     reasons = {code: words[int(korean())] for code, words in REASONS.items()}
     if html is not None:
@@ -91,11 +91,12 @@ def preferences(
 ) -> None:
     """Write thumbs and corrections as unpaired preference rows (prompt, completion, label), for KTO and its kin."""
     from ..data.preferences import export_preferences
+    from ..telling import under_way
 
     session = session_of(context, as_json)
     if file.exists() and not force:
         raise UsageError(f"{file} exists", hint="name another file, or add --force")
-    with session.opened() as home:
+    with session.opened() as home, session.progress() as progress, under_way(progress, "read"):
         counts = export_preferences(home.store, home.bot, file, home.settings.data, home.settings.trust)
     session.say(t("preferences.done", path=file, **counts))
     session.answer({"path": str(file), **counts})

@@ -7,6 +7,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "stage.backup": ("saving (MB)", "백업 중 (MB)"),
     "stage.verify": ("checking (MB)", "확인 중 (MB)"),
     "stage.restore": ("restoring (MB)", "복원 중 (MB)"),
+    "stage.examine": ("looking through the new home", "새 홈 점검 중"),
     "backup.done": (
         "saved and read back: {path} ({size} MB, {conversations} conversations, {adapters} adapters)",
         "저장하고 다시 읽어 확인했습니다: {path} ({size} MB, 대화 {conversations}건, 어댑터 {adapters}개)",

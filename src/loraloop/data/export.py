@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from ..ports import Store
+from ..ports import Progress, Store
+from ..telling import counted
 from ..types import Conversation, plain
 from .formats import SCHEMA_VERSION
 
@@ -27,7 +28,7 @@ def _feedback_row(item: dict[str, Any]) -> dict[str, Any]:
     return {**item, "created_at": item["created_at"].isoformat() if item["created_at"] else None}
 
 
-def export_conversations(store: Store, bot: str, file: str | Path) -> int:
+def export_conversations(store: Store, bot: str, file: str | Path, progress: Progress | None = None) -> int:
     """Write all conversations of a bot, oldest first, redacted as they are stored.
 
     Written beside and moved into place, so that nobody ever reads half a file; readable by its owner alone.
@@ -36,6 +37,7 @@ def export_conversations(store: Store, bot: str, file: str | Path) -> int:
         store: where they are.
         bot: whose.
         file: path of the ``.jsonl`` to write; one that is there is replaced.
+        progress: hears ``("read", conversations, of how many)``.
 
     Returns:
         How many were written.
@@ -45,7 +47,8 @@ def export_conversations(store: Store, bot: str, file: str | Path) -> int:
     """
 
     def rows() -> Iterator[tuple[str, dict[str, Any]]]:
-        return ((one.id, to_row(one)) for one in store.conversations.iterate(bot))
+        every = counted(store.conversations.iterate(bot), progress, "read", store.conversations.count(bot))
+        return ((one.id, to_row(one)) for one in every)
 
     return len(write_rows(store, bot, Path(file), rows))
 

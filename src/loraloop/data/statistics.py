@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from ..ports import Store
+from ..ports import Progress, Store
 from ..record import Record
+from ..telling import counted
 from ..types import CONSENTS_TO_LEARN, REVIEWER, Conversation, Dataset
 from .candidates import candidates
 from .quality import tells_of_distress
@@ -129,29 +130,29 @@ def monday_of(at: datetime) -> str:
     return datetime.fromisocalendar(year, week, 1).date().isoformat()
 
 
-def statistics(store: Store, bot: str) -> Statistics:
-    """Return the numbers of a bot's data, reading every conversation once."""
+def statistics(store: Store, bot: str, progress: Progress | None = None) -> Statistics:
+    """Return the numbers of a bot's data, reading every conversation once; ``progress`` hears ``("read", ...)``."""
     latest = next(iter(store.datasets.list(bot, 1)), None)
-    counted = _Counting(_taught(latest))
-    for one in store.conversations.iterate(bot):
-        counted.take(one)
+    found = _Counting(_taught(latest))
+    for one in counted(store.conversations.iterate(bot), progress, "read", store.conversations.count(bot)):
+        found.take(one)
     groups = [*map(str, LENGTHS), "more"]
     return Statistics(
-        conversations=counted.conversations,
-        people=len(counted.people),
-        answers=counted.answers,
-        sources=dict(counted.sources.most_common()),
-        consents=dict(counted.consents.most_common()),
-        languages=dict(counted.languages.most_common()),
-        question_chars={group: counted.question_chars[group] for group in groups},
-        answer_chars={group: counted.answer_chars[group] for group in groups},
+        conversations=found.conversations,
+        people=len(found.people),
+        answers=found.answers,
+        sources=dict(found.sources.most_common()),
+        consents=dict(found.consents.most_common()),
+        languages=dict(found.languages.most_common()),
+        question_chars={group: found.question_chars[group] for group in groups},
+        answer_chars={group: found.answer_chars[group] for group in groups},
         dataset=latest.id if latest else None,
         rows={name: len(latest.split(name)) for name in ("train", "validation", "gate")} if latest else {},
-        corrections=counted.corrections,
-        self_written=counted.self_written,
+        corrections=found.corrections,
+        self_written=found.self_written,
         dropped=dict(Counter(store.conversations.drops(bot).values()).most_common()),
-        approval=tuple(_weeks(counted.weeks.items())),
-        topics=tuple(topics(list(counted.said))),
+        approval=tuple(_weeks(found.weeks.items())),
+        topics=tuple(topics(list(found.said))),
         made_at=latest.created_at if latest else None,
     )
 
