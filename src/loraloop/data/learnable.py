@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import NamedTuple, Protocol
+from typing import Final, Protocol, get_args
 
 from ..prepared_store import KnownRow, KnownTalk
-from ..types import Conversation, DatasetRow
+from ..text.packed import Texts
+from ..types import Conversation, DatasetRow, Split
 from .candidates import CandidateRow, candidates, row_digest
 from .known_rows import known_row
 from .quality import DataQualityConfig, reason_of_known, reason_to_drop, reason_under
@@ -16,37 +17,81 @@ from .sides import side_of
 from .standing import Readings
 from .trust import Standing, TrustConfig
 
+SPLITS: Final[tuple[Split, ...]] = get_args(Split)
+TRAIN: Final = SPLITS.index("train")
+CONTENT_BYTES: Final = 16
 
-class Learnable(NamedTuple):
-    """An answer that passed the checks, without its text but for what it is asked.
+
+class Learnables:
+    """Answers that passed the checks, by number, in columns: a quarter of a kibibyte each, text included.
 
     Attributes:
-        talk: its conversation's id.
-        place: of its conversation, in the order they came.
-        known: what is known of it.
-        standing: where it stands; ``None`` for one that a person reviewed before it came.
+        places: of their conversations, in the order they came.
+        splits: by their place in ``SPLITS``.
+        contents: ``KnownRow.content``, 16 bytes each.
+        asked: ``KnownRow.asked``; the question itself begins at ``question_at``.
+        clusters: ``KnownRow.cluster``; -1 where it was not looked for.
+        standings: where those stand that no person had reviewed before they came.
+        corrections: those that a person wrote in place of the bot.
     """
 
-    talk: str
-    place: int
-    known: KnownRow
-    is_correction: bool
-    standing: Standing | None
+    def __init__(self) -> None:
+        self.places = array("q")
+        self.splits = bytearray()
+        self.contents = bytearray()
+        self.asked = Texts()
+        self.question_at = array("q")
+        self.self_written = bytearray()
+        self.clusters = array("q")
+        self.standings: dict[int, Standing] = {}
+        self.corrections: set[int] = set()
+        self._talks = Texts()
+        self._messages = array("q")
+        self._digests = Texts()
 
-    @property
-    def key(self) -> str:
-        """``conversation_id#message_index``."""
-        return f"{self.talk}#{self.known.message_index}"
+    def __len__(self) -> int:
+        return len(self.places)
 
-    @property
-    def row(self) -> DatasetRow:
-        """What a dataset says of it."""
-        return DatasetRow(self.talk, self.known.message_index, self.known.split, self.known.digest)
+    def add(self, talk: str, place: int, known: KnownRow) -> int:
+        """Add an answer; returns its number."""
+        assert len(known.content) == CONTENT_BYTES  # that of a row which cannot be learnt is empty
+        self.places.append(place)
+        self.splits.append(SPLITS.index(known.split))
+        self.contents += known.content
+        self.asked.append(known.asked)
+        self.question_at.append(known.question_at)
+        self.self_written.append(known.self_written)
+        self.clusters.append(-1 if known.cluster is None else known.cluster)
+        self._talks.append(talk)
+        self._messages.append(known.message_index)
+        self._digests.append(known.digest)
+        return len(self) - 1
 
-    @property
-    def is_reviewed(self) -> bool:
+    def in_order(self) -> list[int]:
+        """Return all numbers in the order of the conversations."""
+        return sorted(range(len(self)), key=self.places.__getitem__)
+
+    def key(self, number: int) -> str:
+        """Return ``conversation_id#message_index``."""
+        return f"{self._talks[number]}#{self._messages[number]}"
+
+    def row(self, number: int) -> DatasetRow:
+        """Return what a dataset says of an answer."""
+        split = SPLITS[self.splits[number]]
+        return DatasetRow(self._talks[number], self._messages[number], split, self._digests[number])
+
+    def question(self, number: int) -> str:
+        """Return the question of an answer, without what it replies to."""
+        return self.asked[number][self.question_at[number] :]
+
+    def content(self, number: int) -> bytes:
+        """Return what exact duplicates of an answer have in common."""
+        return bytes(self.contents[number * CONTENT_BYTES : (number + 1) * CONTENT_BYTES])
+
+    def is_reviewed(self, number: int) -> bool:
         """Whether a person read it who may say so."""
-        return self.standing is None or self.standing.reviewed
+        standing = self.standings.get(number)
+        return standing is None or standing.reviewed
 
 
 class Clusters(Protocol):
@@ -75,13 +120,13 @@ class Known(Protocol):
 
 @dataclass(slots=True)
 class Found:
-    """What passed the checks, in the order of the conversations; the others have their reason.
+    """What passed the checks; the others have their reason.
 
     Attributes:
         spent: rows that were approved once and are not any more.
     """
 
-    kept: list[Learnable] = field(default_factory=list)
+    rows: Learnables = field(default_factory=Learnables)
     drops: dict[str, str] = field(default_factory=dict)
     spent: list[Standing] = field(default_factory=list)
 
@@ -109,7 +154,6 @@ class Checking:
                 self._take_known(place, one, found)
             else:
                 self._take(place, one, readings, found)
-        found.kept.sort(key=attrgetter("place"))
         return found
 
     def _take_known(self, place: int, talk: KnownTalk, found: Found) -> None:
@@ -123,7 +167,7 @@ class Checking:
             if reason:
                 found.drops[f"{talk.id}#{known.message_index}"] = reason
             else:
-                found.kept.append(Learnable(talk.id, place, known, False, None))
+                found.rows.add(talk.id, place, known)
 
     def _take(self, place: int, conversation: Conversation, readings: Readings, found: Found) -> None:
         rows = list(candidates(conversation))
@@ -149,6 +193,8 @@ class Checking:
             elif standing:
                 if self.near is not None:
                     self.near.take(conversation.id, row.message_index, digest, f"{known.asked}\n{row.answer}")
-                found.kept.append(Learnable(conversation.id, place, known, row.is_correction, standing))
+                number = found.rows.add(conversation.id, place, known)
+                found.rows.standings[number] = standing
+                found.rows.corrections |= {number} if row.is_correction else set()
         if self.known is not None and rows:
             self.known.learn(conversation, learnt)

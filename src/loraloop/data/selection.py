@@ -15,17 +15,18 @@ once.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from ..prepared_store import KnownTalk
 from ..text.compacting import compact_all
 from ..text.dedupe import compact
 from ..text.near_pairs import near_pairs
+from ..text.packed import Texts
 from ..types import Conversation, DatasetRow, Split
-from .learnable import Checking, Clusters, Known, Learnable
+from .learnable import CONTENT_BYTES, SPLITS, TRAIN, Checking, Clusters, Found, Known
 from .quality import DataQualityConfig
 from .shares import Said, over_share, past_cluster
 from .splits import question_key, split_of
@@ -50,62 +51,67 @@ class Selection:
     self_written: int = 0
 
 
-def _once(kept: Sequence[Learnable], drops: dict[str, str]) -> list[Learnable]:
+def _once(found: Found, kept: list[int]) -> list[int]:
     """The rows without exact duplicates: of each the first correction stays, else the first, in each split."""
-    firsts: dict[tuple[Split, bytes], Learnable] = {}
-    others: dict[tuple[Split, bytes], list[Learnable]] = {}
-    for item in kept:
-        same = (item.known.split, item.known.content)
-        if firsts.setdefault(same, item) is not item:
-            others.setdefault(same, []).append(item)
-    if not others:
-        return list(kept)
-    stands: dict[str, Learnable] = {}
-    for same, items in others.items():
-        items.insert(0, firsts[same])
-        first = next((item for item in items if item.is_correction), items[0])
-        stands[first.key] = first._replace(standing=merged(first.standing, [item.standing for item in items]))
-        drops.update((item.key, "duplicate") for item in items if item is not first)
-    gone = {item.key for items in others.values() for item in items} - stands.keys()
-    return [stands.get(item.key, item) for item in kept if item.key not in gone]
+    import numpy as np
+
+    table = found.rows
+    if not kept:
+        return kept
+    contents = np.frombuffer(table.contents, dtype=np.uint8).reshape(-1, CONTENT_BYTES)
+    said = np.concatenate((np.frombuffer(table.splits, dtype=np.uint8)[:, None], contents), axis=1)[kept]
+    _, same, counts = np.unique(said.view(f"V{said.shape[1]}").ravel(), return_inverse=True, return_counts=True)
+    alike: dict[int, list[int]] = {}
+    for place in np.flatnonzero(counts[same] > 1).tolist():
+        alike.setdefault(int(same[place]), []).append(kept[place])
+    gone: dict[int, str] = {}
+    for numbers in alike.values():
+        first = next((number for number in numbers if number in table.corrections), numbers[0])
+        if first in table.standings:
+            every = [table.standings.get(number) for number in numbers]
+            table.standings[first] = merged(table.standings[first], every)
+        gone.update((number, "duplicate") for number in numbers if number != first)
+    return _without(found, kept, gone)
 
 
-def _without(kept: Sequence[Learnable], left_out: Mapping[str, str], drops: dict[str, str]) -> list[Learnable]:
-    drops.update(left_out)
-    return [item for item in kept if item.key not in left_out] if left_out else list(kept)
+def _without(found: Found, kept: list[int], left_out: Mapping[int, str]) -> list[int]:
+    found.drops.update((found.rows.key(number), reason) for number, reason in left_out.items())
+    return [number for number in kept if number not in left_out] if left_out else kept
 
 
-def _near(many: Iterable[str], few: Iterable[str], threshold: float) -> dict[str, list[str]]:
-    """Questions among many -> those among few that are the same or nearly the same."""
-    ours, theirs = list(dict.fromkeys(many)), dict[str, list[str]]()
-    distinct = list(dict.fromkeys(few))
-    for question, form in zip(distinct, compact_all(distinct), strict=True):
-        theirs.setdefault(form, []).append(question)
+def _near(asked: Texts, many: Sequence[int], few: Sequence[int], threshold: float) -> dict[str, set[str]]:
+    """Questions of many rows -> those of few rows that are the same or nearly the same."""
+    theirs: dict[str, set[str]] = {}
+    for number, form in zip(few, compact_all(asked[number] for number in few), strict=True):
+        theirs.setdefault(form, set()).add(asked[number])
     forms = list(theirs)
-    pairs = [(place, forms[other]) for place, other in near_pairs(compact_all(ours), forms, threshold)]
-    pairs += [(place, form) for place, form in enumerate(compact_all(ours if forms else ())) if form in theirs]
-    found: dict[str, list[str]] = {}
-    for place, form in pairs:
-        found.setdefault(ours[place], []).extend(theirs[form])
+    near = near_pairs(compact_all(asked[number] for number in many), forms, threshold)
+    ours = enumerate(compact_all(asked[number] for number in (many if forms else ())))
+    same = ((place, form) for place, form in ours if form in theirs)
+    found: dict[str, set[str]] = {}
+    for place, form in chain(((place, forms[other]) for place, other in near), same):
+        found.setdefault(asked[many[place]], set()).update(theirs[form])
     return found
 
 
-def _apart(kept: Sequence[Learnable], threshold: float, drops: dict[str, str]) -> list[Learnable]:
+def _apart(found: Found, kept: list[int], threshold: float) -> list[int]:
     """The rows without any that asks what a row of another split asks."""
-    asked: dict[Split, list[str]] = {"train": [], "validation": [], "gate": []}
-    for item in kept:
-        asked[item.known.split].append(item.known.asked)
-    corrected = {item.known.asked for item in kept if item.known.split == "train" and item.is_correction}
-    clashes = _near(asked["train"], asked["validation"] + asked["gate"], threshold)
+    table = found.rows
+    asked = table.asked
+    train, validation, gate = (
+        [number for number in kept if table.splits[number] == code] for code in range(len(SPLITS))
+    )
+    corrected = {asked[number] for number in train if number in table.corrections}
+    clashes = _near(asked, train, validation + gate, threshold)
     yielded = {
         near
-        for question, found in clashes.items()
-        for near in found
+        for question, those in clashes.items()
+        for near in those
         if question in corrected or split_of(question_key(near)) == "train"
     }
-    blocked = {question for question, found in clashes.items() if not yielded.issuperset(found)}
-    judged = [question for question in asked["gate"] if question not in yielded]
-    shared = _near(asked["validation"], judged, threshold)
+    blocked = {question for question, those in clashes.items() if not yielded.issuperset(those)}
+    judged = [number for number in gate if asked[number] not in yielded]
+    shared = _near(asked, validation, judged, threshold)
 
     held_out = "near_duplicate_of_held_out"
     taught = dict.fromkeys(yielded, "question_is_taught")
@@ -114,49 +120,79 @@ def _apart(kept: Sequence[Learnable], threshold: float, drops: dict[str, str]) -
         "validation": {**dict.fromkeys(shared, held_out), **taught},
         "gate": taught,
     }
-    asks = ((item, why[item.known.split].get(item.known.asked)) for item in (kept if any(why.values()) else ()))
-    return _without(kept, {item.key: reason for item, reason in asks if reason}, drops)
+    asks = (
+        (number, why[SPLITS[table.splits[number]]].get(asked[number])) for number in (kept if clashes or shared else ())
+    )
+    return _without(found, kept, {number: reason for number, reason in asks if reason})
 
 
-def _agreeing(kept: Sequence[Learnable], drops: dict[str, str]) -> list[Learnable]:
+def _agreeing(found: Found, kept: list[int]) -> list[int]:
     """The rows without answers that a person corrected elsewhere, to the very same question.
 
     A correction that nobody reviewed outweighs no reviewed answer: else one user could unteach what was vetted.
     """
-    corrections = [item for item in kept if item.is_correction]
-    corrected = {compact(item.known.asked) for item in corrections}
-    vetted = {compact(item.known.asked) for item in corrections if item.is_reviewed}
-    told = {item.known.content for item in corrections}
-    others = [item for item in (kept if corrected else ()) if not item.is_correction and item.known.content not in told]
-    forms = compact_all(item.known.asked for item in others)
+    table = found.rows
+    corrections = [number for number in kept if number in table.corrections]
+    if not corrections:
+        return kept
+    corrected = {compact(table.asked[number]) for number in corrections}
+    vetted = {compact(table.asked[number]) for number in corrections if table.is_reviewed(number)}
+    told = {table.content(number) for number in corrections}
+    others = [number for number in kept if number not in table.corrections and table.content(number) not in told]
+    forms = compact_all(table.asked[number] for number in others)
     wrong = {
-        item.key
-        for item, form in zip(others, forms, strict=True)
-        if form in (vetted if item.is_reviewed else corrected)
+        number: "contradicts_correction"
+        for number, form in zip(others, forms, strict=True)
+        if form in (vetted if table.is_reviewed(number) else corrected)
     }
-    return _without(kept, dict.fromkeys(wrong, "contradicts_correction"), drops)
+    return _without(found, kept, wrong)
 
 
-def _within_shares(
-    kept: Sequence[Learnable], config: DataQualityConfig, near: Clusters | None, drops: dict[str, str]
-) -> list[Learnable]:
+def _within_caps(found: Found, kept: list[int], trust: TrustConfig, now: datetime | None) -> list[int]:
+    """The rows without those that are over a cap of trust."""
+    table = found.rows
+    numbers = {table.standings[number].key: number for number in kept if number in table.standings}
+    over = over_caps(
+        [table.standings[number] for number in numbers.values()],
+        trust,
+        spent=found.spent,
+        now=now,
+        vetted=(table.question(number) for number in kept if number not in table.standings),
+    )
+    return _without(found, kept, {numbers[key]: reason for key, reason in over.items()})
+
+
+def _reviewed_enough(found: Found, kept: list[int], reviewed_frac: float) -> list[int]:
+    """The rows without the latest unreviewed training rows, where too few of all are reviewed."""
+    table = found.rows
+    train = [number for number in kept if table.splits[number] == TRAIN]
+    numbers = {table.standings[number].key: number for number in train if number in table.standings}
+    standing = [table.standings[number] for number in numbers.values()]
+    late = too_few_reviewed(standing, reviewed_frac, len(train) - len(standing))
+    return _without(found, kept, {numbers[key]: "too_few_reviewed" for key in late})
+
+
+def _within_shares(found: Found, kept: list[int], config: DataQualityConfig, near: Clusters | None) -> list[int]:
     """The rows without training rows that say what enough others say, or that are too many of a bot's own."""
-    numbers = (
-        {f"{conversation}#{message}": cluster for conversation, message, cluster in near.clusters()} if near else {}
-    )
-    training = [item for item in kept if item.known.split == "train"]
-    grouped = [numbers.get(one.key) if one.known.cluster is None else one.known.cluster for one in training]
-    many = {cluster for cluster, rows in Counter(grouped).items() if rows > config.cluster_rows} - {None}
-    crowded = zip(training, grouped, strict=True) if many else ()
-    full = past_cluster(
-        [Said(item.key, cluster, item.is_correction) for item, cluster in crowded if cluster in many],
-        config.cluster_rows,
-    )
-    kept = _without(kept, dict.fromkeys(full, "cluster_full"), drops)
-    left = [item for item in kept if item.known.split == "train"] if full else training
-    own = [item.key for item in left if item.known.self_written]
-    over = over_share(own, len(left) - len(own), config.max_self_written_frac, config.self_written_rows)
-    return _without(kept, dict.fromkeys(over, "self_written_over_share"), drops)
+    import numpy as np
+
+    table = found.rows
+    training = [number for number in kept if table.splits[number] == TRAIN]
+    clusters = np.frombuffer(table.clusters, dtype=np.int64).copy()
+    late = {table.key(number): number for number in training if clusters[number] < 0}
+    for talk, message, cluster in near.clusters() if near else ():
+        if (number := late.get(f"{talk}#{message}")) is not None:
+            clusters[number] = cluster
+    every, counts = np.unique(clusters[training], return_counts=True)
+    many = {cluster for cluster in every[counts > config.cluster_rows].tolist() if cluster >= 0}
+    crowded = {table.key(number): number for number in training if many and clusters[number] in many}
+    said = [Said(key, int(clusters[number]), number in table.corrections) for key, number in crowded.items()]
+    full = {crowded[key]: "cluster_full" for key in past_cluster(said, config.cluster_rows)}
+    kept = _without(found, kept, full)
+    left = [number for number in training if number not in full]
+    own = {table.key(number): number for number in left if table.self_written[number]}
+    over = over_share(list(own), len(left) - len(own), config.max_self_written_frac, config.self_written_rows)
+    return _without(found, kept, {own[key]: "self_written_over_share" for key in over})
 
 
 def select(
@@ -187,27 +223,17 @@ def select(
         Rows and drops; every assistant message is in exactly one of them.
     """
     trust = trust or TrustConfig()
-    judged = Checking(config, secret, trust, near, known).of(conversations)
-    drops = judged.drops
-    kept = _once(judged.kept, drops)
-    over = over_caps(
-        [item.standing for item in kept if item.standing],
-        trust,
-        spent=judged.spent,
-        now=now,
-        vetted=(item.known.asked[item.known.question_at :] for item in kept if item.standing is None),
-    )
-    kept = _agreeing(_without(kept, over, drops), drops)
-    kept = _apart(kept, config.near_duplicate_threshold, drops)
-    train = [item.standing for item in kept if item.known.split == "train"]
-    standing = [one for one in train if one is not None]
-    late = too_few_reviewed(standing, trust.reviewed_frac, len(train) - len(standing))
-    kept = _without(kept, dict.fromkeys(late, "too_few_reviewed"), drops)
-    kept = _within_shares(kept, config, near, drops)
-    taught = [item for item in kept if item.known.split == "train"]
+    found = Checking(config, secret, trust, near, known).of(conversations)
+    kept = _once(found, found.rows.in_order())
+    kept = _within_caps(found, kept, trust, now)
+    kept = _agreeing(found, kept)
+    kept = _apart(found, kept, config.near_duplicate_threshold)
+    kept = _reviewed_enough(found, kept, trust.reviewed_frac)
+    kept = _within_shares(found, kept, config, near)
+    taught = [number for number in kept if found.rows.splits[number] == TRAIN]
     return Selection(
-        rows=tuple(item.row for item in kept),
-        drops=drops,
-        corrections=sum(item.is_correction for item in taught),
-        self_written=sum(item.known.self_written for item in taught),
+        rows=tuple([found.rows.row(number) for number in kept]),
+        drops=found.drops,
+        corrections=sum(number in found.rows.corrections for number in taught),
+        self_written=sum(found.rows.self_written[number] for number in taught),
     )

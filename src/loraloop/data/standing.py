@@ -97,8 +97,6 @@ def _is_reviewed(row: CandidateRow, said: list[Feedback], config: TrustConfig) -
     return not row.is_correction and row.conversation.messages[row.message_index].approved_by == "review"
 
 
-def merged(chosen: Standing | None, alike: Iterable[Standing | None]) -> Standing | None:
+def merged(chosen: Standing, alike: Iterable[Standing | None]) -> Standing:
     """Return the standing of a row that stands for exact duplicates: reviewed once, as ``None`` is, is reviewed."""
-    if chosen is None or not any(one is None or one.reviewed for one in alike):
-        return chosen
-    return replace(chosen, reviewed=True)
+    return replace(chosen, reviewed=chosen.reviewed or any(one is None or one.reviewed for one in alike))
