@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
@@ -24,7 +24,7 @@ def plain(value: Any) -> Any:
         return {name: plain(getattr(value, name)) for name in value._names()}
     if isinstance(value, Mapping):
         return {key: plain(value[key]) for key in value}  # not items(): a report has a field of that name
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple | set | frozenset | Sequence) and not isinstance(value, str | bytes):
         return [plain(item) for item in value]
     return value
 

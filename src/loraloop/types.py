@@ -9,11 +9,12 @@ rollback, erasure and audit are each one walk along ids. Values also read as map
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from .dataset_rows import DatasetRow, DatasetRows, Split
 from .judgements import (
     Decision,
     ItemResult,
@@ -58,6 +59,7 @@ __all__ = [
     "Conversation",
     "Dataset",
     "DatasetRow",
+    "DatasetRows",
     "Decision",
     "Exchange",
     "Feedback",
@@ -92,23 +94,7 @@ __all__ = [
     "utc",
 ]
 
-Split = Literal["train", "validation", "gate"]
 ReleaseStatus = Literal["on_trial", "confirmed", "reverted", "candidate", "withdrawn"]
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetRow(Record):
-    """One training or judging target: an assistant message of a conversation, by reference, never by text.
-
-    Attributes:
-        message_index: position of the target assistant message.
-        digest: keyed digest (HMAC-SHA-256, hex) of the row's text, to notice a change without revealing it.
-    """
-
-    conversation_id: str
-    message_index: int
-    split: Split
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +103,18 @@ class Dataset(Record):
 
     id: str
     bot: str
-    rows: tuple[DatasetRow, ...]
+    rows: Sequence[DatasetRow]
     created_at: datetime
     dropped: Mapping[str, int] = field(default_factory=dict)
 
-    def split(self, name: Split) -> tuple[DatasetRow, ...]:
+    def __post_init__(self) -> None:
+        if not isinstance(self.rows, DatasetRows):
+            object.__setattr__(self, "rows", DatasetRows(self.rows))
+
+    def split(self, name: Split) -> Sequence[DatasetRow]:
         """The rows of one split, in order."""
-        return tuple(row for row in self.rows if row.split == name)
+        assert isinstance(self.rows, DatasetRows)
+        return self.rows.split(name)
 
 
 @dataclass(frozen=True, slots=True)

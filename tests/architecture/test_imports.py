@@ -49,8 +49,8 @@ LEVELS = [
         "steady",
         "traffic",
     },
-    {"judgements", "talk"},
-    {"record"},
+    {"dataset_rows", "judgements", "talk"},
+    {"packed", "record"},
 ]
 """Each part may import from its own level, if it is no component, and from those below."""
 LEVEL_OF = {part: number for number, parts in enumerate(LEVELS) for part in parts}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol, get_args
+from typing import Final, Protocol
 
+from ..dataset_rows import SPLITS
+from ..packed import Texts
 from ..prepared_store import KnownRow, KnownTalk
-from ..text.packed import Texts
-from ..types import Conversation, DatasetRow, Split
+from ..types import Conversation, DatasetRow
 from .candidates import CandidateRow, candidates, row_digest
 from .known_rows import known_row
 from .quality import DataQualityConfig, reason_of_known, reason_to_drop, reason_under
@@ -17,7 +18,6 @@ from .sides import side_of
 from .standing import Readings
 from .trust import Standing, TrustConfig
 
-SPLITS: Final[tuple[Split, ...]] = get_args(Split)
 TRAIN: Final = SPLITS.index("train")
 CONTENT_BYTES: Final = 16
 

@@ -211,16 +211,15 @@ class LoRADataManager:
             TamperedDataset: a row was changed or erased since the dataset was made, or the secret is another.
             DataError: somebody whose rows would be trained on withdrew since.
         """
-        found, corrected, too_long = SampleRows(), list[int](), dict[str, str]()
+        found, corrected, too_long = SampleRows(dataset.split(split)), list[int](), dict[str, str]()
         tokeniser = Tokeniser(self._need_store().prepared, template, max_length)
-        for row, tokens, is_correction in tokeniser.rows(
-            dataset, split, self._need_store().conversations, self._secret
-        ):
+        made = tokeniser.rows(dataset, split, self._need_store().conversations, self._secret)
+        for place, (row, tokens, is_correction) in enumerate(made):
             if tokens.prompt_tokens == TOO_LONG:
                 too_long[f"{row.conversation_id}#{row.message_index}"] = "answer_too_long"
                 continue
             corrected += [len(found)] if is_correction else []
-            found.add(row, tokens.ids, tokens.prompt_tokens, tokens.answer_bytes)
+            found.add(place, tokens.ids, tokens.prompt_tokens, tokens.answer_bytes)
         if too_long:
             conversations = self._need_store().conversations
             conversations.save_drops(self._bot, {**conversations.drops(self._bot), **too_long})

@@ -14,20 +14,26 @@ from .samples import IGNORED_LABEL
 
 
 class SampleRows(Sequence[Sample]):
-    """A sequence of samples that can be added to; equal to any sequence of the same samples."""
+    """A sequence of samples that can be added to; equal to any sequence of the same samples.
 
-    def __init__(self) -> None:
+    Args:
+        rows: those that samples may be made of.
+    """
+
+    def __init__(self, rows: Sequence[DatasetRow]) -> None:
         self._ids = array("i")
         self._ends = array("q", [0])
         self._prompts = array("i")
         self._bytes = array("i")
-        self._rows: list[DatasetRow] = []
+        self._every = rows
+        self._rows = array("q")
         self._order = array("i")
 
-    def add(self, row: DatasetRow, ids: bytes, prompt_tokens: int, text_bytes: int) -> None:
+    def add(self, place: int, ids: bytes, prompt_tokens: int, text_bytes: int) -> None:
         """Add the sample of a row; it stands once in the sequence.
 
         Args:
+            place: of the row among those given.
             ids: four bytes a token, as this machine counts.
             prompt_tokens: how many of them are the prompt's.
             text_bytes: of the answer.
@@ -37,7 +43,7 @@ class SampleRows(Sequence[Sample]):
         self._prompts.append(prompt_tokens)
         self._bytes.append(text_bytes)
         self._order.append(len(self._rows))
-        self._rows.append(row)
+        self._rows.append(place)
 
     def repeat(self, places: Sequence[int], times: int) -> None:
         """Let the samples at some places, counted as they were added, come so many times each."""
@@ -69,6 +75,6 @@ class SampleRows(Sequence[Sample]):
 
     def _sample(self, number: int) -> Sample:
         ids = tuple(self._ids[self._ends[number] : self._ends[number + 1]])
-        prompt, row = self._prompts[number], self._rows[number]
+        prompt, row = self._prompts[number], self._every[self._rows[number]]
         labels = (*(IGNORED_LABEL,) * prompt, *ids[prompt:])
         return Sample(ids, labels, row.conversation_id, row.message_index, self._bytes[number], row.digest)

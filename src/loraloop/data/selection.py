@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
+from ..dataset_rows import SPLITS
+from ..packed import Texts
 from ..prepared_store import KnownTalk
 from ..text.compacting import compact_all
 from ..text.dedupe import compact
 from ..text.near_pairs import near_pairs
-from ..text.packed import Texts
-from ..types import Conversation, DatasetRow, Split
-from .learnable import CONTENT_BYTES, SPLITS, TRAIN, Checking, Clusters, Found, Known
+from ..types import Conversation, DatasetRow, DatasetRows, Split
+from .learnable import CONTENT_BYTES, TRAIN, Checking, Clusters, Found, Known
 from .quality import DataQualityConfig
 from .shares import Said, over_share, past_cluster
 from .splits import question_key, split_of
@@ -45,7 +46,7 @@ class Selection:
         self_written: number of training rows that a bot wrote.
     """
 
-    rows: tuple[DatasetRow, ...]
+    rows: Sequence[DatasetRow]
     drops: dict[str, str]
     corrections: int = 0
     self_written: int = 0
@@ -232,7 +233,7 @@ def select(
     kept = _within_shares(found, kept, config, near)
     taught = [number for number in kept if found.rows.splits[number] == TRAIN]
     return Selection(
-        rows=tuple([found.rows.row(number) for number in kept]),
+        rows=DatasetRows(found.rows.row(number) for number in kept),
         drops=found.drops,
         corrections=sum(number in found.rows.corrections for number in taught),
         self_written=sum(found.rows.self_written[number] for number in taught),

@@ -22,7 +22,7 @@ def stored_rows(
         TamperedDataset: a row was changed or erased since the dataset was made, or the secret is another.
     """
     for begin in range(0, len(rows), PAGE):
-        page = rows[begin : begin + PAGE]
+        page = list(rows[begin : begin + PAGE])
         stored = conversations.some({row.conversation_id for row in page})
         found: list[tuple[DatasetRow, CandidateRow]] = []
         for row in page:

@@ -64,7 +64,7 @@ class Tokeniser:
         """
         every = dataset.split(split)
         for begin in range(0, len(every), _PAGE):
-            page = every[begin : begin + _PAGE]
+            page = list(every[begin : begin + _PAGE])
             kept = self._kept(page)
             left = [row for row, tokens in zip(page, kept, strict=True) if tokens is None]
             made = self._read(dataset, left, conversations, secret)

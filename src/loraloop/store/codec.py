@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -100,7 +100,7 @@ def _maker(kind: Any) -> Callable[[Any], Any]:
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return _maker(next(part for part in parts if part is not type(None)))
-    if origin is tuple:
+    if origin in (tuple, Sequence):
         return lambda raw: tuple([_build(parts[0], item) for item in raw])
     if isinstance(kind, type) and is_dataclass(kind):
         return _record_maker(kind)

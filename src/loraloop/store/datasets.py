@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from ..errors import DataError
 from ..failpoints import reached
-from ..types import CONSENTS_TO_LEARN, Dataset, DatasetRow, Mark
+from ..types import CONSENTS_TO_LEARN, Dataset, DatasetRow, DatasetRows, Mark
 from . import bulk, codec, tables
 from .arrivals import write_mark
 from .database import Database
@@ -49,16 +49,15 @@ def runs_of(own: str, rows: Sequence[DatasetRow], stored: Iterable[Sequence[Any]
         >>> runs_of("ds-2", [a, b], [("ds-1", 7, "cv-a", 1, "train", "a")])
         [Run(rows_of='ds-1', first=7, last=7), Run(rows_of='ds-2', first=1, last=1)]
     """
-    said = [(row.conversation_id, row.message_index, row.split, row.digest) for row in rows]
     places: dict[tuple[Any, ...], int] = {}
     found: list[list[Any]] = []  # runs that can still grow
     done = 0
-    for rows_of, position, *one in stored:
-        place = done
-        if place == len(said) or said[place] != tuple(one):
-            places = places or {row[:2]: number for number, row in enumerate(said)}
-            place = places.get(tuple(one[:2]), -1)
-            if place < done or said[place] != tuple(one):
+    for rows_of, position, *said in stored:
+        place, row = done, DatasetRow(*said)
+        if place == len(rows) or rows[place] != row:
+            places = places or {(one.conversation_id, one.message_index): n for n, one in enumerate(rows)}
+            place = places.get((row.conversation_id, row.message_index), -1)
+            if place < done or rows[place] != row:
                 continue
         if place > done:
             found.append([own, done, place - 1])
@@ -142,7 +141,7 @@ class Datasets(Values[Dataset]):
         found = super()._find(connection, value_id)
         if found is None:
             return None
-        rows = tuple([DatasetRow(*row[2:]) for row in connection.execute(_stored_rows(value_id))])
+        rows = DatasetRows(DatasetRow(*row[2:]) for row in connection.execute(_stored_rows(value_id)))
         return replace(found, rows=rows)
 
     def _refuse_unconsented(self, connection: sa.Connection, dataset: Dataset) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -36,7 +36,7 @@ PLAIN = st.recursive(
 )
 SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXT,
-    int: st.integers(),
+    int: st.integers(-(2**63), 2**63 - 1),
     float: st.floats(allow_nan=False),
     bool: st.booleans(),
     datetime: TIMES,
@@ -52,7 +52,7 @@ def of(hint: Any) -> st.SearchStrategy[Any]:
         return st.one_of(*(st.none() if part is type(None) else of(part) for part in parts))
     if origin is Literal:
         return st.sampled_from(parts)
-    if origin is tuple:
+    if origin in (tuple, Sequence):
         return st.lists(of(parts[0]), max_size=2).map(tuple)
     if is_dataclass(hint):
         hints = get_type_hints(hint)
