@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal, get_args, overload
 
 from .packed import Texts
@@ -12,6 +12,7 @@ from .record import Record
 
 Split = Literal["train", "validation", "gate"]
 SPLITS: Final[tuple[Split, ...]] = get_args(Split)
+_CODES: Final = {name: code for code, name in enumerate(SPLITS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,28 @@ class DatasetRow(Record):
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    conversations: Texts = field(default_factory=Texts)
-    messages: array[int] = field(default_factory=lambda: array("q"))
-    splits: bytearray = field(default_factory=bytearray)
-    digests: Texts = field(default_factory=Texts)
+class RowColumns:
+    """Rows that can be added to, in columns.
+
+    Attributes:
+        splits: of each row, by its place in ``SPLITS``.
+    """
+
+    def __init__(self) -> None:
+        self.conversations = Texts()
+        self.messages = array("q")
+        self.splits = bytearray()
+        self.digests = Texts()
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+    def add(self, conversation_id: str, message_index: int, split: Split, digest: str) -> None:
+        """Add what ``DatasetRow`` says."""
+        self.conversations.append(conversation_id)
+        self.messages.append(message_index)
+        self.splits.append(_CODES[split])
+        self.digests.append(digest)
 
 
 class DatasetRows(Sequence[DatasetRow]):
@@ -46,18 +63,22 @@ class DatasetRows(Sequence[DatasetRow]):
     __slots__ = ("_columns", "_places")
 
     def __init__(self, rows: Iterable[DatasetRow] = ()) -> None:
-        self._columns = columns = _Columns()
+        self._columns = RowColumns()
         for row in rows:
-            columns.conversations.append(row.conversation_id)
-            columns.messages.append(row.message_index)
-            columns.splits.append(SPLITS.index(row.split))
-            columns.digests.append(row.digest)
-        self._places: Sequence[int] = range(len(columns.messages))
+            self._columns.add(row.conversation_id, row.message_index, row.split, row.digest)
+        self._places: Sequence[int] = range(len(self._columns))
+
+    @staticmethod
+    def of(columns: RowColumns, places: Sequence[int]) -> DatasetRows:
+        """Return some rows of columns, which nobody may add to from then on."""
+        found = DatasetRows()
+        found._columns, found._places = columns, places
+        return found
 
     def split(self, name: Split) -> DatasetRows:
         """Return the rows of one split, in order."""
         code, splits = SPLITS.index(name), self._columns.splits
-        return self._some(array("q", (place for place in self._places if splits[place] == code)))
+        return DatasetRows.of(self._columns, array("q", (place for place in self._places if splits[place] == code)))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -73,7 +94,7 @@ class DatasetRows(Sequence[DatasetRow]):
 
     def __getitem__(self, number: int | slice) -> DatasetRow | DatasetRows:
         if isinstance(number, slice):
-            return self._some(self._places[number])
+            return DatasetRows.of(self._columns, self._places[number])
         return self._row(self._places[number])
 
     def __eq__(self, other: object) -> bool:
@@ -86,11 +107,6 @@ class DatasetRows(Sequence[DatasetRow]):
 
     def __repr__(self) -> str:
         return repr(tuple(self))
-
-    def _some(self, places: Sequence[int]) -> DatasetRows:
-        found = DatasetRows()
-        found._columns, found._places = self._columns, places
-        return found
 
     def _row(self, place: int) -> DatasetRow:
         one = self._columns

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from ..dataset_rows import SPLITS
+from ..dataset_rows import SPLITS, RowColumns
 from ..packed import Texts
 from ..prepared_store import KnownRow, KnownTalk
-from ..types import Conversation, DatasetRow
+from ..types import Conversation
 from .candidates import CandidateRow, candidates, row_digest
 from .known_rows import known_row
 from .quality import DataQualityConfig, reason_of_known, reason_to_drop, reason_under
@@ -27,7 +27,7 @@ class Learnables:
 
     Attributes:
         places: of their conversations, in the order they came.
-        splits: by their place in ``SPLITS``.
+        columns: what a dataset says of them.
         contents: ``KnownRow.content``, 16 bytes each.
         asked: ``KnownRow.asked``; the question itself begins at ``question_at``.
         clusters: ``KnownRow.cluster``; -1 where it was not looked for.
@@ -37,7 +37,7 @@ class Learnables:
 
     def __init__(self) -> None:
         self.places = array("q")
-        self.splits = bytearray()
+        self.columns = RowColumns()
         self.contents = bytearray()
         self.asked = Texts()
         self.question_at = array("q")
@@ -45,9 +45,6 @@ class Learnables:
         self.clusters = array("q")
         self.standings: dict[int, Standing] = {}
         self.corrections: set[int] = set()
-        self._talks = Texts()
-        self._messages = array("q")
-        self._digests = Texts()
 
     def __len__(self) -> int:
         return len(self.places)
@@ -56,15 +53,12 @@ class Learnables:
         """Add an answer; returns its number."""
         assert len(known.content) == CONTENT_BYTES  # that of a row which cannot be learnt is empty
         self.places.append(place)
-        self.splits.append(SPLITS.index(known.split))
+        self.columns.add(talk, known.message_index, known.split, known.digest)
         self.contents += known.content
         self.asked.append(known.asked)
         self.question_at.append(known.question_at)
         self.self_written.append(known.self_written)
         self.clusters.append(-1 if known.cluster is None else known.cluster)
-        self._talks.append(talk)
-        self._messages.append(known.message_index)
-        self._digests.append(known.digest)
         return len(self) - 1
 
     def in_order(self) -> list[int]:
@@ -73,12 +67,7 @@ class Learnables:
 
     def key(self, number: int) -> str:
         """Return ``conversation_id#message_index``."""
-        return f"{self._talks[number]}#{self._messages[number]}"
-
-    def row(self, number: int) -> DatasetRow:
-        """Return what a dataset says of an answer."""
-        split = SPLITS[self.splits[number]]
-        return DatasetRow(self._talks[number], self._messages[number], split, self._digests[number])
+        return f"{self.columns.conversations[number]}#{self.columns.messages[number]}"
 
     def question(self, number: int) -> str:
         """Return the question of an answer, without what it replies to."""

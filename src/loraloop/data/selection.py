@@ -15,6 +15,7 @@ once.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +27,7 @@ from ..prepared_store import KnownTalk
 from ..text.compacting import compact_all
 from ..text.dedupe import compact
 from ..text.near_pairs import near_pairs
-from ..types import Conversation, DatasetRow, DatasetRows, Split
+from ..types import Conversation, DatasetRow, DatasetRows
 from .learnable import CONTENT_BYTES, TRAIN, Checking, Clusters, Found, Known
 from .quality import DataQualityConfig
 from .shares import Said, over_share, past_cluster
@@ -60,7 +61,7 @@ def _once(found: Found, kept: list[int]) -> list[int]:
     if not kept:
         return kept
     contents = np.frombuffer(table.contents, dtype=np.uint8).reshape(-1, CONTENT_BYTES)
-    said = np.concatenate((np.frombuffer(table.splits, dtype=np.uint8)[:, None], contents), axis=1)[kept]
+    said = np.concatenate((np.frombuffer(table.columns.splits, dtype=np.uint8)[:, None], contents), axis=1)[kept]
     _, same, counts = np.unique(said.view(f"V{said.shape[1]}").ravel(), return_inverse=True, return_counts=True)
     alike: dict[int, list[int]] = {}
     for place in np.flatnonzero(counts[same] > 1).tolist():
@@ -100,7 +101,7 @@ def _apart(found: Found, kept: list[int], threshold: float) -> list[int]:
     table = found.rows
     asked = table.asked
     train, validation, gate = (
-        [number for number in kept if table.splits[number] == code] for code in range(len(SPLITS))
+        [number for number in kept if table.columns.splits[number] == code] for code in range(len(SPLITS))
     )
     corrected = {asked[number] for number in train if number in table.corrections}
     clashes = _near(asked, train, validation + gate, threshold)
@@ -116,15 +117,15 @@ def _apart(found: Found, kept: list[int], threshold: float) -> list[int]:
 
     held_out = "near_duplicate_of_held_out"
     taught = dict.fromkeys(yielded, "question_is_taught")
-    why: dict[Split, dict[str, str]] = {
-        "train": dict.fromkeys(blocked, held_out),
-        "validation": {**dict.fromkeys(shared, held_out), **taught},
-        "gate": taught,
-    }
-    asks = (
-        (number, why[SPLITS[table.splits[number]]].get(asked[number])) for number in (kept if clashes or shared else ())
-    )
-    return _without(found, kept, {number: reason for number, reason in asks if reason})
+    left_out: dict[int, str] = {}
+    for numbers, reasons in (
+        (train, dict.fromkeys(blocked, held_out)),
+        (validation, {**dict.fromkeys(shared, held_out), **taught}),
+        (gate, taught),
+    ):
+        asks = ((number, asked[number]) for number in (numbers if reasons else ()))
+        left_out.update((number, reasons[question]) for number, question in asks if question in reasons)
+    return _without(found, kept, left_out)
 
 
 def _agreeing(found: Found, kept: list[int]) -> list[int]:
@@ -166,7 +167,7 @@ def _within_caps(found: Found, kept: list[int], trust: TrustConfig, now: datetim
 def _reviewed_enough(found: Found, kept: list[int], reviewed_frac: float) -> list[int]:
     """The rows without the latest unreviewed training rows, where too few of all are reviewed."""
     table = found.rows
-    train = [number for number in kept if table.splits[number] == TRAIN]
+    train = [number for number in kept if table.columns.splits[number] == TRAIN]
     numbers = {table.standings[number].key: number for number in train if number in table.standings}
     standing = [table.standings[number] for number in numbers.values()]
     late = too_few_reviewed(standing, reviewed_frac, len(train) - len(standing))
@@ -178,7 +179,7 @@ def _within_shares(found: Found, kept: list[int], config: DataQualityConfig, nea
     import numpy as np
 
     table = found.rows
-    training = [number for number in kept if table.splits[number] == TRAIN]
+    training = [number for number in kept if table.columns.splits[number] == TRAIN]
     clusters = np.frombuffer(table.clusters, dtype=np.int64).copy()
     late = {table.key(number): number for number in training if clusters[number] < 0}
     for talk, message, cluster in near.clusters() if near else ():
@@ -231,9 +232,9 @@ def select(
     kept = _apart(found, kept, config.near_duplicate_threshold)
     kept = _reviewed_enough(found, kept, trust.reviewed_frac)
     kept = _within_shares(found, kept, config, near)
-    taught = [number for number in kept if found.rows.splits[number] == TRAIN]
+    taught = [number for number in kept if found.rows.columns.splits[number] == TRAIN]
     return Selection(
-        rows=DatasetRows(found.rows.row(number) for number in kept),
+        rows=DatasetRows.of(found.rows.columns, array("q", kept)),
         drops=found.drops,
         corrections=sum(number in found.rows.corrections for number in taught),
         self_written=sum(found.rows.self_written[number] for number in taught),

@@ -53,11 +53,11 @@ def runs_of(own: str, rows: Sequence[DatasetRow], stored: Iterable[Sequence[Any]
     found: list[list[Any]] = []  # runs that can still grow
     done = 0
     for rows_of, position, *said in stored:
-        place, row = done, DatasetRow(*said)
-        if place == len(rows) or rows[place] != row:
+        place = done
+        if place == len(rows) or _stated(rows[place]) != said:
             places = places or {(one.conversation_id, one.message_index): n for n, one in enumerate(rows)}
-            place = places.get((row.conversation_id, row.message_index), -1)
-            if place < done or rows[place] != row:
+            place = places.get((said[0], said[1]), -1)
+            if place < done or _stated(rows[place]) != said:
                 continue
         if place > done:
             found.append([own, done, place - 1])
@@ -69,6 +69,10 @@ def runs_of(own: str, rows: Sequence[DatasetRow], stored: Iterable[Sequence[Any]
     if done < len(rows):
         found.append([own, done, len(rows) - 1])
     return [Run(*run) for run in found]
+
+
+def _stated(row: DatasetRow) -> list[Any]:
+    return [row.conversation_id, row.message_index, row.split, row.digest]
 
 
 class Datasets(Values[Dataset]):
