@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..signature_store import SignatureStore
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 20_000
 """Rows sketched together; they are in memory at once, and those stored rows that may be like one of them."""
+_WRITTEN = 4000
+"""Signatures written in one transaction."""
 _READ = 4000
 """Stored sketches in memory at once."""
 _VERSION = "1"
@@ -67,15 +70,14 @@ class NearRows:
             clusters.extend(grouped)
         pairs = self._alike(asking.pairs(), sketch_TP, ids)
         found = joined(clusters, pairs.tolist(), len(new), max(clusters, default=-1) + 1)
-        self._store.add(
-            self._bot,
-            (
-                Signature(conversation, message, mark, cluster, band.tobytes(), sketch.tobytes())
-                for ((conversation, message), (mark, _)), cluster, band, sketch in zip(
-                    new.items(), found, band_TB, sketch_TP, strict=True
-                )
-            ),
+        made = (
+            Signature(conversation, message, mark, cluster, band.tobytes(), sketch.tobytes())
+            for ((conversation, message), (mark, _)), cluster, band, sketch in zip(
+                new.items(), found, band_TB, sketch_TP, strict=True
+            )
         )
+        while some := list(islice(made, _WRITTEN)):
+            self._store.add(self._bot, some)
 
     def _alike(self, pairs: np.ndarray, sketch_TP: np.ndarray, ids: Sequence[int]) -> np.ndarray:
         """Those pairs whose sketches agree in ``threshold`` of all numbers; the rows of ``ids`` are stored ones."""

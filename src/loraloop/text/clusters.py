@@ -39,8 +39,8 @@ class Asking:
 
         self.earlier = 0
         self._new_BT = np.ascontiguousarray(new_TB.T)
-        self._values = [np.unique(values) for values in self._new_BT]
-        self._firsts, self._lasts = ([np.full(len(one), -1) for one in self._values] for _ in range(2))
+        self._values = [_distinct(values.copy()) for values in self._new_BT]
+        self._firsts, self._lasts = ([np.full(len(one), -1, dtype=np.int32) for one in self._values] for _ in range(2))
         self._tables_BV = np.zeros((len(self._values), 1 << _BITS), dtype=bool)
         for table, values in zip(self._tables_BV, self._values, strict=True):
             table[values & _LOW] = True
@@ -77,8 +77,17 @@ class Asking:
             first_of = np.where(held, first[run], rows[begins][run])
             asks = held | ~begins
             codes += [rows[asks] * total + first_of[asks], rows[asks] * total + before[asks]]
-        found = np.unique(np.concatenate(codes))
+        found = _distinct(np.concatenate(codes))
         return np.stack((found // max(total, 1), found % max(total, 1)), axis=1)
+
+
+def _distinct(numbers: np.ndarray) -> np.ndarray:
+    """The distinct ones of some numbers, sorted, in a fraction of the time that ``np.unique`` takes; sorts in place."""
+    import numpy as np
+
+    numbers.sort()
+    found: np.ndarray = numbers[np.concatenate(([True], numbers[1:] != numbers[:-1]))[: len(numbers)]]
+    return found
 
 
 def joined(clusters: Sequence[int], pairs: Sequence[Sequence[int]], new: int, next_cluster: int) -> list[int]:
