@@ -15,6 +15,8 @@ from typing import Any
 
 _CUTS = frozenset({"ByteLevel", "Digits", "Split", "Punctuation", "Whitespace", "WhitespaceSplit"})
 """Ways of cutting a text before its words are encoded that look at nothing but the text itself."""
+_BATCH = 512
+"""Texts encoded at once: of each the library makes far more than its ids."""
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
 """Among these are the marks that transformers puts around control tokens which somebody typed."""
 
@@ -54,10 +56,13 @@ class ManyRows:
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of texts in which every control token is meant as one."""
         cut = [self._control.split(text) for text in texts]
-        known = dict.fromkeys(piece for pieces in cut for piece in pieces[::2] if piece)
+        known = list(dict.fromkeys(piece for pieces in cut for piece in pieces[::2] if piece))
         self._tokenizer("", add_special_tokens=False)  # leaves neither padding nor truncation in the backend
-        encoded = self._tokenizer.backend_tokenizer.encode_batch_fast(list(known), add_special_tokens=False)
-        ids = {piece: one.ids for piece, one in zip(known, encoded, strict=True)}
+        encode, ids = self._tokenizer.backend_tokenizer.encode_batch_fast, dict[str, list[int]]()
+        for at in range(0, len(known), _BATCH):
+            some = known[at : at + _BATCH]
+            encoded = encode(some, add_special_tokens=False)
+            ids.update((piece, one.ids) for piece, one in zip(some, encoded, strict=True))
         found: list[list[int]] = []
         for pieces in cut:
             row: list[int] = []
