@@ -23,10 +23,11 @@ def _said(facts: dict[str, float]) -> str:
 
 
 class Lines:
-    """Progress as plain lines, for logs: at most one in five seconds a stage, and the last."""
+    """Progress as plain lines, for logs: at most one in five seconds a stage, and the last, once."""
 
     def __init__(self) -> None:
         self._shown: dict[str, float] = {}
+        self._ended: dict[str, str] = {}
 
     def __call__(self, stage: str, done: int, total: int, **facts: float) -> None:
         """Hear of progress."""
@@ -35,7 +36,11 @@ class Lines:
         if last or now - self._shown.get(stage, -_LINE_EVERY_S) >= _LINE_EVERY_S:
             self._shown[stage] = now
             share = f"{done}/{total}" if total else "..."
-            print(f"{t('stage.' + stage)}: {share} {_said(facts)}".rstrip(), file=sys.stderr, flush=True)
+            line = f"{t('stage.' + stage)}: {share} {_said(facts)}".rstrip()
+            if last and self._ended.get(stage) == line:  # the last megabyte may be told part by part
+                return
+            self._ended[stage] = line if last else ""
+            print(line, file=sys.stderr, flush=True)
 
 
 class Bars:
