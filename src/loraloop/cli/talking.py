@@ -86,7 +86,7 @@ def chat(
         if consent not in ("granted", "public"):
             session.note(t("chat.consent"))
         said: list[Message] = []
-        last = ""
+        last, judge = "", home.pseudonyms(user)[0] if user else _whoami()
         for line in _lines("> " if sys.stdin.isatty() and not as_json else ""):
             word, _, rest = line.partition(" ")
             if word == "/quit":
@@ -97,7 +97,7 @@ def chat(
                     session.note(t("chat.nothing"))
                     continue
                 try:
-                    _judge(home, session, last, kind, text=rest.strip(), actor=user or _whoami())
+                    _judge(home, session, last, kind, text=rest.strip(), actor=judge)
                 except UsageError as error:
                     session.note(t("error", text=error))
                 continue

@@ -3,13 +3,17 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from loraloop import speaking
+from loraloop.cli.main import main
 from loraloop.cli.progress import Lines
+from loraloop.errors import ConversationTooLong
 from loraloop.homes import init_home
+from loraloop.lm.speaker import Spoken
 from loraloop.types import Message
 from loraloop.wiring import open_home
 
@@ -68,28 +72,53 @@ def test_a_question_in_another_encoding_is_refused(home: Path) -> None:
     assert b"not UTF-8" in done.stderr
 
 
-def test_a_mistyped_command_in_a_chat_is_not_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Echo:
+    """Answers at once, and reads twenty letters at most."""
+
+    def answer(self, messages: Sequence[Message]) -> Spoken:
+        """Say how long the talk is."""
+        if len(messages[-1].text) > 20:
+            raise ConversationTooLong("too long")
+        return Spoken(f"echo {len(messages)}", 0.1)
+
+
+@pytest.fixture
+def chat(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Type lines into a chat."""
+
+    def type_in(lines: Sequence[str], *words: str) -> None:
+        typed = iter([*lines, "/quit"])
+        monkeypatch.setattr(speaking, "speaker_of", lambda home, subject: Echo())
+        monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+        with pytest.raises(SystemExit) as ended:
+            main(["--home", str(home), "chat", *words])
+        assert ended.value.code == 0
+
+    return type_in
+
+
+def test_a_mistyped_command_in_a_chat_is_not_said(home: Path, chat: Callable[..., None]) -> None:
     """A correction with a slip in its command is neither asked nor stored, and a talk that grew too long goes on."""
-    from loraloop import speaking
-    from loraloop.cli.main import main
-    from loraloop.errors import ConversationTooLong
-    from loraloop.lm.speaker import Spoken
-
-    class Echo:
-        def answer(self, messages: Sequence[Message]) -> Spoken:
-            if len(messages[-1].text) > 20:
-                raise ConversationTooLong("too long")
-            return Spoken(f"echo {len(messages)}", 0.1)
-
-    typed = iter(["hello", "/fxi A better answer.", "word " * 9, "again", "/quit"])
-    monkeypatch.setattr(speaking, "speaker_of", lambda home, subject: Echo())
-    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
-    with pytest.raises(SystemExit) as ended:
-        main(["--home", str(home), "chat"])
-    assert ended.value.code == 0
+    chat(["hello", "/fxi A better answer.", "word " * 9, "again"])
     with open_home(home) as opened:
         said = [[m.text for m in one.messages] for one in opened.store.conversations.iterate(opened.bot)]
     assert sorted(said, key=len) == [["hello", "echo 1"], ["hello", "echo 1", "again", "echo 3"]]
+
+
+def test_who_judges_in_a_chat_is_kept_by_a_pseudonym_and_can_be_forgotten(
+    home: Path, chat: Callable[..., None]
+) -> None:
+    """No byte of a name is in the home, neither before nor after, and nobody becomes a reviewer by their name."""
+    chat(["hello", "/good", "/fix A better answer."], "--user", "Zwetschgenknoedel")
+    with open_home(home) as opened:
+        (one,) = opened.store.conversations.iterate(opened.bot)
+        assert [said.actor for said in one.feedback] == [one.user, one.user]
+    assert not [path for path in home.rglob("*") if path.is_file() and b"Zwetschgenknoedel" in path.read_bytes()]
+    with open_home(home) as opened:
+        receipt = opened.forgetting.forget(opened.pseudonyms("Zwetschgenknoedel"))
+    assert (receipt["conversations"], receipt["rows"]["feedback"]) == (1, 2)
+    assert one.user
+    assert not [path for path in home.rglob("*") if path.is_file() and one.user.encode() in path.read_bytes()]
 
 
 @pytest.mark.parametrize("line", ['{"kind": "row"}', '{"at": "0001-01-01T00:00:00+14:00"}'])
