@@ -144,3 +144,26 @@ def test_korean_says_in_korean_when_the_loop_turns_next(home: Path) -> None:
     """The state of a home is in one language."""
     done = loraloop("--home", str(home), "--lang", "ko", "status")
     assert "새 행 0건" in done.stdout.decode()
+
+
+def test_a_withdrawal_at_the_gateway_is_shown_and_can_be_taken_back(home: Path) -> None:
+    """Whoever asks what holds for a person hears what they said there, too."""
+    with open_home(home) as opened:
+        (name,) = opened.pseudonyms("mina")
+        opened.store.consents.set(opened.bot, name, "withdrawn")
+    assert b"withdrawn" in loraloop("--home", str(home), "data", "consent", "mina").stdout
+    assert b"as each" in loraloop("--home", str(home), "data", "consent", "mina", "--restore").stdout
+    with open_home(home) as opened:
+        assert opened.store.consents.of(opened.bot, name) == "granted"
+
+
+def test_a_new_key_hides_no_withdrawal_and_what_is_said_then_lifts_none(home: Path) -> None:
+    """What holds for a person under an older key is shown, and a word about their age leaves it as it is."""
+    consent = ["--home", str(home), "data", "consent", "mina"]
+    assert b"withdrawn" in loraloop(*consent, "--withdraw").stdout
+    assert loraloop("--home", str(home), "data", "new-key").returncode == 0
+    assert b"withdrawn" in loraloop(*consent).stdout
+    assert b"withdrawn" in loraloop(*consent, "--not-under-14").stdout
+    with open_home(home) as opened:
+        assert [opened.store.people.get(name).refusal for name in opened.pseudonyms("mina")] == [None, "withdrawn"]
+    assert b"as each" in loraloop(*consent, "--restore").stdout
