@@ -26,7 +26,7 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
         owed = home.forgetting.owed(bot)
         model, folder = home.settings.base.model, str(home.folder)
     shown = t("status.nothing_live")
-    if live is not None and live.adapter_id is not None:
+    if live is not None:
         shown = f"{live.adapter_name} ({live.id}, {t('status.version')} {live.version}, {t('trial.' + live.status)})"
     session.table([
         (t("status.home"), folder),

@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from loraloop.cli.progress import Lines
 from loraloop.errors import ConversationTooLong
 from loraloop.homes import init_home
 from loraloop.lm.speaker import Spoken
-from loraloop.types import Message
+from loraloop.types import Message, Release
 from loraloop.wiring import open_home
 
 TALK = '{"messages": [{"role": "user", "content": "Which meal?"}, {"role": "assistant", "content": "The soup."}]}\n'
@@ -167,3 +169,14 @@ def test_a_new_key_hides_no_withdrawal_and_what_is_said_then_lifts_none(home: Pa
     with open_home(home) as opened:
         assert [opened.store.people.get(name).refusal for name in opened.pseudonyms("mina")] == [None, "withdrawn"]
     assert b"as each" in loraloop(*consent, "--restore").stdout
+
+
+def test_a_home_that_went_back_to_its_base_says_so(home: Path) -> None:
+    """That is a release, too: something was released before it."""
+    with open_home(home) as opened:
+        facts: dict[str, Any] = {"base_id": "b", "method": "rollback", "actor": "t", "created_at": datetime.now(UTC)}
+        back = Release("rl-1", opened.bot, 1, adapter_id=None, adapter_name="base", status="confirmed", **facts)
+        opened.store.releases.publish(back, 0)
+    shown = loraloop("--home", str(home), "status").stdout
+    assert b"base (rl-1, version 1, confirmed)" in shown
+    assert b"nothing was released" not in shown
