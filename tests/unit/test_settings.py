@@ -235,6 +235,7 @@ def test_a_span_of_time_has_an_end(tmp_path: Path, key: str) -> None:
         ("gate.loss_margin_nats", '"inf"', "it should be a finite number"),
         ("schedule.max_requests_in_flight", "true", "it should be a number"),
         ("serve.host", '""', "it should have at least 1 character"),
+        ("privacy.tombstones", '"gone"', "it should be a whole path"),
         ("store.url", '"nonsense"', "it should begin with postgresql://"),
         ("store.url", '"mysql://x"', "it should begin with postgresql://"),
     ],
