@@ -175,10 +175,11 @@ def _parameter(param: Any) -> str:
     if not is_option and not param.required:
         facts.append("may be left out")
     if is_option and param.default not in (None, False, ""):
-        facts.append(f"default `{param.default}`")
+        facts.append(f"default `{param.opts[0] if param.default is True else param.default}`")
     if param.envvar:
         facts.append(f"or the variable `{param.envvar}`")
     shown = ", ".join(f"`{word}`" for word in param.opts) if is_option else f"`{_argument(param)}`"
+    shown += "".join(f" / `{word}`" for word in param.secondary_opts)
     said = f" ({'; '.join(facts)})" if facts else ""
     return f"- {shown}{said}: {param.help or 'Show this message and exit.'}"
 

@@ -62,12 +62,14 @@ def back_up(home: Home, target: Path, *, with_key: bool, progress: Progress) -> 
         with_key: put the key of pseudonyms in; without it a restore must be handed the key.
 
     Raises:
-        UsageError: the file is there already, or its folder is not. StoreError: the disk is full or may not be written,
-            or the database is a PostgreSQL server.
+        UsageError: the file is there already or its folder is not, or it lies in the home. StoreError: the disk is full
+            or may not be written, or the database is a PostgreSQL server.
     """
     if home.settings.store.url:
         raise StoreError("[store] url names another database than the home's own", hint=HOW_POSTGRES_IS_SAVED)
     path = _free_name(target)
+    if home.folder.resolve() in path.resolve().parents:
+        raise UsageError(f"{path} lies in the home, which a backup should outlast", hint="name a place outside of it")
     staged = path.with_name(f".{path.name}.{os.getpid()}")
     copy = staged.with_name(f"{staged.name}.db")
     try:

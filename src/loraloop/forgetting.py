@@ -30,7 +30,7 @@ from .store.ledger import Ledger
 from .store.privacy import PrivacyConfig
 from .store.sql import SqlStore
 from .store.turn_lock import TurnLock
-from .traces import drop_unfinished, drop_weights, scrub_files
+from .traces import drop_set_aside, drop_unfinished, drop_weights, scrub_files
 from .types import Adapter, Release
 
 log = logging.getLogger(__name__)
@@ -289,6 +289,7 @@ class Forgetting:
                     self._at.artifacts.remove(digest)
                 except LoraloopError as error:
                     log.warning("adapter files %s could not be removed: %s", digest[:16], error)
+        drop_set_aside(self._at.folder, {adapter.digest for adapter in known if adapter.id in touched})
         for bot, release in live.items():
             drop_weights(self._at.folder, bot, touched, release.adapter_id if release is not None else None)
 

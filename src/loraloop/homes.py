@@ -29,20 +29,34 @@ def init_home(folder: str | Path | None = None, **overrides: Any) -> Path:
             (``base__model="smollm2"``).
 
     Raises:
-        UsageError: there is a home already.
+        UsageError: there is a home already, or a file.
     """
     home = home_folder(folder)
     if (home / SETTINGS_FILE).exists():
         raise UsageError(f"{home} is a home already", hint=f"edit {home / SETTINGS_FILE}, or use another --home")
     text = default_toml(overrides)
+    make_folder(home)
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        fsync_path(home.parent)
         write_durably(home / SETTINGS_FILE, text)
     except OSError as error:
         raise StoreError(f"cannot make {home}: {error.strerror}", hint="choose a writable --home") from error
     load_settings(home)
     return home
+
+
+def make_folder(home: Path) -> None:
+    """Make the folder of a home, for its owner alone: what people said is nobody else's.
+
+    Raises:
+        UsageError: a file is there. StoreError: it cannot be made.
+    """
+    if home.exists() and not home.is_dir():
+        raise UsageError(f"{home} is a file, not a folder", hint="name a folder with --home")
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fsync_path(home.parent)
+    except OSError as error:
+        raise StoreError(f"cannot make {home}: {error.strerror}", hint="choose a writable --home") from error
 
 
 def refuse_lost_database(home: Path) -> None:

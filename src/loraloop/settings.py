@@ -25,7 +25,8 @@ from .schedule.config import SchedulerConfig
 from .schedule.jobs_config import JobsConfig
 from .serve.config import ServeConfig
 from .serve.engine_config import EngineConfig
-from .settings_sources import Given, from_text, gather, nested
+from .settings_sources import Given, from_text, gather, nested, no_number
+from .store.config import StoreConfig
 from .store.privacy import PrivacyConfig
 from .train.config import LoRATrainingConfig
 
@@ -55,15 +56,6 @@ class BaseModelConfig(BaseModel):
     def decoding(self) -> dict[str, Any]:
         """Return how answers are drawn, as plain data for a release."""
         return self.model_dump(include={"max_new_tokens", "temperature", "top_p", "repetition_penalty"})
-
-
-class StoreConfig(BaseModel):
-    """Where values are kept."""
-
-    model_config = _FORM
-
-    url: str = ""
-    """Database URL (postgresql://USER@HOST/NAME); empty for an SQLite file in the home."""
 
 
 class Settings(BaseModel):
@@ -138,6 +130,9 @@ def load_settings(home: Path, overrides: Mapping[str, Any] | None = None) -> Set
         for key, one in given.items()
         if key in fields
     }
+    for key, value in list(values.items()):
+        if wrong := no_number(value, fields[key].annotation):
+            faults.append(f"{given[key].place}: {key} = {values.pop(key)!r}: {wrong}")
     try:
         found = Settings(**nested(values))
     except ValidationError as error:
@@ -281,7 +276,8 @@ def _fault(detail: Mapping[str, Any], given: Mapping[str, Given]) -> str:
     # pydantic names the place inside a list or union too; the setting is the part of it that somebody gave.
     named = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
     key = next((key for key in named if key in given), None)
-    said = str(detail["msg"]).replace("Input should be", "it should be").replace("String should", "it should")
+    said = str(detail["msg"]).removeprefix("Value error, ")
+    said = said.replace("Input should be", "it should be").replace("String should", "it should")
     if key is None:  # a rule over several settings of a section, or one over sections: each of them may be at fault
         section = ".".join(parts)
         places = [one.place for name, one in given.items() if not section or name.startswith(f"{section}.")]

@@ -5,12 +5,13 @@ Pure but for reading the file. Which keys there are, the caller says; what value
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from .errors import SettingsError
 
@@ -92,13 +93,34 @@ def from_text(text: str, wants: Any) -> Any:
     return text
 
 
+def no_number(value: Any, wants: Any) -> str:
+    """Say why a value must not be taken for the number that its setting wants; empty where nothing is wrong with it.
+
+    ``retention_days = true`` would be one day, and a limit of ``inf`` none.
+
+    Example:
+        >>> no_number(True, float), no_number("inf", float), no_number(True, bool), no_number(3, int)
+        ('it should be a number', 'it should be a finite number', '', '')
+    """
+    if {int, float}.isdisjoint({wants, *get_args(wants)}):
+        return ""
+    if isinstance(value, bool):
+        return "it should be a number"
+    try:
+        return "" if math.isfinite(float(value)) else "it should be a finite number"
+    except (TypeError, ValueError, OverflowError):
+        return ""  # the setting itself says what it wants
+
+
 def _from_file(path: Path) -> dict[str, Given]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         tree = tomllib.loads(text)
     except FileNotFoundError:
         return {}
-    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number without end, lists in lists in lists
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8", hint="save it as UTF-8") from error
+    except (ValueError, RecursionError) as error:  # no TOML, a number without end, lists in lists in lists
         raise SettingsError(f"{path} is no TOML: {error}", hint="correct that line, or remove the file") from error
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error

@@ -57,6 +57,8 @@ def scrub_files(folder: Path, names: Collection[str], texts: Collection[str]) ->
             with path.open("r+b") as file:  # in place: whoever appends to a log goes on with the same file
                 file.write(b"".join(kept))
                 file.truncate()
+                file.flush()
+                os.fsync(file.fileno())  # the receipt that says so outlasts a power cut
         else:
             path.unlink()
         changed.append(str(path.relative_to(folder)))
@@ -80,6 +82,14 @@ def drop_abandoned(adapter_dir: Path, days: float) -> int:
             shutil.rmtree(work, ignore_errors=True)
             removed += 1
     return removed
+
+
+def drop_set_aside(folder: Path, digests: Collection[str]) -> int:
+    """Remove damaged copies of adapters that were set aside in a home; returns how many."""
+    found = [path for digest in digests for path in (folder / "damaged").glob(f"{digest[:16]}-*")]
+    for path in found:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(found)
 
 
 def drop_weights(folder: Path, bot: str, touched: Collection[str], live: str | None) -> int:

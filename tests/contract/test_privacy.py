@@ -214,3 +214,18 @@ def test_a_touched_adapter_is_never_published(store: SqlStore) -> None:
     store.erasures.settle("er-1", NOW)
     assert store.erasures.owed() == []
     assert store.erasures.touched() == {"ad-9"}
+
+
+def test_who_withdrew_at_the_gateway_is_not_learnt_from_by_another_way_in(keyed: Callable[[], SqlStore]) -> None:
+    """What an import or a chat says of their consent does not outweigh their word, until they grant it again."""
+    store = keyed()
+    store.consents.set("b", MINA, "withdrawn")
+    store.conversations.add([conversation(1), conversation(2, user=JUN), conversation(3, bot="c")])
+    consents = {one.id: one.consent for bot in "bc" for one in store.conversations.iterate(bot)}
+    assert consents == {f"cv-{1:016x}": "withdrawn", f"cv-{2:016x}": "granted", f"cv-{3:016x}": "granted"}
+    with pytest.raises(DataError):
+        store.datasets.put(dataset(1))
+    store.consents.set("b", MINA, "granted")
+    store.conversations.add([conversation(4)])
+    assert store.conversations.get(f"cv-{4:016x}").consent == "granted"  # type: ignore[union-attr]
+    store.close()

@@ -89,6 +89,14 @@ def test_a_folder_gets_a_backup_named_by_the_time(a_home: Path, command: Command
     assert "there already" in again.err
 
 
+def test_no_backup_is_written_into_the_home_that_it_should_outlast(a_home: Path, command: Command) -> None:
+    """Neither as a folder nor as a file: it would go with the home, and with the next person who is forgotten."""
+    for target in (a_home, a_home / "one.tar"):
+        said = command(a_home, "backup", str(target))
+        assert said.code == 2
+        assert "lies in the home" in said.err
+
+
 @pytest.mark.parametrize("where", ["begin", "middle", "end", "list"])
 def test_a_backup_that_was_cut_off_or_changed_is_refused_before_anything_is_written(
     a_home: Path, command: Command, tmp_path: Path, where: str

@@ -91,6 +91,17 @@ def test_no_byte_is_left_and_the_receipt_names_nobody(taught: Path, command: Com
     assert not (taught / "page.html").exists()
 
 
+def test_damaged_copies_of_what_learnt_from_them_go_too(taught: Path) -> None:
+    """An adapter that was set aside for a look is weights that remember, whether it can be loaded or not."""
+    with open_home(taught) as home:
+        live = home.loop.live_adapter()
+        assert live is not None
+        for digest in (live.digest, "f" * 64):
+            (taught / "damaged" / f"{digest[:16]}-20260301-120000-000000001").mkdir(parents=True)
+        home.forgetting.forget(home.pseudonyms("mina"), now=True)
+    assert [path.name[:4] for path in (taught / "damaged").iterdir()] == ["ffff"]
+
+
 def test_without_rewriting_the_file_the_bytes_are_still_there(taught: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The guard is needed: deleting rows alone leaves their bytes in the database or its log."""
     monkeypatch.setattr(Database, "scrub", lambda self: None)

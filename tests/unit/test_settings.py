@@ -225,3 +225,36 @@ def test_a_span_of_time_has_an_end(tmp_path: Path, key: str) -> None:
         return  # compared with, never added to a time
     for value in (float("inf"), 1e15, float("nan")):
         assert key in faults(tmp_path, "", {key: value})[1]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("privacy.retention_days", "true", "it should be a number"),
+        ("gate.loss_margin_nats", "inf", "it should be a finite number"),
+        ("gate.loss_margin_nats", '"inf"', "it should be a finite number"),
+        ("schedule.max_requests_in_flight", "true", "it should be a number"),
+        ("serve.host", '""', "it should have at least 1 character"),
+        ("privacy.tombstones", '"gone"', "it should be a whole path"),
+        ("store.url", '"nonsense"', "it should begin with postgresql://"),
+        ("store.url", '"mysql://x"', "it should begin with postgresql://"),
+    ],
+)
+def test_a_value_that_would_mean_something_else_is_refused(tmp_path: Path, key: str, value: str, reason: str) -> None:
+    """A day for true, no limit at all, every address there is, a new file in each folder: none of them was meant."""
+    section, _, name = key.partition(".")
+    found = faults(tmp_path, f"[{section}]\n{name} = {value}\n")
+    assert len(found) == 2
+    assert f"loraloop.toml:2: {key} = " in found[1]
+    assert reason in found[1]
+    assert "Value error" not in found[1]
+
+
+def test_a_file_as_windows_writes_it_is_read_and_one_in_another_encoding_named(tmp_path: Path) -> None:
+    """A byte order mark and CRLF do no harm; of other bytes the remedy is told."""
+    (tmp_path / "loraloop.toml").write_bytes(b'\xef\xbb\xbfbot = "b"\r\n')
+    assert load_settings(tmp_path).bot == "b"
+    (tmp_path / "loraloop.toml").write_bytes('[base]\nsystem_prompt = "안녕"\n'.encode("cp949"))
+    with pytest.raises(SettingsError, match="is not UTF-8") as caught:
+        load_settings(tmp_path)
+    assert caught.value.hint == "save it as UTF-8"

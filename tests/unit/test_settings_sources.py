@@ -60,7 +60,7 @@ def test_variables_that_say_something_else_set_nothing(tmp_path: Path) -> None:
         (b"x = ", "no TOML"),
         (b"x = 1\nx = 2", "no TOML"),
         (b"[a]\n[a]", "no TOML"),
-        ("bot = '급식'".encode("cp949"), "no TOML"),
+        ("bot = '급식'".encode("cp949"), "not UTF-8"),
         (b"x = " + b"9" * 5000, "no TOML"),
         (b"x = " + b"[" * 20_000, "no TOML"),
     ],

@@ -1,7 +1,10 @@
 """Mentions of forgotten people are taken out of files, and nothing else is."""
 
 import json
+import os
 from pathlib import Path
+
+import pytest
 
 from loraloop.traces import scrub_files
 
@@ -32,3 +35,14 @@ def test_models_and_the_database_are_left_alone(tmp_path: Path) -> None:
         path.write_text(f"{ID} {SAID}")
     assert scrub_files(tmp_path, [ID], [SAID]) == []
     assert scrub_files(tmp_path, [], []) == []
+
+
+def test_what_was_taken_out_of_a_file_stays_out_after_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is on disk before anybody writes a receipt."""
+    forced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: forced.append(os.fstat(handle).st_ino))
+    (tmp_path / "a.jsonl").write_text(f"{ID}\nstays\n")
+    scrub_files(tmp_path, [ID], [])
+    assert (tmp_path / "a.jsonl").stat().st_ino in forced

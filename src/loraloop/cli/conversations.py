@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import UsageError
+from ..types import CONSENTS
 from . import data_numbers, exit_codes
 from .messages import t
 from .options import AsJson, session_of
@@ -25,6 +26,7 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Make a home: its folder and a commented settings file."""
+    from ..homes import make_folder
     from ..lm.bases import find_base
     from ..wiring import home_folder, init_home, open_home
 
@@ -35,6 +37,7 @@ def init(
     if system_prompt:
         settings["base__system_prompt"] = system_prompt
     if not (home_folder(session.home) / "loraloop.toml").exists():
+        make_folder(home_folder(session.home))
         with session.progress() as progress:  # a home without its base would only fail later
             progress("convert", 0, 0)
             find_base(base, home_folder(session.home) / "bases")
@@ -50,7 +53,7 @@ def import_(
     context: typer.Context,
     paths: Annotated[list[str], typer.Argument(help="Files, folders, or package:NAME/PART.", metavar="PATH...")],
     format: Annotated[
-        str, typer.Option("--format", help="auto, loraloop, openai, sharegpt, alpaca, records or chatterbot.")
+        str, typer.Option("--format", help="auto, jsonl (ours), openai, sharegpt, alpaca, records or chatterbot.")
     ] = "auto",
     consent: Annotated[
         str | None, typer.Option("--consent", help="Consent of rows that state none: granted, public, unknown.")
@@ -68,6 +71,8 @@ def import_(
     from .messages import korean
 
     session = session_of(context, as_json)
+    if consent is not None and consent not in CONSENTS:
+        raise UsageError(f"no consent {consent!r}", hint=f"one of {', '.join(CONSENTS)}")
     with session.opened() as home, session.progress() as progress:
         options = ImportOptions(
             bot=home.bot, consent=consent, approved_by="review" if reviewed else None, source=source, secret=home.secret

@@ -8,7 +8,7 @@ import typer
 
 from ..errors import UsageError
 from ..types import plain
-from .messages import t
+from .messages import korean, t
 from .options import AsJson, session_of
 from .telling import request_seconds
 
@@ -22,11 +22,11 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
         latest = next(iter(store.datasets.list(bot, 1)), None)
         decision = next(iter(store.decisions.list(bot, 1)), None)
         count = store.conversations.count(bot)
-        schedule = [dict(reading) for reading in home.scheduler.explain()]
+        schedule = home.scheduler.explain()
         owed = home.forgetting.owed(bot)
         model, folder = home.settings.base.model, str(home.folder)
     shown = t("status.nothing_live")
-    if live is not None and live.adapter_id is not None:
+    if live is not None:
         shown = f"{live.adapter_name} ({live.id}, {t('status.version')} {live.version}, {t('trial.' + live.status)})"
     session.table([
         (t("status.home"), folder),
@@ -36,12 +36,13 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
         (t("status.conversations"), str(count)),
         (t("status.dataset"), latest.id if latest else t("status.none")),
         (t("status.decision"), f"{decision.verdict}: {decision.adapter_id}" if decision else t("status.none")),
-        (t("status.schedule"), str(schedule[0]["reason"])),
+        (t("status.schedule"), schedule[0].in_language("ko" if korean() else "en")),
         *([(t("status.owed"), owed)] if owed else []),
     ])  # fmt: skip
     session.answer({
         "home": folder, "bot": bot, "base": model, "live": live, "conversations": count,
-        "dataset": latest.id if latest else None, "decision": decision, "schedule": schedule, "owed": owed,
+        "dataset": latest.id if latest else None, "decision": decision,
+        "schedule": [dict(reading) for reading in schedule], "owed": owed,
     })  # fmt: skip
 
 

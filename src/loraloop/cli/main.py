@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from typer.main import get_command_name
 from typer.models import CommandInfo
 
 from .. import __version__
-from ..errors import LoraloopError
+from ..errors import LoraloopError, UsageError
 from . import (
     conversations,
     experimenting,
@@ -33,7 +34,7 @@ from . import (
     talking,
 )
 from .exit_codes import BUG, INTERRUPTED, MEANINGS, USAGE, exit_code
-from .messages import choose_language, t
+from .messages import LANGUAGES, choose_language, t
 from .session import Session, log_to_screen
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,8 @@ def options(
 ) -> None:
     """Options that come before the command."""
     context.obj = Session(home, bot, lang, verbose)
+    if lang is not None and lang not in LANGUAGES:
+        raise UsageError(f"no messages in {lang!r}", hint=f"--lang {' or '.join(LANGUAGES)}")
     choose_language(lang)
     log_to_screen(verbose)
 
@@ -136,6 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ.setdefault(name, "1")
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _bear_any_text()
     as_json, verbose = "--json" in given, "--verbose" in given or "-v" in given
     try:
         code = with_only(command_in(given))(given, prog_name="loraloop", standalone_mode=False)
@@ -152,6 +156,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:
         code = _unforeseen(error, as_json, verbose)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _bear_any_text() -> None:
+    """Let no letter that a terminal cannot show, and no byte that is not UTF-8, end a command."""
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def _unforeseen(error: Exception, as_json: bool, verbose: bool) -> int:

@@ -59,6 +59,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "What is said here is stored without consent to learn from it; use --consent granted to allow it.",
         "여기서 나눈 대화는 저장되지만 학습에는 쓰이지 않습니다. 허락하려면 --consent granted를 쓰세요.",
     ),
+    "chat.unknown": (
+        "not sent: neither a command that is known (/good, /bad, /fix, /quit) nor UTF-8 text",
+        "보내지 않았습니다. 아는 명령(/good, /bad, /fix, /quit)도 UTF-8 글도 아닙니다",
+    ),
     "chat.nothing": ("there is no answer to judge yet", "아직 평가할 답이 없습니다"),
     "feedback.done": ("noted for {id}; the next turn learns from it", "{id}에 기록했습니다. 다음 회차에 반영됩니다"),
     "feedback.noted": (

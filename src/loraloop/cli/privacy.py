@@ -83,7 +83,7 @@ def consent(
     session = session_of(context, as_json)
     with session.opened() as home:
         names = home.pseudonyms(user)
-        person = home.store.people.get(names[0])
+        people = {name: home.store.people.get(name) for name in names}  # one a key: each holds what was said under it
         changes: dict[str, Any] = {}
         if withdraw is not None:
             changes["withdrawn_at"] = datetime.now(UTC) if withdraw else None
@@ -92,15 +92,22 @@ def consent(
         if guardian is not None:
             changes["guardian_consent"] = guardian
         if changes:
-            for name in reversed(names):
-                person = home.store.people.put(replace(person, id=name, **changes), bot=home.bot, actor=actor)
+            for name, one in people.items():
+                people[name] = home.store.people.put(replace(one, **changes), bot=home.bot, actor=actor)
+        said = {name: home.store.consents.of(home.bot, name) for name in names}  # at the gateway, by themselves
+        if withdraw is False:
+            for name in (name for name, word in said.items() if word == "withdrawn"):
+                said[name] = "granted"
+                home.store.consents.set(home.bot, name, "granted")
+    person = next((one for one in people.values() if one.refusal), people[names[0]])
+    refusal = "withdrawn" if "withdrawn" in said.values() else person.refusal
     held = {
         "withdrawn": t("consent.withdrawn"),
         "needs-guardian": t("consent.needs_guardian"),
         None: t("consent.as_given"),
     }
-    session.say(f"{person.id}: {held[person.refusal]}")
-    session.answer({**dict(person), "may_be_learnt": person.refusal is None})
+    session.say(f"{names[0]}: {held[refusal]}")
+    session.answer({**dict(person), "id": names[0], "may_be_learnt": refusal is None})
 
 
 def prune(

@@ -23,11 +23,11 @@ def _said(facts: dict[str, float]) -> str:
 
 
 class Lines:
-    """Progress as plain lines, for logs: at most one in five seconds a stage, and the last, none of them twice."""
+    """Progress as plain lines, for logs: at most one in five seconds a stage, and the last, once."""
 
     def __init__(self) -> None:
         self._shown: dict[str, float] = {}
-        self._said: dict[str, str] = {}
+        self._ended: dict[str, str] = {}
 
     def __call__(self, stage: str, done: int, total: int, **facts: float) -> None:
         """Hear of progress."""
@@ -37,9 +37,10 @@ class Lines:
             self._shown[stage] = now
             share = f"{done}/{total}" if total else "..."
             line = f"{t('stage.' + stage)}: {share} {_said(facts)}".rstrip()
-            if line != self._said.get(stage):
-                print(line, file=sys.stderr, flush=True)
-            self._said[stage] = line
+            if last and self._ended.get(stage) == line:  # the last megabyte may be told part by part
+                return
+            self._ended[stage] = line if last else ""
+            print(line, file=sys.stderr, flush=True)
 
 
 class Bars:

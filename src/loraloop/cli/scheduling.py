@@ -164,6 +164,8 @@ def _read(path: Path) -> list[Arrival]:
     try:
         with path.open(encoding="utf-8") as file:
             return list(history_of(file))
+    except BadFile as error:
+        raise BadFile(f"{path}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadFile(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
 

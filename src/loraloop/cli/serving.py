@@ -38,6 +38,8 @@ def serve(
     from ..serving import LOOPBACK, first_key, open_gateway
 
     session = session_of(context, as_json)
+    if host == "":  # to the system that means every address there is
+        raise UsageError("--host names no address", hint="--host 127.0.0.1")
     with session.opened() as home:
         given = {"host": host, "port": port, "upstream": upstream}
         settings = home.settings.serve.model_copy(update={k: v for k, v in given.items() if v is not None})

@@ -113,7 +113,9 @@ def log_to_file(home: Path) -> None:
     if any(getattr(handler, "baseFilename", None) == path for handler in root.handlers):
         return
     try:
-        handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=2)
+        handler = logging.handlers.RotatingFileHandler(
+            path, maxBytes=LOG_BYTES, backupCount=2, encoding="utf-8", errors="backslashreplace"
+        )
     except OSError:
         return  # a home that may only be read can still be looked at
     handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import UsageError
+from ..errors import ConversationTooLong, UsageError
 from ..types import Message, message
 from .messages import korean, t
 from .options import AsJson, session_of
@@ -39,6 +39,8 @@ def ask(
     text = sys.stdin.read() if question == "-" else question
     if not text.strip():
         raise UsageError("the question is empty", hint='loraloop ask "Hello?"')
+    if not _is_utf8(text):
+        raise UsageError("the question is not UTF-8", hint="save or send it as UTF-8")
     with session.opened() as home:
         asked = [message("user", text)]
         spoken = speaker_of(home, subject).answer(asked)
@@ -84,7 +86,7 @@ def chat(
         if consent not in ("granted", "public"):
             session.note(t("chat.consent"))
         said: list[Message] = []
-        last = ""
+        last, judge = "", home.pseudonyms(user)[0] if user else _whoami()
         for line in _lines("> " if sys.stdin.isatty() and not as_json else ""):
             word, _, rest = line.partition(" ")
             if word == "/quit":
@@ -95,12 +97,20 @@ def chat(
                     session.note(t("chat.nothing"))
                     continue
                 try:
-                    _judge(home, session, last, kind, text=rest.strip(), actor=user or _whoami())
+                    _judge(home, session, last, kind, text=rest.strip(), actor=judge)
                 except UsageError as error:
                     session.note(t("error", text=error))
                 continue
+            if word.startswith("/") or not _is_utf8(line):  # a mistyped correction is not something to be said
+                session.note(t("chat.unknown"))
+                continue
             said.append(message("user", line))
-            spoken = speaker.answer(said)
+            try:
+                spoken = speaker.answer(said)
+            except ConversationTooLong as error:
+                said.pop()
+                session.note(t("error", text=error))
+                continue
             kept = home.record(said, spoken.text, consent=consent, user=user, subject=subject)
             said.append(message("assistant", spoken.text))
             last = kept.id
@@ -137,6 +147,10 @@ def _judge(home: Home, session: Session, id: str, kind: str, *, text: str, actor
         words = REASONS[reason][int(korean())] if reason in REASONS else reason
         tell(t("feedback.noted", id=id, reason=words))
     return {"id": id, "kind": kind, "message_index": given.message_index, "not_learnt_because": reason}
+
+
+def _is_utf8(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _whoami() -> str:

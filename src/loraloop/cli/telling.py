@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from . import exit_codes
-from .messages import t
+from .messages import korean, t
 
 if TYPE_CHECKING:
     from ..calibration import Calibration
@@ -127,9 +127,14 @@ def shortened(text: str, most: int = 160) -> str:
 def tell_decision(session: Session, decision: Decision, measured: Calibration | None) -> None:
     """A line for each rule, the verdict, and how often such verdicts err here, as far as it was measured."""
     for rule in decision.rules:
-        session.say(f"  {outcome(rule)} {rule.rule}: {rule.observed} ({t('required')}: {rule.required})")
-    session.say(t(f"verdict.{decision.verdict}", reason=decision.reason))
+        session.say(f"  {outcome(rule)} {_named(rule)}: {rule.observed} ({t('required')}: {rule.required})")
+    failed = ", ".join(_named(rule) for rule in decision.rules if not rule.passed and rule.rule in decision.reason)
+    session.say(t(f"verdict.{decision.verdict}", reason=failed if korean() and failed else decision.reason))
     session.say(calibration_line(measured) if measured else t("calibration.none"))
+
+
+def _named(rule: RuleResult) -> str:
+    return t(f"rule.{rule.rule}") if korean() else rule.rule
 
 
 def calibration_line(found: Calibration) -> str:

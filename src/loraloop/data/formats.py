@@ -23,7 +23,7 @@ from ..types import CONSENTS, Conversation, Feedback, Message, utc
 from .messages import APPROVALS, MAX_MESSAGES, BadRow, chat_message, conversation_id, label, pseudonym, safe_text
 
 SCHEMA_VERSION = 1
-"""Of our own JSONL. A row that carries it is redacted and its people are pseudonyms already."""
+"""Of our own JSONL. In a row that carries it people are pseudonyms already, as a rule; those stay as they are."""
 
 _FEEDBACK_KINDS = {
     "thumb_up": "thumb_up", "thumbs_up": "thumb_up", "up": "thumb_up", "like": "thumb_up", "👍": "thumb_up",
@@ -170,7 +170,7 @@ def build(
     said = Placeholders()
     messages = tuple(chat_message(item, place, approved, ours, said) for place, item in enumerate(raw_messages))
     person = row.get("user", row.get("user_id"))
-    user = label(person) if ours else pseudonym(person, options.secret)
+    user = pseudonym(person, options.secret)  # ours too: whoever else numbers their schemas writes names into them
     session = label(row.get("session", row.get("session_id")))
     when = parse_time(row.get("created_at", row.get("timestamp")))
     agreed = _consent(row, options, consent)
@@ -188,7 +188,7 @@ def build(
         quality_score=_score(row.get("quality_score")),
         language=(label(row.get("language")) if ours else None) or language(asked),
         feedback=_feedback(row.get("feedback"), messages, options, ours, said),
-        group=label(row.get("group")) if ours else None,
+        group=pseudonym(row.get("group"), options.secret) if ours else None,
     )
 
 

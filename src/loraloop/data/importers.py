@@ -150,7 +150,9 @@ def files_of(paths: Iterable[str | Path]) -> list[Path]:
             found.append(path)
             continue
         inside = sorted(
-            Path(folder) / name for folder, _, names in os.walk(path) for name in names if Path(name).suffix in SUFFIXES
+            file
+            for file in (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+            if file.suffix in SUFFIXES and (file.is_file() or file.is_symlink())  # reading a pipe would never end
         )
         if not inside:
             raise BadFile(f"{path}: holds no file ending in {', '.join(sorted(SUFFIXES))}")
@@ -244,7 +246,7 @@ def import_files(
         BadFile: a path does not exist, or the only file cannot be read.
     """
     files, started = files_of(paths), perf_counter()
-    sizes = [file.stat().st_size for file in files]
+    sizes = [file.stat().st_size if file.exists() else 0 for file in files]  # a link may lead nowhere
     bad: list[BadLine] = []
     run = _Import(store, quality or DataQualityConfig(), options, progress, sum(sizes))
     for done, (file, size) in enumerate(zip(files, sizes, strict=True)):

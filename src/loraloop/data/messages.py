@@ -40,7 +40,8 @@ APPROVALS = ("review", "thumb", "correction", "caller-asserted")
 """How an answer can have been approved; see ``types.Message``."""
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_PSEUDONYM = re.compile(r"u-[0-9a-f]{16}")
+_PSEUDONYM = re.compile(r"u-(?:[0-9a-f]{16}|(?=.*\[)(?:[0-9a-f]|\[[A-Z0-9_]+\])+)")
+"""A pseudonym, or its redacted form, as it was stored once."""
 _OWN_NAME = re.compile(r"(?:u|rl)-[0-9a-f]{16,32}")
 """A person's pseudonym, or a release."""
 _TEXT_KINDS = {"text", "input_text", "output_text"}

@@ -78,7 +78,7 @@ class GateConfig(BaseModel):
     """How many times as long a single request may take."""
     latency_floor_s: float = Field(default=0.25, ge=0)
     """Seconds within which a single request is never too slow, so that timer noise decides nothing."""
-    worse_p_value: float = Field(default=0.05, ge=0, le=1)
+    worse_p_value: float = Field(default=0.05, gt=0, lt=1)
     """A loss of cases, or of held-out loss, counts as real when chance alone would make it less often than this."""
     judge_unanswered_frac: float = Field(default=0.2, ge=0, le=1)
     """Share of pairs the judge may leave unanswered; with more the verdict is at best inconclusive."""

@@ -103,7 +103,8 @@ def mcnemar_p(lost: int, won: int) -> float:
     """
     changed = lost + won
     ways: int = sum(math.comb(changed, k) for k in range(lost, changed + 1))
-    return ways / float(2**changed)
+    all_ways: int = 2**changed  # of whole numbers the quotient is right however large they are; a float ends at 2**1023
+    return ways / all_ways
 
 
 def paired_share_interval(won: int, lost: int, asked: int, level: float = 0.95) -> tuple[float, float]:

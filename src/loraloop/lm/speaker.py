@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import ConversationTooLong
 from ..types import Message
 from .decode import Decoding, timed_answer
 
@@ -85,7 +86,14 @@ class Speaker:
             adapt(self._model, adapter)
 
     def answer(self, messages: Sequence[Message]) -> Spoken:
-        """Return the answer to a conversation that ends with a user's message."""
+        """Return the answer to a conversation that ends with a user's message.
+
+        Raises:
+            ConversationTooLong: it has more tokens than the model reads.
+        """
         prompt = self._template.prompt_ids(messages)
+        longest = int(getattr(self._model.config, "max_position_embeddings", 0) or 1 << 20)
+        if len(prompt) >= longest:
+            raise ConversationTooLong(f"the conversation has {len(prompt)} tokens, the model reads {longest}")
         ids, seconds = timed_answer(self._model, prompt, self._template.stop_ids, self._decoding)
         return Spoken(self._template.answer_text(ids), seconds)

@@ -127,7 +127,7 @@ def history_of(lines: Iterable[str]) -> Iterator[Arrival]:
         try:
             found = json.loads(line)
             at, kind = utc(found["at"]), found.get("kind", "row")
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             raise BadFile(f'line {number} is no arrival; write {{"at": "2026-03-01T12:00:00Z"}}') from None
         if at is None or kind not in KINDS:
             raise BadFile(f"line {number}: kind {kind!r} is none of {', '.join(KINDS)}")

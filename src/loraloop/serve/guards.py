@@ -204,8 +204,14 @@ def guards_of(config: ServeConfig) -> tuple[Guard, ...]:
     return tuple(kind(_listed(kind.name, config.guard_folder)) for wanted, kind in kinds if wanted)
 
 
+_KINDS = (Distress, UnfitWords, PersonalData)
+
+
 def _listed(name: str, folder: str) -> Mapping[str, Any]:
     own = Path(folder).expanduser() / f"{name}.json" if folder else None
+    if own is not None and not any((own.parent / f"{kind.name}.json").exists() for kind in _KINDS):
+        names = ", ".join(f"{kind.name}.json" for kind in _KINDS)
+        raise SettingsError(f"[serve] guard_folder: {folder} holds none of {names}", hint="see docs/how-to/serve.md")
     where = own if own is not None and own.exists() else resources.files(__package__) / "guard_files" / f"{name}.json"
     try:
         listed = json.loads(where.read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from . import codec, tables
+from . import bulk, codec, tables
 from .database import Database
 from .events import Events
 
@@ -53,7 +53,9 @@ class Consents:
 
 def withdrawn_within(connection: sa.Connection, bot: str, people: set[str]) -> set[str]:
     """Return those of these people who withdrew, seen in an open transaction."""
-    if not people:
-        return set()
-    query = sa.select(_T.c.person).where(_T.c.bot == bot, _T.c.person.in_(people), _T.c.consent == WITHDRAWN)
-    return set(connection.execute(query).scalars())
+    found: set[str] = set()
+    for page in bulk.pages(sorted(people)):
+        theirs = bulk.among(connection, _T.c.person, page)
+        query = sa.select(_T.c.person).where(_T.c.bot == bot, theirs, _T.c.consent == WITHDRAWN)
+        found.update(connection.execute(query).scalars())
+    return found

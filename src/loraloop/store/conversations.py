@@ -14,6 +14,7 @@ from ..errors import UnknownThing
 from ..failpoints import reached
 from ..types import CONSENTS_TO_LEARN, Conversation, Feedback, Message, Part, messages_json
 from . import bulk, codec, tables
+from .consents import WITHDRAWN, withdrawn_within
 from .database import Database
 from .events import Events
 from .people import refusing
@@ -121,7 +122,10 @@ def add_within(
     *,
     actor: str,
 ) -> int:
-    """Store those not yet known, in a transaction that is open already; return how many were new."""
+    """Store those not yet known, in a transaction that is open already; return how many were new.
+
+    Of somebody who withdrew consent at the gateway nothing is learnt, whatever is stated where it comes from.
+    """
     known: set[str] = set()
     for page in bulk.pages(list(rows)):
         known.update(connection.execute(sa.select(_T.c.id).where(bulk.among(connection, _T.c.id, page))).scalars())
@@ -129,12 +133,23 @@ def add_within(
     fresh = [pair for id, pair in rows.items() if id not in known]
     if not fresh:
         return 0
-    bulk.insert_rows(connection, _T, [column.name for column in _COLUMNS], [row for _, row in fresh])
+    gone = {bot: withdrawn_within(connection, bot, people) for bot, people in _people(fresh).items()}
+    written = [(*row[:4], WITHDRAWN, *row[5:]) if c.user in gone.get(c.bot, ()) else row for c, row in fresh]
+    bulk.insert_rows(connection, _T, [column.name for column in _COLUMNS], written)
     said = [(c.id, codec.encode(f)) for c, _ in fresh for f in c.feedback]
     bulk.insert_rows(connection, tables.feedback, ("conversation_id", "body"), said)
     for bot, count in sorted(Counter(c.bot for c, _ in fresh).items()):
         events.within(connection, bot, "ConversationsAdded", actor, {"count": count})
     return len(fresh)
+
+
+def _people(pairs: Iterable[tuple[Conversation, tuple[Any, ...]]]) -> dict[str, set[str]]:
+    """Who speaks to which bot."""
+    found: dict[str, set[str]] = {}
+    for c, _ in pairs:
+        if c.user:
+            found.setdefault(c.bot, set()).add(c.user)
+    return found
 
 
 def judge_within(connection: sa.Connection, events: Events, conversation_id: str, feedback: Feedback) -> None:

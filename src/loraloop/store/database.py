@@ -63,7 +63,9 @@ class Database:
                 raise StoreError(f"cannot make {self.path.parent}: {error.strerror}") from error
             self.engine = sqlite_engine(self._url, lock_timeout_s)
         else:
-            self.engine = sa.create_engine(self._url, pool_size=4, max_overflow=4, pool_pre_ping=True)
+            self.engine = sa.create_engine(
+                self._url, pool_size=4, max_overflow=4, pool_pre_ping=True, hide_parameters=True
+            )
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -225,6 +227,11 @@ def _state_of_disk(folder: Path) -> str:
     return "full" if disk.f_bavail == 0 else ""
 
 
+def _without_words(error: sa.exc.SQLAlchemyError) -> Exception:
+    """Where something failed, for the log; a driver's own words may repeat a row that was to be written."""
+    return RuntimeError(type(getattr(error, "orig", None) or error).__name__).with_traceback(error.__traceback__)
+
+
 @contextmanager
 def _told(name: str) -> Iterator[None]:
     """Turn what the driver says into our errors, with a remedy."""
@@ -234,19 +241,20 @@ def _told(name: str) -> Iterator[None]:
         raise
     except sa.exc.DBAPIError as error:
         said = str(error.orig).splitlines()[0] if str(error.orig) else type(error.orig).__name__
+        cause = _without_words(error)
         if "unable to open" in said or "disk I/O" in said:
             said = _state_of_disk(Path(name).parent) or said
         if "locked" in said or "busy" in said or "lock timeout" in said:
-            raise StoreBusy(f"{name} is being written by another process") from error
+            raise StoreBusy(f"{name} is being written by another process") from cause
         if "readonly" in said or "read-only" in said:
-            raise StoreError(f"{name} is read-only here", hint="make it writable, or choose another --home") from error
+            raise StoreError(f"{name} is read-only here", hint="make it writable, or choose another --home") from cause
         if "full" in said:
-            raise StoreError(f"no space is left to write {name}", hint="free some space, then run again") from error
+            raise StoreError(f"no space is left to write {name}", hint="free some space, then run again") from cause
         if "malformed" in said or "not a database" in said:
-            raise StoreError(f"{name} is damaged ({said})", hint="restore it from a backup") from error
-        raise StoreError(f"{name}: {said}") from error
+            raise StoreError(f"{name} is damaged ({said})", hint="restore it from a backup") from cause
+        raise StoreError(f"{name}: {said}") from cause
     except sa.exc.SQLAlchemyError as error:  # its text may repeat what was to be written
         what, hint = type(error).__name__, "try again; where that goes on, too much asks the database at once"
-        raise StoreError(f"{name} cannot be asked now ({what})", hint=hint) from error
+        raise StoreError(f"{name} cannot be asked now ({what})", hint=hint) from _without_words(error)
     except OSError as error:
         raise StoreError(f"{name}: {error.strerror or error}") from error

@@ -23,8 +23,12 @@ class Ledger:
 
     @classmethod
     def beside(cls, home: Path, named: str = "") -> Ledger:
-        """Return the ledger of a home: the file that is named, else ``HOME.tombstones`` beside it."""
-        return cls(Path(named).expanduser() if named else home.with_name(f"{home.name}.tombstones"))
+        """Return the ledger of a home: the file that is named, else ``HOME.tombstones`` beside it.
+
+        Beside the folder itself, by whichever way somebody came to it: ``..`` or a link have another place beside them.
+        """
+        folder = home.resolve()
+        return cls(Path(named).expanduser() if named else folder.with_name(f"{folder.name}.tombstones"))
 
     def digests(self) -> set[str]:
         """Return every digest; a line that was cut off by a crash, or is no line of a ledger, counts as not written.
@@ -58,11 +62,10 @@ class Ledger:
         text = "".join(json.dumps({"digest": digest}) + "\n" for digest in new)
         try:
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(handle, ("\n" + text).encode())  # after whatever part of a line a crash left
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            with os.fdopen(handle, "ab") as file:  # which writes all of it or says so; a full disk takes a part
+                file.write(("\n" + text).encode())  # after whatever part of a line a crash left
+                file.flush()
+                os.fsync(file.fileno())
             fsync_path(self.path.parent)
         except OSError as error:
             raise StoreError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class PrivacyConfig(BaseModel):
@@ -16,3 +16,11 @@ class PrivacyConfig(BaseModel):
     """Hours until an adapter that learnt from a forgotten person is rebuilt without them, or rolled back."""
     tombstones: str = ""
     """File of tombstones; empty for one beside the home, so that a restored home does not bring the forgotten back."""
+
+    @field_validator("tombstones")
+    @classmethod
+    def _is_one_place(cls, path: str) -> str:
+        # Read from wherever a command is run, it would be another file each time, without the people of the others.
+        if path and not path.startswith(("/", "~")):
+            raise ValueError("it should be a whole path, from / on")
+        return path

@@ -38,7 +38,8 @@ def sqlite_engine(url: sa.URL, timeout_s: float) -> sa.Engine:
     """
     if not wal_is_safe(sqlite3.sqlite_version_info):
         log.info("SQLite %s: every write and checkpoint goes through one file lock", sqlite3.sqlite_version)
-    engine = sa.create_engine(url, connect_args={"timeout": timeout_s, "check_same_thread": False})
+    connect = {"timeout": timeout_s, "check_same_thread": False}
+    engine = sa.create_engine(url, connect_args=connect, hide_parameters=True)  # errors are logged, talk is not
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from loraloop.cli.messages import choose_language, t
 from loraloop.cli.report_page import report_page
+from loraloop.cli.session import Session
+from loraloop.cli.telling import tell_decision
 from loraloop.evaluate.config import GateConfig
 from loraloop.evaluate.gate import decide
 from loraloop.evaluate.harness import TaskScore
@@ -89,3 +91,15 @@ def test_losses_of_two_bases_are_shown_in_bits(language: str) -> None:
     assert "1.234" in page
     assert "3.000" not in page
     assert ("bits a byte" if language == "en" else "비트/바이트") in page
+
+
+def test_a_verdict_names_its_rules_in_the_language_of_the_messages(
+    language: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In Korean the rules and the reason are Korean, in English as the settings' page names them."""
+    verdict = decide(report(), GateConfig(min_heldout_rows=99), actor="t", now=NOW)
+    tell_decision(Session(), verdict, None)
+    said = capsys.readouterr().out
+    names = ("enough held-out rows", "valid report")
+    for name in names:
+        assert (t(f"rule.{name}") in said, name in said) == (True, language == "en")

@@ -186,3 +186,17 @@ def test_no_json_breaks_a_parser(name, first, second):
         else:
             said = "conversations" if all(c.messages and c.id.startswith("cv-") for c in found) else ""
         assert said
+
+
+def test_a_number_of_a_schema_lets_no_name_in():
+    """Rows with our number may be anybody's: only pseudonyms stay as they are, and what was once stored redacted."""
+    talk = [{"role": "user", "content": "Which meal?"}, {"role": "assistant", "content": "The soup."}]
+    options = ImportOptions(secret=b"k")
+    for name in ("mina", "u-cafe", "민지", 12345):
+        row = {"schema_version": 1, "messages": talk, "user": name, "group": "mina's tablet"}
+        (found,) = from_jsonl(row, options)
+        assert (found.user, found.group) == (pseudonym(name, b"k"), pseudonym("mina's tablet", b"k"))
+        assert found.user != name
+    for kept in ("u-0123456789abcdef", "u-[PHONE]a1b2"):
+        (found,) = from_jsonl({"schema_version": 1, "messages": talk, "user": kept, "group": kept}, options)
+        assert (found.user, found.group) == (kept, kept)

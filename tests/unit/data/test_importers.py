@@ -1,6 +1,7 @@
 """Files into the store."""
 
 import json
+import os
 
 import pytest
 
@@ -235,3 +236,13 @@ def test_yaml_that_is_no_corpus_is_refused(text, tmp_path, store):
     path.write_text(text)
     with pytest.raises(BadFile, match=r"not YAML|no list 'conversations'"):
         import_files([path], "auto", OPTIONS, store)
+
+
+def test_what_a_folder_holds_besides_files_does_not_stop_the_import(tmp_path, store):
+    """A link that leads nowhere is reported like a bad line, and a pipe is not waited for."""
+    (tmp_path / "a.jsonl").write_text(_row(1))
+    (tmp_path / "b.jsonl").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "c.jsonl")
+    summary = import_files([tmp_path], "auto", OPTIONS, store)
+    assert summary.new == 1
+    assert [str(bad) for bad in summary.bad] == [f"{tmp_path / 'b.jsonl'}: No such file or directory"]

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from loraloop.evaluate.gate import GateConfig, decide
+from loraloop.evaluate.gate import GateConfig, decide, plan_looks
 from loraloop.evaluate.triggers import MISSING
 from loraloop.types import Decision, ItemResult, Report, RowLoss, Shift, SubjectScore
 
@@ -259,3 +260,12 @@ def test_one_report_gives_one_decision() -> None:
     """The gate is a function: the same report, actor and time give the same id and words."""
     assert judged(report()) == judged(report())
     assert judged(report()).id != decide(report(), GateConfig(), actor="else", now=NOW).id
+
+
+def test_every_error_that_may_be_set_can_be_planned_with() -> None:
+    """Never and always are no errors: no bounds of early looks exist for them, so they are refused as settings."""
+    for value in (1e-9, 0.05, 0.999):
+        assert plan_looks(200, GateConfig(worse_p_value=value)) is not None
+    for value in (0.0, 1.0):
+        with pytest.raises(ValidationError):
+            GateConfig(worse_p_value=value)

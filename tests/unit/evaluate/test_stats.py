@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from loraloop.evaluate.stats import (
     detectable_effect,
@@ -100,3 +101,9 @@ def test_a_year_keeps_to_its_budget_however_often_the_loop_turns() -> None:
     assert turn_alpha(12, 2.0, most=0.04) == 0.04
     now = datetime(2026, 3, 1, tzinfo=UTC)
     assert yearly_rate([], now) == pytest.approx(365 / 90)
+
+
+def test_large_suites_have_a_chance_too() -> None:
+    """Of more than a thousand changed cases it is what the normal distribution says."""
+    assert mcnemar_p(600, 600) == pytest.approx(0.5, abs=0.02)
+    assert mcnemar_p(5200, 4800) == pytest.approx(float(norm.sf(3.99)), rel=0.01)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from loraloop.errors import ConversationTooLong
 from loraloop.lm.decode import Decoding
 from loraloop.lm.speaker import Speaker
 from loraloop.testing.wrappers import random_adapter
@@ -39,3 +40,9 @@ def test_another_base_and_merged_weights_are_never_copied(tiny_base: Path, adapt
     worn = base.beside(tiny_base, adapter)
     assert worn is not None
     assert worn.beside(tiny_base, None) is None
+
+
+def test_a_conversation_that_is_too_long_is_refused_at_once(tiny_base: Path) -> None:
+    """Nothing is read of what the model cannot read as a whole; reading it would take minutes and give nonsense."""
+    with pytest.raises(ConversationTooLong, match="the model reads 512"):
+        Speaker(tiny_base, None, decoding=DECODING, dtype="float32").answer([message("user", "hello there " * 600)])

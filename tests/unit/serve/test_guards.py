@@ -207,3 +207,10 @@ def test_every_built_in_reply_names_a_source_for_its_numbers() -> None:
         for reply in topic["reply"].values():
             for number in ("109", "1388", "112", "117", "129"):
                 assert number not in reply or number in listed["sources"]
+
+
+def test_a_guard_folder_without_a_list_is_refused(tmp_path: Path) -> None:
+    """Whoever misspelt the folder of reviewed lists is told, instead of getting the built-in ones."""
+    for folder in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(SettingsError, match="holds none of"):
+            guards_of(ServeConfig(guard_folder=str(folder)))

@@ -1,5 +1,6 @@
 """The write lock of a SQLite file is let go of whatever happens under it."""
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -58,4 +59,16 @@ def test_a_pool_without_a_free_connection_is_an_error_of_the_store(tmp_path: Pat
     database.engine = sa.create_engine(f"sqlite:///{path}", pool_size=1, max_overflow=0, pool_timeout=0.01)
     with database.engine.connect(), pytest.raises(StoreError, match="TimeoutError"), database.read():
         pass
+    database.close()
+
+
+def test_no_error_of_the_database_repeats_what_was_to_be_written(tmp_path: Path) -> None:
+    """Errors are logged with their traceback; the words of a child are not for logs."""
+    database = Database(f"sqlite:///{tmp_path / 'loraloop.db'}")
+    with pytest.raises(StoreError) as failed, database.write() as connection:
+        connection.execute(sa.text("INSERT INTO nowhere VALUES (:said)"), {"said": "terces"[::-1]})
+    logged = "".join(traceback.format_exception(failed.value))
+    assert "nowhere" in logged
+    assert "OperationalError" in logged
+    assert "secret" not in logged
     database.close()

@@ -1,5 +1,6 @@
 """The ledger of tombstones survives crashes and secrets survive rotation."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,30 @@ def test_a_line_cut_off_by_a_crash_costs_nothing_else(tmp_path: Path) -> None:
         file.write('{"dig')
     ledger.add(["b"])
     assert ledger.digests() == {"a", "b"}
+
+
+def test_a_disk_that_takes_only_a_part_is_told(tmp_path: Path) -> None:
+    """Whoever is to be forgotten is not taken for written down while half of their digests fitted."""
+    ledger = Ledger(tmp_path / "t")
+    ledger.add(["a"])
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ledger.path.stat().st_size + 50, most[1]))
+    try:
+        with pytest.raises(StoreError):
+            ledger.add([f"{number:064x}" for number in range(10)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    ledger.add(["b"])
+    assert ledger.digests() == {"a", "b"}
+
+
+def test_a_home_has_one_ledger_by_whichever_way_it_is_reached(tmp_path: Path) -> None:
+    """From inside of it, by a link, by its name: the ledger stands beside the folder itself."""
+    (tmp_path / "home" / "inside").mkdir(parents=True)
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "bot").symlink_to(tmp_path / "home")
+    for way in (tmp_path / "home", tmp_path / "home" / "inside" / "..", tmp_path / "links" / "bot"):
+        assert Ledger.beside(way).path == tmp_path / "home.tombstones"
 
 
 def test_a_ledger_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
