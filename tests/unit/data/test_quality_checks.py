@@ -54,6 +54,18 @@ def row_of(conversation: Conversation) -> CandidateRow:
     return list(candidates(conversation))[-1]
 
 
+def test_a_text_is_asked_once_for_all_answers_of_a_conversation_and_forgotten_with_them(say: Say) -> None:
+    """Each prompt holds all that was said before; nobody's words outlast the rows they stand in."""
+    asked: list[str] = []
+    talk = say("first question", "first answer", "second question", "second answer")
+    for row in list(candidates(talk)):
+        for said in row.prompt:
+            row.heard.of(asked.append, said.text)
+    assert asked == [message.text for message in talk.messages[:3]]
+    next(candidates(talk)).heard.of(asked.append, talk.messages[0].text)
+    assert len(asked) == 4
+
+
 @pytest.mark.parametrize(
     ("name", "reason", "answer"), [(name, *_) for name, (r, *bad) in DROPPED.items() for _ in [(r, b) for b in bad]]
 )
