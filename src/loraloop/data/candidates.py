@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import hmac
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from json.encoder import encode_basestring as _quoted  # as json does it itself, at half its cost
+from typing import Any, TypeVar
 
 from ..types import REVIEWER, Conversation, DatasetRow, Feedback, Message
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+T = TypeVar("T")
+
+
+class Heard:
+    """What was found out about the texts of one conversation: the next answer's prompt holds them all again.
+
+    Lives as long as the conversation's rows, so that nobody's words are remembered longer than they are read.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Callable[[str], Any], str], Any] = {}
+
+    def of(self, find_out: Callable[[str], T], text: str) -> T:
+        """Return what a pure function says of a text, which it is asked once."""
+        key = (find_out, text)
+        if key not in self._known:
+            self._known[key] = find_out(text)
+        found: T = self._known[key]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,27 +38,23 @@ class CandidateRow:
 
     Attributes:
         prompt: the messages before it.
+        question: the text of the last user message before the answer; empty if there is none.
         answer: what would be learnt: the message's text, or the latest correction of it.
         approved_by: how a person vouched for the answer; ``None`` if nobody did.
         judged: ``"thumb_up"``, ``"thumb_down"`` or ``"correction"``, whichever holds; ``""`` if nobody judged.
         parts_are_text: whether the answer has text parts only.
+        heard: shared with the other answers of the conversation.
     """
 
     conversation: Conversation
     message_index: int
     prompt: tuple[Message, ...]
+    question: str
     answer: str
     approved_by: str | None
     judged: str
     parts_are_text: bool = True
-
-    @property
-    def question(self) -> str:
-        """The text of the last user message before the answer; empty if there is none."""
-        for message in reversed(self.prompt):
-            if message.role == "user":
-                return message.text
-        return ""
+    heard: Heard = field(default_factory=Heard, compare=False, repr=False)
 
     @property
     def is_correction(self) -> bool:
@@ -66,7 +81,9 @@ def _judgement(feedback: Sequence[Feedback], index: int) -> tuple[str, str, str]
     return kind, text, actor
 
 
-def candidate(conversation: Conversation, index: int, feedback: Sequence[Feedback] | None = None) -> CandidateRow:
+def candidate(
+    conversation: Conversation, index: int, feedback: Sequence[Feedback] | None = None, heard: Heard | None = None
+) -> CandidateRow:
     """Return the candidate row of one assistant message.
 
     A correction replaces the answer and approves it; a thumb up approves it; a thumb down takes approval back.
@@ -75,26 +92,30 @@ def candidate(conversation: Conversation, index: int, feedback: Sequence[Feedbac
         conversation: which.
         index: position of the assistant message.
         feedback: what had been said by then; ``None`` for all there is.
+        heard: of the conversation; ``None`` where no other answer of it is asked for.
     """
-    message = conversation.messages[index]
+    message, prompt = conversation.messages[index], conversation.messages[:index]
     kind, corrected, actor = _judgement(conversation.feedback if feedback is None else feedback, index)
     thumb = "review" if actor.startswith(REVIEWER) else "thumb"
     return CandidateRow(
         conversation=conversation,
         message_index=index,
-        prompt=conversation.messages[:index],
+        prompt=prompt,
+        question=next((said.text for said in reversed(prompt) if said.role == "user"), ""),
         answer=corrected or message.text,
         approved_by={"correction": "correction", "thumb_up": thumb}.get(kind, message.approved_by),
         judged=kind,
         parts_are_text=bool(corrected) or all(part.kind == "text" for part in message.content),
+        heard=heard or Heard(),
     )
 
 
 def candidates(conversation: Conversation) -> Iterator[CandidateRow]:
     """Yield a candidate row for each assistant message."""
+    heard = Heard()
     for index, message in enumerate(conversation.messages):
         if message.role == "assistant":
-            yield candidate(conversation, index)
+            yield candidate(conversation, index, heard=heard)
 
 
 def row_digest(row: CandidateRow, secret: bytes) -> str:
@@ -102,9 +123,9 @@ def row_digest(row: CandidateRow, secret: bytes) -> str:
 
     Keyed, so that a manifest that leaves the house does not let anybody test guesses of what was said.
     """
-    said = [[message.role, message.text] for message in row.prompt]
+    said = ",".join([f"[{_quoted(message.role)},{_quoted(message.text)}]" for message in row.prompt])
     digest = _keyed(secret).copy()
-    digest.update(_encode([said, row.answer]).encode())
+    digest.update(f"[[{said}],{_quoted(row.answer)}]".encode())
     return digest.hexdigest()
 
 

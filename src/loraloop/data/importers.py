@@ -184,7 +184,8 @@ class _Import:
             digest = row_digest(row, self._options.secret)
             verdict = self._known.verdict(row, digest)
             reason = reason_under(verdict, row, self._quality)
-            self.unlearnable.update([reason] if reason else [])
+            if reason:
+                self.unlearnable[reason] += 1
             learnt.append((row, known_row(row, digest, verdict, split)))
             if not reason and conversation.bot == self._options.bot:
                 self._learnable.append((conversation.id, learnt[-1][1], row.answer))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..ports import ConversationStore
 from ..prepared_store import Answer, KnownRow, KnownTalk, PreparedStore, Verdict
-from ..text.dedupe import compact
+from ..text.normalise import match_key
 from ..types import Conversation, Split
 from .candidates import CandidateRow
 from .quality import DataQualityConfig, reason_of_known, verdict_on
@@ -37,7 +37,7 @@ def asked(row: CandidateRow) -> str:
     "Why?" and "yes please" ask nothing alone; a longer question is the same question wherever it stands.
     """
     question = row.question
-    if len(compact(question)) >= _ASKS_ALONE_CHARS:
+    if len(_compact(row, question)) >= _ASKS_ALONE_CHARS:
         return question
     before = next((message.text for message in reversed(row.prompt) if message.role == "assistant"), "")
     return f"{before} {question}".strip()
@@ -62,8 +62,13 @@ def known_row(row: CandidateRow, digest: str, verdict: str, split: Split) -> Kno
 
 def _fingerprint(row: CandidateRow) -> bytes:
     """What makes two rows exact duplicates: every message before the answer and the answer, normalised."""
-    said = [f"{message.role}\x1f{compact(message.text)}" for message in row.prompt] + [compact(row.answer)]
+    said = [f"{message.role}\x1f{_compact(row, message.text)}" for message in row.prompt] + [_compact(row, row.answer)]
     return hashlib.sha256("\x1e".join(said).encode()).digest()[:16]
+
+
+def _compact(row: CandidateRow, text: str) -> str:
+    """``dedupe.compact`` of a text of a row, of which the checks have asked half already."""
+    return row.heard.of(match_key, text).replace(" ", "")
 
 
 class KnownRows:
@@ -134,7 +139,9 @@ class KnownRows:
             return
         for row, known in rows:
             answer = (conversation.id, row.message_index)
-            self._new[answer] = (conversation.id, self._mark(row, known.digest), self._rules, known)
+            judged = self._new.get(answer)
+            mark = judged[1] if judged else self._mark(row, known.digest)
+            self._new[answer] = (conversation.id, mark, self._rules, known)
 
     def keep(self) -> None:
         """Write down what is new."""

@@ -19,7 +19,6 @@ from ..text.language import language
 from ..text.nearby import holds_any
 from ..text.normalise import match_key
 from ..text.redact import TAG, has_personal_data
-from ..text.remembered import Remembered
 from ..types import CONSENTS_TO_LEARN
 from .candidates import CandidateRow
 from .phrases import ERROR_PHRASES
@@ -28,7 +27,6 @@ from .quality_config import DataQualityConfig as DataQualityConfig
 from .words import folded, from_files, holds
 
 _DISTRESS_TOLD = "distress_disclosure"
-_DISTRESS = Remembered(1024)
 
 
 Check = Callable[[CandidateRow, DataQualityConfig], str | None]
@@ -128,13 +126,13 @@ def repeats_itself(text: str, most_frac: float) -> bool:
 
 def says_something_once(row: CandidateRow, config: DataQualityConfig) -> str | None:
     """No loops, no parroting, no bare punctuation."""
-    form = match_key(row.answer)
+    form = row.heard.of(match_key, row.answer)
     if not any(char.isalnum() for char in form):
         return "no_words"
     if loops(row.answer) or (len(form) >= 20 and repeats_itself(form, config.max_repetition_frac)):
         return "answer_repeats_itself"
     # Short echoes are ordinary talk: "안녕하세요" is answered by "안녕하세요".
-    return "answer_echoes_question" if len(form) >= 12 and form == match_key(row.question) else None
+    return "answer_echoes_question" if len(form) >= 12 and form == row.heard.of(match_key, row.question) else None
 
 
 def in_language(row: CandidateRow, config: DataQualityConfig) -> str | None:
@@ -151,19 +149,22 @@ def no_personal_data(row: CandidateRow, config: DataQualityConfig) -> str | None
     if TAG.search(row.answer) and not any(char.isalnum() for char in TAG.sub("", row.answer)):
         return "only_redacted"
     texts = (row.answer, *(message.text for message in row.prompt))
-    return "personal_data" if any(map(has_personal_data, texts)) else None
+    return "personal_data" if any(row.heard.of(has_personal_data, text) for text in texts) else None
 
 
 def no_distress(row: CandidateRow, config: DataQualityConfig) -> str | None:
     """What a child tells in distress is for people, not for training; neither are the answers that follow."""
-    if config.exclude_distress and any(tells_of_distress(said.text) for said in row.prompt if said.role == "user"):
-        return _DISTRESS_TOLD
-    return None
+    return _DISTRESS_TOLD if config.exclude_distress and in_distress(row) else None
+
+
+def in_distress(row: CandidateRow) -> bool:
+    """Return whether the user tells of distress anywhere before an answer."""
+    return any(row.heard.of(tells_of_distress, said.text) for said in row.prompt if said.role == "user")
 
 
 def tells_of_distress(text: str) -> bool:
-    """Return whether somebody tells of harm, hunger or violence; remembered, for it stands in all later prompts."""
-    return _DISTRESS.of(text, lambda text: holds("distress", folded(text)))
+    """Return whether somebody tells of harm, hunger or violence."""
+    return holds("distress", folded(text))
 
 
 def fit_words(row: CandidateRow, config: DataQualityConfig) -> str | None:

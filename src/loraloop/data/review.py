@@ -14,7 +14,7 @@ from ..ports import Clock, Store
 from ..types import REVIEWER, Conversation, Feedback, Waiting
 from .candidates import CandidateRow, candidate, candidates
 from .exchanges import give_feedback
-from .quality import LAW, DataQualityConfig, answer_approved, faults_of, tells_of_distress
+from .quality import LAW, DataQualityConfig, answer_approved, faults_of, in_distress
 
 DECISIONS: Final = {"approve": "thumb_up", "edit": "correction", "reject": "thumb_down", "seen": "comment"}
 """What a reviewer may decide -> the feedback that says so."""
@@ -76,7 +76,7 @@ class ReviewQueue:
         if decision not in DECISIONS:
             raise UsageError(f"no decision {decision!r}", hint=f"one of {', '.join(DECISIONS)}")
         row = self._row(id)
-        if decision in ("approve", "edit") and _in_distress(row):
+        if decision in ("approve", "edit") and in_distress(row):
             raise UsageError(f"{id} holds talk of distress, which is never learnt", hint="mark it seen, and see to it")
         return give_feedback(
             self._store, row.conversation.id, DECISIONS[decision], text=text, actor=REVIEWER + reviewer,
@@ -97,7 +97,7 @@ class ReviewQueue:
     def _of(self, conversation: Conversation) -> Iterator[Waiting]:
         reviewed = {said.message_index for said in conversation.feedback if said.actor.startswith(REVIEWER)}
         rows = list(candidates(conversation))
-        distressed = [row for row in rows if _in_distress(row)]
+        distressed = [row for row in rows if in_distress(row)]
         if distressed and self._config.exclude_distress:
             if not any(row.message_index in reviewed for row in distressed):  # one look at the talk is enough
                 yield self._waiting(distressed[-1], DISTRESS)
@@ -116,7 +116,3 @@ class ReviewQueue:
             created_at=row.conversation.created_at,
             faults=tuple(faults_of(row, self._config)) if reason != DISTRESS else (),
         )
-
-
-def _in_distress(row: CandidateRow) -> bool:
-    return any(tells_of_distress(said.text) for said in row.prompt if said.role == "user")

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from functools import cache
 from importlib import resources
+from itertools import groupby
 from pathlib import Path
 
 from ..errors import SettingsError
@@ -20,17 +21,26 @@ def holds(name: str, text: str) -> bool:
         name: ``"unfit"`` or ``"distress"``.
         text: as ``folded`` gives it.
     """
-    if _ENGLISH.search(text) and built_in(name, "en").search(text):
+    if _ENGLISH.search(text) and _english(name).search(text):
         return True
-    return not text.isascii() and built_in(name, "ko").search(text) is not None
+    return not text.isascii() and any(pattern.search(text) for pattern in _korean(name))
 
 
 @cache
-def built_in(name: str, language: str) -> re.Pattern[str]:
-    """Return one of the lists that ship; of the Korean ones every expression needs a letter outside of ASCII."""
-    lines = _lines((resources.files(__package__) / "word_lists" / f"{name}_{language}.txt").read_text("utf-8"))
-    one_of = "|".join(lines)
-    return re.compile(one_of if language == "ko" else rf"(?<![a-z])(?:{one_of})(?![a-z])")
+def _english(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![a-z])(?:{'|'.join(_built_in(name, 'en'))})(?![a-z])")
+
+
+@cache
+def _korean(name: str) -> tuple[re.Pattern[str], ...]:
+    """The lines that begin with a letter, and the others: a search skips to where a match can begin only by letters."""
+    lines = sorted(_built_in(name, "ko"), key=lambda line: not line[0].isalpha())
+    return tuple(re.compile("|".join(group)) for _, group in groupby(lines, key=lambda line: line[0].isalpha()))
+
+
+def _built_in(name: str, language: str) -> list[str]:
+    """Lines of a list that ships; of the Korean ones every expression needs a letter outside of ASCII."""
+    return _lines((resources.files(__package__) / "word_lists" / f"{name}_{language}.txt").read_text("utf-8"))
 
 
 @cache

@@ -13,6 +13,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from .verbatim import Talk, filled, is_verbatim
+
 _CUTS = frozenset({"ByteLevel", "Digits", "Split", "Punctuation", "Whitespace", "WhitespaceSplit"})
 """Ways of cutting a text before its words are encoded that look at nothing but the text itself."""
 _BATCH = 512
@@ -36,22 +38,25 @@ class ManyRows:
         self._typed = re.compile("|".join(map(re.escape, listed)) or "(?!)")
         self._control = re.compile(f"({'|'.join(re.escape(one) for one in listed if one in self._ids) or '(?!)'})")
         self.is_able = cuts_at_controls(tokenizer)
+        self._is_verbatim = is_verbatim(tokenizer.chat_template)
 
     def is_plain(self, texts: Sequence[str]) -> bool:
         """Return whether nobody typed a control token in some texts."""
         said = "\x00".join(texts)
         return self._typed.search(said) is None and (said.isascii() or _PRIVATE.search(said) is None)
 
-    def prompts(self, talks: Sequence[Sequence[dict[str, str]]]) -> list[list[int]]:
+    def prompts(self, talks: Sequence[Talk]) -> list[list[int]]:
         """Return the ids of conversations and the opening of the answer.
 
         Args:
             talks: role and content of each message; plain, and at least one.
         """
-        rendered = self._tokenizer.apply_chat_template(
-            [list(turns) for turns in talks], add_generation_prompt=True, tokenize=False
-        )
-        return self.encode(rendered)
+        return self.encode(filled(talks, self._rendered) if self._is_verbatim else self._rendered(talks))
+
+    def _rendered(self, talks: Sequence[Talk]) -> list[str]:
+        turns = [list(talk) for talk in talks]
+        texts: list[str] = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        return texts
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of texts in which every control token is meant as one."""

@@ -51,6 +51,7 @@ _CUT_KOREAN = re.compile(rf"(?:^|\s)(?:{'|'.join(_CUT_KOREAN_WORDS)})[,.]?$")
 _CUT_ENDS = tuple(",[{(<«“‘・·/&+=-–—")
 _OPENERS = {"(": ")", "[": "]", "{": "}", "“": "”", "「": "」", "『": "』", "《": "》"}
 _OPENER = re.compile(f"[{re.escape(''.join(_OPENERS))}]")
+_MAY_SMILE = re.compile("[:;=8xX]")
 _SMILEYS = re.compile(r"[:;=8xX]['^o-]?[()\[\]{}DPp|/\\]+|[(\[{]+['^o-]?[:;=]")
 
 _LINK = re.compile(
@@ -115,15 +116,15 @@ def cut_short(text: str) -> bool:
     """
     if text.count("```") % 2:
         return True
-    plain = _SMILEYS.sub("", _CODE.sub("", text) if "`" in text else text).rstrip()
+    plain = _CODE.sub("", text) if "`" in text else text
+    plain = (_SMILEYS.sub("", plain) if _MAY_SMILE.search(plain) else plain).rstrip()
     if not plain or plain.endswith(("--", "—-", "~-")):
         return False
     if plain.endswith(_CUT_ENDS):
         return True
     if plain.rstrip(",.").endswith(_CUT_KOREAN_WORDS) and _CUT_KOREAN.search(plain):
         return True
-    words = plain.split()
-    if len(words) >= _CUT_WORDS_AFTER and words[-1].lower() in _CUT_WORDS:
+    if plain.rsplit(maxsplit=1)[-1].lower() in _CUT_WORDS and len(plain.split()) >= _CUT_WORDS_AFTER:
         return True
     if len(plain) < 40 or not _OPENER.search(plain):
         return False

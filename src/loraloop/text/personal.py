@@ -39,8 +39,8 @@ _PLAIN = re.compile("[\x00-\x7f가-힣]*")
 _DIGIT = re.compile("[0-9]")
 _LATIN = re.compile("[A-Za-z]")
 _NUMBER = Sign(re.compile(r"[0-9oOlI][^0-9]{0,3}[0-9]"))
-_LONG_NUMBER = Sign(re.compile(r"(?:[0-9oOlI][^0-9]{0,6}){7}"))
-_SEPARATED = re.compile(r"(?:[0-9oOlI][^0-9A-Za-z가-힣]{0,6}){7}")
+_LONG_NUMBER = Sign(re.compile(r"[0-9oOlI](?:[^0-9]{0,6}[0-9oOlI]){6}"))
+_SEPARATED = re.compile(r"[0-9oOlI](?:[^0-9A-Za-z가-힣]{0,6}[0-9oOlI]){6}")
 """In a telephone number nothing but signs and spaces stands between two digits."""
 _MESSENGERS = (
     r"카카오톡|카톡|라인|텔레|인스타|디스코드|디코|스냅|위챗|페메|페북|트위터|틱톡|오픈채팅"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .normalise import strip_invisible
 
@@ -25,7 +25,7 @@ _DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "
 _WORDS = {"oh": "0"} | {word: str(digit) for digit, word in enumerate(_DIGIT_WORDS)}
 _NUMERAL = f"[{''.join(_NUMERALS)}]"
 _BETWEEN = r"(?:[\s.\-_~·,/|*()]{1,3}|\s?(?:다시|대시|하이픈|에|점|쩜)\s?)?"
-_HANGUL_RUN = re.compile(rf"(?<![0-9A-Za-z+]){_NUMERAL}(?:{_BETWEEN}{_NUMERAL}){{6,40}}(?![A-Za-z])")
+_HANGUL_RUN = re.compile(rf"{_NUMERAL}(?<![0-9A-Za-z+].)(?:{_BETWEEN}{_NUMERAL}){{6,40}}(?![A-Za-z])")
 _LEAST_DIGITS = 6
 _SPACED_RUN = re.compile(r"(?<![0-9A-Za-z])\+?[0-9](?:[ .\-_~·,/|()]{1,3}[0-9](?![0-9])){7,40}(?![A-Za-z])")
 _WORD = "|".join(_WORDS)
@@ -39,8 +39,7 @@ _DIGIT = re.compile("[0-9]")
 _LATIN = re.compile("[A-Za-z]")
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """A reading of a text.
 
     Attributes:

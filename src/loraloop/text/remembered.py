@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from typing import Final
 
 MOST_CHARS: Final = 2_000
@@ -37,15 +36,6 @@ class Remembered:
             if len(self._known) >= self._most:
                 self._known.clear()
             self._known[key] = answer
-
-    def of(self, text: str, find_out: Callable[[str], bool]) -> bool:
-        """Return what is remembered of a text, or find it out and remember it."""
-        key = self.key(text)
-        known = self.get(key)
-        if known is None:
-            known = find_out(text)
-            self.put(key, known)
-        return known
 
 
 def _digest(text: str) -> bytes:

@@ -14,6 +14,7 @@ from loraloop.data.formats import ImportOptions
 from loraloop.data.importers import files_of, read_file
 from loraloop.data.quality import BUILT_IN, CHECKS, DataQualityConfig, faults_of, reason_to_drop, tells_of_distress
 from loraloop.data.reasons import REASONS
+from loraloop.data.words import holds
 from loraloop.errors import SettingsError
 from loraloop.settings import load_settings
 from loraloop.types import Conversation
@@ -52,6 +53,18 @@ NO_DISTRESS = (
 def row_of(conversation: Conversation) -> CandidateRow:
     """Its last answer."""
     return list(candidates(conversation))[-1]
+
+
+def test_a_text_is_asked_once_for_all_answers_of_a_conversation_and_forgotten_with_them(say: Say) -> None:
+    """Each prompt holds all that was said before; nobody's words outlast the rows they stand in."""
+    asked: list[str] = []
+    talk = say("first question", "first answer", "second question", "second answer")
+    for row in list(candidates(talk)):
+        for said in row.prompt:
+            row.heard.of(asked.append, said.text)
+    assert asked == [message.text for message in talk.messages[:3]]
+    next(candidates(talk)).heard.of(asked.append, talk.messages[0].text)
+    assert len(asked) == 4
 
 
 @pytest.mark.parametrize(
@@ -97,6 +110,26 @@ def test_talk_of_a_child_in_distress_is_never_learnt_whatever_the_settings_check
     """Every answer after such words is left out, even with all checks switched off."""
     row = row_of(say(text, "that sounds hard, please talk to someone", "and now?", "call somebody you trust"))
     assert reason_to_drop(row, DataQualityConfig(checks=())) == "distress_disclosure"
+
+
+@pytest.mark.parametrize(
+    ("unfit", "ordinary"),
+    [
+        ("아 시발", "나이시발"),
+        ("섹스", "유니섹스"),
+        ("자위", "독자위"),
+        ("그냥 죽어라", "굶어죽어라"),
+        ("꺼져라", "네가 꺼져라"),
+        ("보지 사진", "안보지 사진"),
+        ("저 새끼", "저 새끼손가락"),
+        ("fuck", "snafuck"),
+    ],
+)
+def test_what_stands_before_or_after_an_unfit_word_makes_it_an_ordinary_one(unfit: str, ordinary: str) -> None:
+    """The same letters inside of another word insult nobody."""
+    assert holds("unfit", unfit)
+    assert holds("unfit", f"아니, {unfit}")
+    assert not holds("unfit", ordinary)
 
 
 @pytest.mark.parametrize("text", NO_DISTRESS)

@@ -20,20 +20,14 @@ def test_no_text_is_kept_by_a_look_at_it(look: Callable[[str], object]) -> None:
         assert sys.getrefcount(said) == before
 
 
-def test_a_short_text_is_looked_at_once_and_a_long_one_each_time() -> None:
+def test_the_answer_for_a_short_text_is_remembered_and_for_a_long_one_it_is_not() -> None:
     """Both answers are remembered, and no more texts than may be."""
-    looked: list[int] = []
-
-    def is_even(text: str) -> bool:
-        looked.append(len(text))
-        return len(text) % 2 == 0
-
     known = Remembered(2)
-    assert [known.of("a" * n, is_even) for n in (1, 2, 1, 2)] == [False, True, False, True]
-    assert looked == [1, 2]
-    known.of("a" * 3, is_even)
-    known.of("a", is_even)
-    assert looked == [1, 2, 3, 1]
-    for _ in range(2):
-        known.of("a" * (MOST_CHARS + 1), is_even)
-    assert looked[4:] == [MOST_CHARS + 1] * 2
+    for text in ("a", "aa"):
+        known.put(known.key(text), text == "aa")
+    assert [known.get(known.key(text)) for text in ("a", "aa", "aaa")] == [False, True, None]
+    known.put(known.key("aaa"), False)
+    assert [known.get(known.key(text)) for text in ("a", "aa", "aaa")] == [None, None, False]
+    long = "a" * (MOST_CHARS + 1)
+    known.put(known.key(long), True)
+    assert known.get(known.key(long)) is None
