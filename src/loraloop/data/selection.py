@@ -16,10 +16,10 @@ once.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 
 from ..dataset_rows import SPLITS
 from ..packed import Texts
@@ -86,12 +86,19 @@ def _near(asked: Texts, many: Sequence[int], few: Sequence[int], threshold: floa
     theirs: dict[str, set[str]] = {}
     for number, form in zip(few, compact_all(asked[number] for number in few), strict=True):
         theirs.setdefault(form, set()).add(asked[number])
-    forms = list(theirs)
-    near = near_pairs(compact_all(asked[number] for number in many), forms, threshold)
-    ours = enumerate(compact_all(asked[number] for number in (many if forms else ())))
-    same = ((place, form) for place, form in ours if form in theirs)
+    forms, alike = list(theirs), list[tuple[int, str]]()
+
+    def ours() -> Iterator[str]:
+        for place, form in enumerate(compact_all(asked[number] for number in (many if theirs else ()))):
+            if form in theirs:
+                alike.append((place, form))
+            yield form
+
+    read = ours()
+    alike += [(place, forms[other]) for place, other in near_pairs(read, forms, threshold)]
+    deque(read, maxlen=0)  # where nothing but the same counts as near, none of them was read
     found: dict[str, set[str]] = {}
-    for place, form in chain(((place, forms[other]) for place, other in near), same):
+    for place, form in alike:
         found.setdefault(asked[many[place]], set()).update(theirs[form])
     return found
 
