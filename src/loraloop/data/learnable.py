@@ -90,8 +90,8 @@ class Clusters(Protocol):
         """Hear of a row that may be learnt."""
         ...
 
-    def clusters(self) -> Iterable[tuple[str, int, int]]:
-        """``(conversation, message, cluster)`` of every row heard of."""
+    def clusters(self, conversations: Iterable[str]) -> Iterable[tuple[str, int, int]]:
+        """``(conversation, message, cluster)`` of the rows of some conversations."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -37,20 +37,18 @@ class NearRows:
     def __init__(self, store: SignatureStore, bot: str, threshold: float) -> None:
         self._store, self._bot, self._threshold = store, bot, threshold
         self._waiting: dict[tuple[str, int], tuple[str, str]] = {}
-        self._heard: set[str] = set()
 
     def take(self, conversation_id: str, message_index: int, digest: str, text: str) -> None:
         """Hear of a row: its keyed digest, and what is said in it, of which only a sketch is kept."""
         said = f"{_VERSION} {self._threshold} {digest}".encode()
-        self._heard.add(conversation_id)
         self._waiting[conversation_id, message_index] = (hashlib.sha256(said).hexdigest()[:24], text)
         if len(self._waiting) >= _CHUNK:
             self.sketch()
 
-    def clusters(self) -> Iterator[tuple[str, int, int]]:
-        """Yield ``(conversation, message, cluster)`` of the rows of all conversations heard of and still stored."""
+    def clusters(self, conversations: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+        """Yield ``(conversation, message, cluster)`` of the rows of some conversations that are still stored."""
         self.sketch()
-        yield from self._store.clusters(sorted(self._heard))
+        yield from self._store.clusters(sorted(set(conversations)))
 
     def sketch(self) -> None:
         """Sketch and store the rows heard of that are new."""

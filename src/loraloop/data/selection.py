@@ -189,7 +189,8 @@ def _within_shares(found: Found, kept: list[int], config: DataQualityConfig, nea
     training = [number for number in kept if table.columns.splits[number] == TRAIN]
     clusters = np.frombuffer(table.clusters, dtype=np.int64).copy()
     late = {table.key(number): number for number in training if clusters[number] < 0}
-    for talk, message, cluster in near.clusters() if near else ():
+    talks = (table.columns.conversations[number] for number in late.values())
+    for talk, message, cluster in near.clusters(talks) if near else ():
         if (number := late.get(f"{talk}#{message}")) is not None:
             clusters[number] = cluster
     every, counts = np.unique(clusters[training], return_counts=True)

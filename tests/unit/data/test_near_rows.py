@@ -113,11 +113,11 @@ def test_a_row_whose_words_changed_is_sketched_anew(say: Say, store: SqlStore) -
     near = NearRows(store.signatures, "default", 0.7)
     near.take(talk.id, 1, "one", own_words(2))
     near.take(talk.id, 3, "two", own_words(4))
-    list(near.clusters())
+    near.sketch()
     before = store.signatures.marks([talk.id])
     near.take(talk.id, 1, "one", own_words(2))
     near.take(talk.id, 3, "three", own_words(7))
-    list(near.clusters())
+    near.sketch()
     after = store.signatures.marks([talk.id])
     assert after[talk.id, 1] == before[talk.id, 1]
     assert after[talk.id, 3] != before[talk.id, 3]
@@ -148,7 +148,7 @@ def test_who_is_forgotten_leaves_no_sketch(say: Say, tmp_path: Path) -> None:
     near = NearRows(store.signatures, "default", 0.7)
     for one in (*mine, *others):
         near.take(one.id, 1, one.id, one.messages[1].text)
-    assert len(list(near.clusters())) == 25
+    assert len(list(near.clusters(one.id for one in (*mine, *others)))) == 25
     person = mine[0].user
     assert person is not None
     erased = store.eraser.erase([person], [])
@@ -165,7 +165,7 @@ def test_who_is_forgotten_while_rows_are_sketched_is_like_nobody(
     store.conversations.add(talks)
     near = NearRows(store.signatures, "default", 0.7)
     near.take(talks[0].id, 1, "0", f"{SAME} 0")
-    gone = {conversation: cluster for conversation, _, cluster in near.clusters()}[talks[0].id]
+    gone = {conversation: cluster for conversation, _, cluster in near.clusters(one.id for one in talks)}[talks[0].id]
     read = store.signatures.sketches
 
     def after_forgetting(ids: Sequence[int]) -> dict[int, bytes]:
@@ -175,7 +175,7 @@ def test_who_is_forgotten_while_rows_are_sketched_is_like_nobody(
     monkeypatch.setattr(store.signatures, "sketches", after_forgetting)
     for n in (1, 2):
         near.take(talks[n].id, 1, str(n), f"{SAME} {n}")
-    found = {conversation: cluster for conversation, _, cluster in near.clusters()}
+    found = {conversation: cluster for conversation, _, cluster in near.clusters(one.id for one in talks)}
     assert found.keys() == {talks[1].id, talks[2].id}
     assert found[talks[1].id] == found[talks[2].id] != gone
 
