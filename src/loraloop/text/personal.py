@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 from . import personal_money, personal_names, personal_numbers, personal_online, personal_phones, personal_places
 from .nearby import Span, holds_any
@@ -28,11 +29,13 @@ class Sign:
         words: small letters; one of them stands in every text with the sign, unless a digit does. Looked for first,
             for that costs a tenth. Empty: there is no such word, or a digit is needed.
         or_digit: whether a digit may stand in place of a word.
+        letters: without one of these nothing is found; to Latin letters digits count, too.
     """
 
     pattern: re.Pattern[str] | None
     words: tuple[str, ...] = ()
     or_digit: bool = True
+    letters: Literal["", "latin", "hangul"] = ""
 
 
 _PLAIN = re.compile("[\x00-\x7f가-힣]*")
@@ -46,15 +49,12 @@ _MESSENGERS = (
     r"카카오톡|카톡|라인|텔레|인스타|디스코드|디코|스냅|위챗|페메|페북|트위터|틱톡|오픈채팅"
     r"|kakao|line|telegram|insta|discord|snap|wechat|tiktok|twitter|whatsapp|roblox|skype|ig\W|#"
 )
-_SECRETS = (
-    r"eyJ|PRIVATE KEY|_|sk-|AKIA|ASIA|AIza|xox|glpat-|pypi-|SG\.|ya29|[0-9]:[A-Za-z]|bearer|basic\s|://"
-    r"|비밀번호|비번|패스워드|암호|passw|pwd|api|secret|token|토큰|시크릿"
-)
-_SECRET_WORDS = tuple(word.replace("\\", "").removesuffix("s") if word.startswith("basic") else word.replace("\\", "")
-                      for word in _SECRETS.lower().split("|") if not word.startswith("[0-9]"))  # fmt: skip
+_SECRETS = r"eyJ|PRIVATE KEY|_|sk-|AKIA|ASIA|AIza|xox|glpat-|pypi-|SG\.|bearer|basic|://"
+_SECRETS_WITH_DIGITS = r"ya29|[0-9]:[A-Za-z]|비밀번호|비번|패스워드|암호|passw|pwd|api|secret|token|토큰|시크릿"
+_SECRET_WORDS = tuple(_SECRETS.lower().replace("\\", "").split("|"))
 _MESSENGER_WORDS = tuple(word.removesuffix("\\w") for word in _MESSENGERS.lower().split("|"))
 DETECTORS: tuple[tuple[Sign, Detector], ...] = (
-    (Sign(re.compile(_SECRETS, re.IGNORECASE), _SECRET_WORDS), personal_online.secrets),
+    (Sign(re.compile(f"{_SECRETS}|{_SECRETS_WITH_DIGITS}", re.IGNORECASE), _SECRET_WORDS), personal_online.secrets),
     (
         Sign(
             re.compile(r"@|골뱅이|앳|[(\[{]\s?at?\s?[)\]}]|\sat\s", re.IGNORECASE),
@@ -69,18 +69,18 @@ DETECTORS: tuple[tuple[Sign, Detector], ...] = (
     (Sign(_SEPARATED, ("o",)), personal_phones.phones),
     (Sign(re.compile(r"[0-9].{0,5}[.:]|dot|::", re.IGNORECASE), ("dot", "::")), personal_online.ip_addresses),
     (_NUMBER, personal_money.accounts),
-    (Sign(re.compile(_MESSENGERS, re.IGNORECASE), _MESSENGER_WORDS, or_digit=False), personal_online.messenger_names),
+    (
+        Sign(re.compile(_MESSENGERS, re.IGNORECASE), _MESSENGER_WORDS, or_digit=False, letters="latin"),
+        personal_online.messenger_names,
+    ),
     (
         Sign(re.compile(r"초|중|고|유치원|어린이집|school|grade|primary|elementary", re.IGNORECASE)),
         personal_places.schools,
     ),
     (Sign(re.compile(r"[가-힣][^가-힣0-9]{0,6}[0-9]")), personal_places.korean_addresses),
-    (
-        Sign(re.compile(r"[0-9][A-Za-z]?,?\s[A-Za-z0-9]|box", re.IGNORECASE), ("box",)),
-        personal_places.english_addresses,
-    ),
-    (Sign(re.compile("[가-힣]{2}"), ("",)), personal_names.korean_names),
-    (Sign(re.compile("[a-z]{2}"), ("",)), personal_names.english_names),
+    (Sign(re.compile(r"[0-9][A-Za-z]?,?\s[A-Za-z0-9]|box", re.IGNORECASE)), personal_places.english_addresses),
+    (Sign(re.compile("[가-힣]{2}"), ("",), letters="hangul"), personal_names.korean_names),
+    (Sign(re.compile("[a-z]{2}"), ("",), letters="latin"), personal_names.english_names),
 )  # fmt: skip
 """The first sign that makes a detector worth asking, and the detector. Of two claims on a place the earlier holds."""
 
@@ -128,7 +128,10 @@ _PATTERNS: tuple[_Look, ...] = tuple(((), sign.pattern, detector) for sign, dete
 def _signs_in_plain(has_digit: bool, has_latin: bool, has_hangul: bool) -> tuple[_Look, ...]:
     """What to look for in a text of ASCII and Hangul: no word in letters that it lacks, no number without a digit."""
     found: list[_Look] = []
+    there = {"": True, "latin": has_latin or has_digit, "hangul": has_hangul}
     for sign, detector in DETECTORS:
+        if not there[sign.letters]:
+            continue
         if has_digit and sign.or_digit:
             found.append(((), sign.pattern, detector))
             continue

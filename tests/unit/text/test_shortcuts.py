@@ -163,6 +163,8 @@ def test_personal_data_is_found_as_if_every_pattern_were_asked(text: str) -> Non
         ("a@b.co", "email"),
         ("비번 abc1", "secret"),
         ("카톡 아이디 tomhill", "messenger"),
+        ("카톡에서 12345 검색", "messenger"),
+        ("Bearer abcdefghijklmnopqrst", "secret"),
         ("담임 김민준", "name"),
         ("저는 박지우입니다", "name"),
         ("PO Box 12", "address"),
