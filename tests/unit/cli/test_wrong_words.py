@@ -1,5 +1,6 @@
 """What people type wrong is told, and nothing is done instead."""
 
+import json
 import os
 import subprocess
 import sys
@@ -65,6 +66,19 @@ def test_names_and_letters_that_a_terminal_cannot_show_end_no_command(home: Path
     shown = loraloop("--home", str(home), "--lang", "ko", "status", PYTHONIOENCODING="ascii")
     assert shown.returncode == 0
     assert b"\\ud648" in shown.stdout
+    made = loraloop(
+        "--home",
+        str(home),
+        "keys",
+        "create",
+        "--role",
+        "chat",
+        "--label",
+        "매장 🏪",
+        "--json",
+        PYTHONIOENCODING="ascii",
+    )
+    assert json.loads(made.stdout)["label"] == "매장 🏪"
 
 
 def test_a_question_in_another_encoding_is_refused(home: Path) -> None:
