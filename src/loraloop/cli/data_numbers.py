@@ -89,7 +89,7 @@ def preferences(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write thumbs and corrections as unpaired preference rows (prompt, completion, label), for KTO and its kin."""
+    """Write thumbs and corrections as unpaired preference rows (prompt, completion, label, id of the talk), for KTO."""
     from ..data.preferences import export_preferences
     from ..telling import under_way
 

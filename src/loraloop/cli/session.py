@@ -85,7 +85,8 @@ class Session:
         """Print the whole answer as JSON, if that was asked for; at once, for whoever reads along."""
         if self.as_json:
             indent = None if in_one_line else 2
-            print(json.dumps(plain(value), ensure_ascii=False, indent=indent, default=str), flush=True)
+            shows_all = (sys.stdout.encoding or "").lower().startswith("utf")  # elsewhere JSON has escapes of its own
+            print(json.dumps(plain(value), ensure_ascii=not shows_all, indent=indent, default=str), flush=True)
 
     def table(self, rows: list[tuple[str, ...]], head: tuple[str, ...] = ()) -> None:
         """Print rows as a table that fits the terminal, unless the answer is JSON."""

@@ -79,7 +79,9 @@ def export_preferences(
     found: list[tuple[str, dict[str, Any]]] = []
 
     def rows() -> list[tuple[str, dict[str, Any]]]:
-        found[:] = preference_rows(store.conversations.iterate(bot), config, trust)
+        # By its conversation a row is found again when its person is forgotten, however little they said.
+        made = preference_rows(store.conversations.iterate(bot), config, trust)
+        found[:] = [(conversation_id, {**row, "id": conversation_id}) for conversation_id, row in made]
         return found
 
     write_rows(store, bot, path, rows)

@@ -63,7 +63,7 @@ def _parse(line: bytes) -> Any:
     try:
         return _DECODER.decode(line.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise BadRow("not UTF-8") from error
+        raise BadRow("not UTF-8; save the file as UTF-8") from error
     except json.JSONDecodeError as error:
         cut = "cut off or " if error.pos >= len(error.doc.rstrip()) - 1 else ""
         raise BadRow(f"{cut}not JSON: {error.msg} at column {error.colno}") from error

@@ -45,24 +45,26 @@ def _built_in(name: str, language: str) -> list[str]:
 
 @cache
 def from_files(paths: tuple[str, ...]) -> re.Pattern[str]:
-    """Return the lists of some files as one pattern.
+    """Return the lists of some files as one pattern, in which capitals make no difference.
 
     Raises:
-        SettingsError: a file cannot be read, or a line of it is no regular expression.
+        SettingsError: a file cannot be read, or a line of it is no regular expression, or one that every text holds.
     """
     lines: list[str] = []
     for path in paths:
         try:
-            found = _lines(Path(path).expanduser().read_text("utf-8"))
+            text = Path(path).expanduser().read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"data.unfit_words: {path} cannot be read", hint="name UTF-8 files") from error
-        for number, line in enumerate(found, start=1):
-            try:
-                re.compile(line)
-            except re.error as error:
-                raise SettingsError(f"data.unfit_words: {path}: expression {number}: {error}") from error
-        lines += found
-    return re.compile("|".join(f"(?:{line})" for line in lines) or "(?!)")
+        for number, line in enumerate(text.splitlines(), start=1):
+            for expression in _lines(line):
+                try:
+                    if re.compile(expression).search("") is not None:
+                        raise SettingsError(f"data.unfit_words: {path}:{number}: every text holds this expression")
+                except re.error as error:
+                    raise SettingsError(f"data.unfit_words: {path}:{number}: {error}") from error
+                lines.append(expression)
+    return re.compile("|".join(f"(?:{line})" for line in lines) or "(?!)", re.IGNORECASE)
 
 
 def folded(text: str) -> str:

@@ -144,7 +144,7 @@ def _text(name: str) -> tuple[str, str]:
     if not path.is_file():
         raise UnknownThing(f"no suite {name!r}", hint=f"a path, or one of: {', '.join(builtin_suites())}")
     try:
-        return path.read_text(encoding="utf-8"), str(path)
+        return path.read_text(encoding="utf-8-sig"), str(path)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error})", hint="it must be UTF-8 text") from error
 

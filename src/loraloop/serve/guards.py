@@ -214,7 +214,7 @@ def _listed(name: str, folder: str) -> Mapping[str, Any]:
         raise SettingsError(f"[serve] guard_folder: {folder} holds none of {names}", hint="see docs/how-to/serve.md")
     where = own if own is not None and own.exists() else resources.files(__package__) / "guard_files" / f"{name}.json"
     try:
-        listed = json.loads(where.read_text(encoding="utf-8"))
+        listed = json.loads(where.read_text(encoding="utf-8-sig"))
         replies = [one["reply"] for one in listed["topics"]] if "topics" in listed else [listed["reply"]]
         if not all(reply[tongue].strip() for reply in replies for tongue in ("ko", "en")):
             raise ValueError("a reply is empty")

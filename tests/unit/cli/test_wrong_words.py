@@ -1,5 +1,6 @@
 """What people type wrong is told, and nothing is done instead."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from loraloop import speaking
 from loraloop.cli.main import main
 from loraloop.cli.progress import Lines
 from loraloop.errors import ConversationTooLong
+from loraloop.health import permissions
 from loraloop.homes import init_home
 from loraloop.lm.speaker import Spoken
 from loraloop.types import Message, Release
@@ -65,6 +67,19 @@ def test_names_and_letters_that_a_terminal_cannot_show_end_no_command(home: Path
     shown = loraloop("--home", str(home), "--lang", "ko", "status", PYTHONIOENCODING="ascii")
     assert shown.returncode == 0
     assert b"\\ud648" in shown.stdout
+    made = loraloop(
+        "--home",
+        str(home),
+        "keys",
+        "create",
+        "--role",
+        "chat",
+        "--label",
+        "매장 🏪",
+        "--json",
+        PYTHONIOENCODING="ascii",
+    )
+    assert json.loads(made.stdout)["label"] == "매장 🏪"
 
 
 def test_a_question_in_another_encoding_is_refused(home: Path) -> None:
@@ -180,3 +195,22 @@ def test_a_home_that_went_back_to_its_base_says_so(home: Path) -> None:
     shown = loraloop("--home", str(home), "status").stdout
     assert b"base (rl-1, version 1, confirmed)" in shown
     assert b"nothing was released" not in shown
+
+
+def test_a_lost_key_is_told_instead_of_a_new_one_made(home: Path, tmp_path: Path) -> None:
+    """With a new one nobody would be found, and whoever is to be forgotten would seem to be."""
+    (tmp_path / "t.jsonl").write_text(TALK.replace('{"messages"', '{"user": "mina", "messages"'))
+    assert loraloop("--home", str(home), "import", str(tmp_path / "t.jsonl")).returncode == 0
+    (home / "secret.key").rename(tmp_path / "kept.key")
+    for words in (["forget", "mina"], ["import", str(tmp_path / "t.jsonl")], ["data", "consent", "mina"]):
+        done = loraloop("--home", str(home), *words)
+        assert done.returncode == 8
+        assert b"secret.key is gone" in done.stderr
+    with open_home(home) as opened:
+        assert "is gone" in "".join(permissions(opened))
+    assert not (home / "secret.key").exists()
+    (tmp_path / "kept.key").rename(home / "secret.key")
+    assert json.loads(loraloop("--home", str(home), "forget", "mina", "--json").stdout)["conversations"] == 1
+    (home / "secret.key").unlink()
+    assert loraloop("--home", str(home), "data", "new-key").returncode == 0
+    assert loraloop("--home", str(home), "forget", "mina").returncode == 0

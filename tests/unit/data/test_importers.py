@@ -133,7 +133,8 @@ def test_lines_in_another_encoding_are_bad_lines(tmp_path, store):
     path.write_bytes(_row(1).encode() + b'\n{"messages": "\xb0\xa1"}\n{"a": "\x00"}\n' + _row(2).encode())
     summary = import_files([path], "auto", OPTIONS, store)
     assert summary.new == 2
-    assert [(bad.line, bad.reason) for bad in summary.bad] == [(2, "not UTF-8"), (3, "binary data")]
+    reasons = [(2, "not UTF-8; save the file as UTF-8"), (3, "binary data")]
+    assert [(bad.line, bad.reason) for bad in summary.bad] == reasons
 
 
 def test_a_truncated_array_keeps_what_came_before(tmp_path, store):
@@ -246,3 +247,11 @@ def test_what_a_folder_holds_besides_files_does_not_stop_the_import(tmp_path, st
     summary = import_files([tmp_path], "auto", OPTIONS, store)
     assert summary.new == 1
     assert [str(bad) for bad in summary.bad] == [f"{tmp_path / 'b.jsonl'}: No such file or directory"]
+
+
+def test_lines_in_another_encoding_are_told_with_the_remedy(tmp_path, store):
+    """Korean editors of old save as CP949."""
+    path = tmp_path / "x.jsonl"
+    path.write_bytes('{"messages": "안녕"}\n'.encode("cp949"))
+    (bad,) = import_files([path], "auto", OPTIONS, store).bad
+    assert str(bad) == f"{path}:1: not UTF-8; save the file as UTF-8"

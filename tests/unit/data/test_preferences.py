@@ -15,6 +15,7 @@ from loraloop.data.splits import split_of
 from loraloop.data.trust import TrustConfig
 from loraloop.errors import DataError
 from loraloop.store.sql import SqlStore
+from loraloop.traces import scrub_files
 from loraloop.types import Conversation, Feedback, message
 
 Say = Callable[..., Conversation]
@@ -89,3 +90,15 @@ def test_the_file_is_its_owner_s_and_whole_or_as_it_was(say: Say, store: SqlStor
         write_rows(store, "default", path, failing)
     assert [one.name for one in tmp_path.iterdir() if "jsonl" in one.name] == ["p.jsonl"]
     assert path.read_text("utf-8") == before
+
+
+def test_a_forgotten_person_s_short_words_are_found_in_the_file(say: Say, store: SqlStore, tmp_path: Path) -> None:
+    """Most of what children write is too short to be looked for as a text."""
+    talks = [judged(say, n, "thumb_up") for n in (1, 2)]
+    talks[0] = replace(talks[0], messages=(message("user", "배고파 밥 줘"), message("assistant", "김밥 어때요?")))
+    store.conversations.add(talks)
+    export_preferences(store, "default", tmp_path / "p.jsonl", CONFIG, OPEN)
+    assert "배고파" in (tmp_path / "p.jsonl").read_text("utf-8")
+    assert scrub_files(tmp_path, {talks[0].id}, {"배고파 밥 줘", "김밥 어때요?"}) == ["p.jsonl"]
+    (left,) = (tmp_path / "p.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(left)["id"] == talks[1].id

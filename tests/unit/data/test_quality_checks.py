@@ -200,3 +200,19 @@ def test_the_new_checks_cost_no_real_talk(language: str, most_frac: float) -> No
     assert sum(counted[reason] for reason in new) <= most_frac * len(rows), counted
     told = {said.text for row in rows for said in row.prompt if said.role == "user"}
     assert sum(map(tells_of_distress, told)) <= 2
+
+
+def test_every_word_of_one_s_own_list_is_heeded(say: Say, tmp_path: Path) -> None:
+    """With capitals as without, and the first line of a file as Windows writes it; a line that meets all is refused."""
+    listed = tmp_path / "words.txt"
+    listed.write_bytes("\ufeff메롱\r\n# a remark\r\nZebra\r\n".encode())
+    config = DataQualityConfig(unfit_words=(str(listed),))
+    for answer, reason in (("메롱, 김밥이나 먹어요.", "unfit_words"), ("That is a zebra, dear.", "unfit_words"),
+                           ("ZEBRA is what you are.", "unfit_words"), ("That is a horse, dear.", None)):  # fmt: skip
+        (row,) = candidates(say("what is that over there?", answer))
+        assert reason_to_drop(row, config) == reason
+    for number, line in ((1, "("), (3, "zebra|")):
+        bad = tmp_path / f"bad{number}.txt"
+        bad.write_text("# a remark\n" * (number - 1) + line)
+        with pytest.raises(SettingsError, match=rf"bad{number}.txt:{number}: "):
+            reason_to_drop(row, DataQualityConfig(unfit_words=(str(bad),)))
