@@ -12,8 +12,10 @@ from ..types import CONSENTS
 from . import data_numbers, exit_codes
 from .messages import t
 from .options import AsJson, session_of
+from .telling import shortened
 
 SHOWN_BAD_LINES = 20
+SHOWN_KEYS = 8
 
 
 def init(
@@ -82,6 +84,10 @@ def import_(
     for code, count in sorted(done.unlearnable.items(), key=lambda item: -item[1]):
         words = REASONS[code][int(korean())] if code in REASONS else code
         session.say("  " + t("import.unlearnable", count=count, reason=words))
+    if done.ignored and not as_json:
+        named = [f"{shortened(key, 40)} ({count})" for key, count in done.ignored.items()]
+        more = ", ..." if len(named) > SHOWN_KEYS else ""
+        session.note(t("import.ignored", keys=", ".join(named[:SHOWN_KEYS]) + more))
     if done.bad and not as_json:
         session.note(t("import.bad", count=len(done.bad)))
         for line in done.bad[:SHOWN_BAD_LINES]:
@@ -89,7 +95,8 @@ def import_(
         if len(done.bad) > SHOWN_BAD_LINES:
             session.note("  " + t("import.more", count=len(done.bad) - SHOWN_BAD_LINES))
     bad = [{"file": line.file, "line": line.line, "reason": line.reason} for line in done.bad]
-    told = {"read": done.read, "new": done.new, "known": done.known, "unlearnable": done.unlearnable, "bad": bad}
+    told = {"read": done.read, "new": done.new, "known": done.known, "unlearnable": done.unlearnable, "bad": bad,
+            "ignored": done.ignored}  # fmt: skip
     session.answer(told)
     if done.bad:
         raise typer.Exit(exit_codes.SOME_BAD)

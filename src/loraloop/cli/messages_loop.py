@@ -38,6 +38,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "새 대화 {new}건을 가져왔습니다 (이미 있던 대화 {known}건)",
     ),
     "import.bad": ("{count} lines were left out:", "{count}줄을 건너뛰었습니다:"),
+    "import.ignored": (
+        "not read, for no format has such keys (rows): {keys}",
+        "어느 형식에도 없는 키라 읽지 않았습니다 (행): {keys}",
+    ),
     "import.more": ("... and {count} more", "... 그 밖에 {count}줄"),
     "import.unlearnable": (
         "{count} answers will not be learnt: {reason}",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
 from ..text.language import language
@@ -30,6 +30,13 @@ _FEEDBACK_KINDS = {
     "thumb_down": "thumb_down", "thumbs_down": "thumb_down", "down": "thumb_down", "dislike": "thumb_down",
     "👎": "thumb_down", "correction": "correction", "comment": "comment",
 }  # fmt: skip
+READ_KEYS = frozenset({
+    "approved", "approved_by", "bot_response", "consent", "conversation", "conversations", "created_at", "feedback",
+    "group", "history", "id", "input", "instruction", "language", "messages", "output", "quality_score", "release_id",
+    "schema_version", "session", "session_id", "source", "system", "timestamp", "user", "user_id", "user_input",
+})  # fmt: skip
+"""Keys of a row that some format reads, and ``id``, which an export writes for people; all others are passed over."""
+_CLOCKS_DIFFER = timedelta(days=1)
 _MILLISECONDS_FROM = 1e11
 """Numbers from here on are read as milliseconds: as seconds they would lie after the year 5000."""
 
@@ -133,6 +140,8 @@ def _feedback(
 
 def _approval(row: Mapping[str, Any], options: ImportOptions, default: str | None) -> str | None:
     approved, named = row.get("approved"), row.get("approved_by")
+    if approved is not None and not isinstance(approved, bool):
+        raise BadRow("approved is neither true nor false")
     if approved is False:
         return None
     if named is not None and named not in APPROVALS:
@@ -173,6 +182,8 @@ def build(
     user = pseudonym(person, options.secret)  # ours too: whoever else numbers their schemas writes names into them
     session = label(row.get("session", row.get("session_id")))
     when = parse_time(row.get("created_at", row.get("timestamp")))
+    if when is not None and when > datetime.now(UTC) + _CLOCKS_DIFFER:  # it would be kept until then, whatever is set
+        raise BadRow("created_at lies in the future")
     agreed = _consent(row, options, consent)
     asked = " ".join(message.text for message in messages if message.role == "user")
     return Conversation(

@@ -6,7 +6,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
@@ -16,7 +16,7 @@ from ..ports import Progress, Store
 from ..prepared_store import KnownRow
 from ..types import Conversation
 from .candidates import CandidateRow, candidates, row_digest
-from .formats import FORMATS, ImportOptions, detect
+from .formats import FORMATS, READ_KEYS, ImportOptions, detect
 from .known_rows import KnownRows, known_row
 from .messages import BadRow
 from .near_rows import NearRows
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 BATCH = 4000
 """Conversations a transaction. Ids are spread evenly, so that each transaction changes most pages of the indexes, and
 fewer of them write those pages less often; others wait a quarter of a second for one."""
+MOST_IGNORED = 1000
+"""Keys that are counted though no format reads them; with more than that, keys are no names of fields."""
 SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".yml", ".yaml"})
 """What is read when a folder is walked."""
 
@@ -62,6 +64,7 @@ class ImportSummary:
         bad: lines left out.
         unlearnable: reason -> number of answers read that will not be learnt from as they are (no consent, nobody
             approved them, ...).
+        ignored: key -> number of rows that have it, though no format reads it: a misspelt one says nothing.
     """
 
     read: int
@@ -69,6 +72,7 @@ class ImportSummary:
     known: int
     bad: tuple[BadLine, ...]
     unlearnable: dict[str, int]
+    ignored: dict[str, int] = field(default_factory=dict)
 
 
 OnBad = Callable[[BadLine], None]
@@ -87,11 +91,13 @@ def read_file(path: str | Path, format: str, options: ImportOptions, on_bad: OnB
         UsageError: no such format.
         BadFile: the file as a whole cannot be read, is empty, or begins with ``GIVE_UP_AFTER`` bad lines.
     """
-    return (found for found, _ in _read(Path(path), format, options, on_bad))
+    return (found for found, _ in _read(Path(path), format, options, on_bad, Counter()))
 
 
-def _read(path: Path, format: str, options: ImportOptions, on_bad: OnBad) -> Iterator[tuple[Conversation, float]]:
-    """Yield each conversation with the share of the file that has been read, 0..1."""
+def _read(
+    path: Path, format: str, options: ImportOptions, on_bad: OnBad, ignored: Counter[str]
+) -> Iterator[tuple[Conversation, float]]:
+    """Yield each conversation with the share of the file that has been read, 0..1; counts keys that nobody reads."""
     if format != "auto" and format not in FORMATS:
         raise UsageError(f"no format {format!r}", hint=f"one of auto, {', '.join(FORMATS)}")
     good = bad = 0
@@ -111,6 +117,8 @@ def _read(path: Path, format: str, options: ImportOptions, on_bad: OnBad) -> Ite
                 except BadRow as error:
                     leave_out(row.line, str(error))
                     continue
+                if isinstance(row.value, dict) and not row.value.keys() <= READ_KEYS and len(ignored) < MOST_IGNORED:
+                    ignored.update(row.value.keys() - READ_KEYS)
                 for conversation in found:
                     good += 1
                     yield conversation, row.read_frac
@@ -248,12 +256,12 @@ def import_files(
     """
     files, started = files_of(paths), perf_counter()
     sizes = [file.stat().st_size if file.exists() else 0 for file in files]  # a link may lead nowhere
-    bad: list[BadLine] = []
+    bad, ignored = list[BadLine](), Counter[str]()
     run = _Import(store, quality or DataQualityConfig(), options, progress, sum(sizes))
     for done, (file, size) in enumerate(zip(files, sizes, strict=True)):
         before = sum(sizes[:done])
         try:
-            for conversation, read_frac in _read(file, format, options, bad.append):
+            for conversation, read_frac in _read(file, format, options, bad.append, ignored):
                 run.take(conversation, before + read_frac * size)
         except BadFile as error:
             if len(files) == 1:
@@ -265,4 +273,6 @@ def import_files(
         "imported %d files: %d conversations, %d new, %d bad lines, %.1f s",
         len(files), run.read, run.new, len(bad), perf_counter() - started,
     )  # fmt: skip
-    return ImportSummary(run.read, run.new, run.read - run.new, tuple(bad), dict(run.unlearnable))
+    return ImportSummary(
+        run.read, run.new, run.read - run.new, tuple(bad), dict(run.unlearnable), dict(ignored.most_common())
+    )

@@ -2,13 +2,17 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from loraloop.data import importers
-from loraloop.data.formats import ImportOptions
+from loraloop.data.export import export_conversations
+from loraloop.data.formats import ImportOptions, from_jsonl
 from loraloop.data.importers import BadLine, files_of, import_files, read_file
+from loraloop.data.messages import BadRow
 from loraloop.errors import BadFile, UsageError
+from loraloop.store.sql import SqlStore
 
 OPTIONS = ImportOptions(secret=b"k")
 
@@ -255,3 +259,28 @@ def test_lines_in_another_encoding_are_told_with_the_remedy(tmp_path, store):
     path.write_bytes('{"messages": "안녕"}\n'.encode("cp949"))
     (bad,) = import_files([path], "auto", OPTIONS, store).bad
     assert str(bad) == f"{path}:1: not UTF-8; save the file as UTF-8"
+
+
+def test_keys_that_no_format_reads_are_counted(tmp_path: Path, store: SqlStore) -> None:
+    """A misspelt key says nothing, and whoever wrote it hears so; what our export writes is all read."""
+    talk = {"messages": [{"role": "user", "content": "안녕?"}, {"role": "assistant", "content": "네, 안녕하세요."}]}
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({**talk, "session": f"s{n}", "usr": "mina"}) + "\n" for n in range(3)))
+    done = import_files([rows], "auto", ImportOptions(), store)
+    assert (done.new, done.ignored) == (3, {"usr": 3})
+    export_conversations(store, "default", tmp_path / "out.jsonl")
+    assert import_files([tmp_path / "out.jsonl"], "auto", ImportOptions(), store).ignored == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        ({"approved": "yes"}, "approved is neither true nor false"),
+        ({"created_at": "2999-01-01T00:00:00Z"}, "created_at lies in the future"),
+    ],
+)
+def test_what_a_row_cannot_mean_is_no_row(field: dict[str, object], reason: str) -> None:
+    """Neither an approval that is no yes or no, nor talk from the future, which no retention would ever reach."""
+    talk = {"messages": [{"role": "user", "content": "안녕?"}, {"role": "assistant", "content": "네."}], **field}
+    with pytest.raises(BadRow, match=reason):
+        from_jsonl(talk, ImportOptions())
