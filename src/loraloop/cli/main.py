@@ -150,7 +150,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         print(t("interrupted"), file=sys.stderr)
         code = INTERRUPTED
-    except BrokenPipeError:  # whoever read the output has gone; that is no error
+    except (BrokenPipeError, SystemExit) as error:  # whoever read the output has gone; that is no error
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:

@@ -214,3 +214,14 @@ def test_a_lost_key_is_told_instead_of_a_new_one_made(home: Path, tmp_path: Path
     (home / "secret.key").unlink()
     assert loraloop("--home", str(home), "data", "new-key").returncode == 0
     assert loraloop("--home", str(home), "forget", "mina").returncode == 0
+
+
+@pytest.mark.parametrize("words", [["--help"], ["config", "show"], ["status"]])
+def test_whoever_stops_reading_the_output_makes_no_error(home: Path, words: list[str]) -> None:
+    """As ``head`` does, which has what it wants."""
+    read, write = os.pipe()
+    os.close(read)
+    run = [sys.executable, "-m", "loraloop", "--home", str(home), *words]
+    done = subprocess.run(run, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
