@@ -6,7 +6,7 @@ once given stays. ``data/clusters.py`` looks at the few rows that caps of trust 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,59 +35,75 @@ class Asking:
     """
 
     def __init__(self, new_TB: np.ndarray) -> None:
-        import numpy as np
-
         self.earlier = 0
-        self._new_BT = np.ascontiguousarray(new_TB.T)
-        self._values = [_distinct(values.copy()) for values in self._new_BT]
-        self._firsts, self._lasts = ([np.full(len(one), -1, dtype=np.int32) for one in self._values] for _ in range(2))
-        self._tables_BV = np.zeros((len(self._values), 1 << _BITS), dtype=bool)
-        for table, values in zip(self._tables_BV, self._values, strict=True):
-            table[values & _LOW] = True
+        self._new = len(new_TB)
+        self._bands = [_Band(values) for values in new_TB.T]
 
     def read(self, bands_NB: np.ndarray) -> None:
         """Note which of the next earlier rows are the first and the last so far to hold a value."""
-        import numpy as np
-
-        for band, values in enumerate(bands_NB.T if len(self._new_BT[0]) else ()):
-            rows = np.flatnonzero(self._tables_BV[band][values & _LOW])
-            asked, wanted = values[rows], self._values[band]
-            places = np.minimum(np.searchsorted(wanted, asked), len(wanted) - 1)
-            same = wanted[places] == asked
-            places, rows = places[same], rows[same] + self.earlier
-            firsts = self._firsts[band]
-            unheld = firsts[places] < 0
-            firsts[places[unheld][::-1]] = rows[unheld][::-1]  # of equal places the last assignment stays
-            self._lasts[band][places] = rows
+        for band, values in zip(self._bands, bands_NB.T, strict=True):
+            if self._new and len(values):
+                band.read(values, self.earlier)
         self.earlier += len(bands_NB)
 
     def pairs(self) -> np.ndarray:
         """Return what ``proposed`` does; rows are counted from the first earlier one."""
         import numpy as np
 
-        total, codes = self.earlier + self._new_BT.shape[1], [np.empty(0, dtype=np.int64)]
-        for values, first, last in zip(self._new_BT, self._firsts, self._lasts, strict=True):
-            keys = values.astype(np.uint64) << np.uint64(32) | np.arange(len(values), dtype=np.uint64)
-            keys.sort()  # by value, then by row: one sort of plain numbers takes a fifth of the time of an argsort
-            rows = keys.astype(np.uint32).astype(np.int64) + self.earlier
-            begins = np.concatenate(([True], keys[1:] >> np.uint64(32) != keys[:-1] >> np.uint64(32)))[: len(keys)]
-            run = np.cumsum(begins) - 1
-            held = first[run] >= 0
-            before = np.where(begins, last[run], np.roll(rows, 1))
-            first_of = np.where(held, first[run], rows[begins][run])
-            asks = held | ~begins
-            codes += [rows[asks] * total + first_of[asks], rows[asks] * total + before[asks]]
-        found = _distinct(np.concatenate(codes))
-        return np.stack((found // max(total, 1), found % max(total, 1)), axis=1)
+        total = max(1, self.earlier + self._new)
+        codes = [new * total + before for band in self._bands for new, before in band.pairs(self.earlier)]
+        found = np.concatenate(codes) if codes else np.empty(0, dtype=np.int64)
+        found.sort()  # with its neighbours looked at, a fraction of the time that np.unique takes
+        found = found[np.concatenate(([True], found[1:] != found[:-1]))[: len(found)]]
+        return np.stack((found // total, found % total), axis=1)
 
 
-def _distinct(numbers: np.ndarray) -> np.ndarray:
-    """The distinct ones of some numbers, sorted, in a fraction of the time that ``np.unique`` takes; sorts in place."""
-    import numpy as np
+class _Band:
+    """One band of new rows: those that hold the same value stand together, in order, and begin at ``_begins``."""
 
-    numbers.sort()
-    found: np.ndarray = numbers[np.concatenate(([True], numbers[1:] != numbers[:-1]))[: len(numbers)]]
-    return found
+    def __init__(self, values: np.ndarray) -> None:
+        import numpy as np
+
+        keys = values.astype(np.uint64) << np.uint64(32) | np.arange(len(values), dtype=np.uint64)
+        keys.sort()  # by value, then by row: one sort of plain numbers takes a fifth of the time of an argsort
+        held = (keys >> np.uint64(32)).astype(np.uint32)
+        self._rows = keys.astype(np.uint32)
+        self._begins = np.flatnonzero(np.concatenate(([True], held[1:] != held[:-1]))[: len(held)])
+        self._values = held[self._begins]
+        self._first, self._last = (np.full(len(self._values), -1, dtype=np.int32) for _ in range(2))
+        self._table: np.ndarray | None = None
+
+    def read(self, values: np.ndarray, earlier: int) -> None:
+        """Note who of the next earlier rows holds a value; ``earlier`` were read before."""
+        import numpy as np
+
+        if self._table is None:
+            self._table = np.zeros(1 << _BITS, dtype=bool)
+            self._table[self._values & _LOW] = True
+        rows = np.flatnonzero(self._table[values & _LOW])
+        asked = values[rows]
+        places = np.minimum(np.searchsorted(self._values, asked), len(self._values) - 1)
+        same = self._values[places] == asked
+        places, rows = places[same], rows[same] + earlier
+        unheld = self._first[places] < 0
+        self._first[places[unheld][::-1]] = rows[unheld][::-1]  # of equal places the last assignment stays
+        self._last[places] = rows
+
+    def pairs(self, earlier: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield new rows, each with the first holder of its value, and with the one just before it."""
+        import numpy as np
+
+        rows, old = self._rows.astype(np.int64) + earlier, self._first >= 0
+        first = np.where(old, self._first, rows[self._begins])
+        counts = np.diff(self._begins, append=len(rows))
+        follows = np.ones(len(rows), dtype=bool)
+        follows[self._begins] = False
+        later = np.flatnonzero(follows)
+        yield rows[later], np.repeat(first, counts - 1)
+        yield rows[later], rows[later - 1]
+        begin = rows[self._begins[old]]
+        yield begin, first[old]
+        yield begin, self._last[old].astype(np.int64)
 
 
 def joined(clusters: Sequence[int], pairs: Sequence[Sequence[int]], new: int, next_cluster: int) -> list[int]:
