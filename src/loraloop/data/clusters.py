@@ -27,7 +27,7 @@ _TEXTS = 4096
 """Texts sketched at once; of each only the lower halves of its numbers stay, which is enough to compare them."""
 _PAIRS = 1 << 16
 _OFF_FRAC = 0.2
-"""What a sketch's estimate is off by less than once in a million; every other pair is compared exactly."""
+"""An estimate is further off less than once in a million times; pairs that may be alike are compared exactly."""
 _KEPT = 256
 """Texts whose shingles are in memory at once."""
 
