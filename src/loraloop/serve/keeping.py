@@ -52,7 +52,7 @@ class Request:
 async def keep_answers(
     gateway: Gateway, request: Request, answers: Sequence[Answering], problem: Problem | None
 ) -> None:
-    """Count the answers, keep those that began, tell the experiment; what was cut short is marked.
+    """Count the answers, keep them, tell the experiment; what was cut short is marked, what was refused is not kept.
 
     Raises:
         Problem: capture is strict, and they cannot be stored now.
@@ -66,6 +66,8 @@ async def keep_answers(
             gateway.metrics.guarded(request.label, one.guard)
         if one is failing or one.state != "aborted" or (one.first_s and not failing):  # of the rest nothing was seen
             await _tell_experiment(gateway, request, one, seconds, failed=one is failing)
+    if problem is not None and problem.status == 400:
+        return
     await record(
         gateway,
         [

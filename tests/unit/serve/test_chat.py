@@ -291,3 +291,6 @@ def test_a_conversation_that_is_too_long_is_said_so_and_not_held_against_the_rel
     assert (said.status, said.error["code"], said.error["param"]) == (400, "context_length_exceeded", "messages")
     assert "send a shorter one" in said.error["message"]
     assert (failed, "retry-after" in said.headers) == ([], False)
+    client.engine.answer = lambda ask: "네, 안녕하세요."
+    assert client.chat().status == 200
+    assert [talk.messages[-1].text for talk in client.talks()] == ["네, 안녕하세요."]  # none of what was refused
