@@ -13,7 +13,6 @@ from .errors import DataError, UnknownThing, WrongBase
 from .meanwhile import drop_unused, refuse_forgotten, refuse_withdrawn
 from .ports import ArtifactStore, Clock, Progress, Store
 from .store.location import checked_name
-from .telling import under_way
 from .turns import remember_turn
 from .types import Adapter, Dataset, Decision, Record, Release, Repair, Report, Sample, Split
 
@@ -142,7 +141,7 @@ class Loop:
             checked_name(name)  # before anything is made
         with self._parts.turning():
             rows = self._store.conversations.count(self._bot)
-            dataset = self.collect(progress=progress)
+            dataset = self.collect()
             adapter = self.train(dataset, name, progress=progress)
             report = self.evaluate(adapter, progress=progress)
             decision = self.gate(report, actor=actor)
@@ -150,10 +149,9 @@ class Loop:
             remember_turn(self._store, self._bot, rows, self._now())
         return TurnResult(dataset, adapter, report, decision, release)
 
-    def collect(self, *, progress: Progress | None = None) -> Dataset:
+    def collect(self) -> Dataset:
         """Make the dataset of everything that may be learnt now."""
-        with under_way(progress, "collect"):
-            return self._parts.data.build_dataset()
+        return self._parts.data.build_dataset()
 
     def train(self, dataset: Dataset, name: str | None = None, *, progress: Progress | None = None) -> Adapter:
         """Train on a dataset; an adapter of the same rows, base and settings is not trained twice.
@@ -175,9 +173,9 @@ class Loop:
             parts.name_adapter(name, known.digest)
             return known
         template = parts.template()
-        with under_way(progress, "prepare"):
-            train = parts.data.samples(dataset, template, "train", parts.max_length)
-            validation = parts.data.samples(dataset, template, "validation", parts.max_length)
+        train, validation = (
+            parts.data.samples(dataset, template, split, parts.max_length) for split in ("train", "validation")
+        )
         result = parts.trainer.train_lora_adapter(
             name, train, validation_data=validation, dataset_id=dataset.id, progress=progress
         )

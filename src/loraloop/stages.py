@@ -51,14 +51,14 @@ class Stages:
         Raises:
             LoraloopError: a stage could not answer; those before it are recorded.
         """
-        dataset = self.collect(progress)
+        dataset = self.collect()
         adapter = self.train(dataset, progress)
         report = self.evaluate(adapter, progress)
         decision = self.gate(report)
         release = self.deploy(decision, adapter, report)
         return TurnResult(dataset, adapter, report, decision, release)
 
-    def collect(self, progress: Progress | None = None) -> Dataset:
+    def collect(self) -> Dataset:
         """The dataset; one that somebody withdrew from since is made anew, and nothing that learnt from it is released.
 
         Raises:
@@ -70,7 +70,7 @@ class Stages:
             self.rows = int(self.job.stages["collect"].get("rows", self.rows))
             return known
         self.enter("collect")
-        dataset = self.loop.collect(progress=progress)
+        dataset = self.loop.collect()
         self.record("collect", {"dataset_id": dataset.id, "rows": self.rows})
         return dataset
 

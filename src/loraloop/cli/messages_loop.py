@@ -6,8 +6,6 @@ WORDS: dict[str, tuple[str, str]] = {
     # what is being done
     "stage.import": ("importing", "가져오는 중"),
     "stage.read": ("reading", "읽는 중"),
-    "stage.collect": ("collecting", "데이터 모으는 중"),
-    "stage.prepare": ("preparing rows", "학습 행 준비 중"),
     "stage.train": ("training", "학습 중"),
     "stage.evaluate": ("evaluating", "평가 중"),
     "stage.answer": ("answering", "답하는 중"),
