@@ -141,8 +141,10 @@ def versions(home: Home) -> Iterator[str]:
 
 
 def permissions(home: Home) -> Iterator[str]:
-    """The key of pseudonyms is readable by its owner alone."""
+    """The key of pseudonyms is there, where people are known by it, and readable by its owner alone."""
     path = home.folder / "secret.key"
+    if not path.exists() and home.store.people.is_any_known():
+        yield f"{path} is gone, and people are stored who can only be found with it; put it back"
     if path.exists() and path.stat().st_mode & 0o077:
         yield f"{path} can be read by others; run: chmod 600 {path} (or loraloop doctor --repair)"
 

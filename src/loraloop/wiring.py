@@ -19,7 +19,7 @@ from .schedule.asking import Inbox
 from .settings import Settings, load_settings
 from .store.artifacts import LocalArtifacts
 from .store.ledger import Ledger
-from .store.secret import home_secrets
+from .store.secret import kept_secrets
 from .store.sql import SqlStore, open_store
 from .store.turn_lock import TurnLock
 from .tending import tend
@@ -82,7 +82,7 @@ class Home:
     @cached_property
     def secrets(self) -> list[bytes]:
         """Every key this home had, the newest first."""
-        return home_secrets(self.folder / "secret.key")
+        return kept_secrets(self.folder / "secret.key", self.store.people.is_any_known)
 
     def pseudonyms(self, user: str) -> list[str]:
         """Return the names under which a person may be stored here; see ``data.exchanges.pseudonyms``."""

@@ -27,6 +27,13 @@ class People:
         with self._database.read() as connection:
             return refusing(connection, [person_id], all_of_them=True).get(person_id) or Person(person_id)
 
+    def is_any_known(self) -> bool:
+        """Return whether anybody spoke, or was forgotten, who can only be found with the home's key."""
+        spoke, gone = tables.conversations.c.person, tables.tombstones.c.digest
+        with self._database.read() as connection:
+            asked = (sa.select(spoke).where(spoke.is_not(None)).limit(1), sa.select(gone).limit(1))
+            return any(connection.execute(query).first() is not None for query in asked)
+
     def put(self, person: Person, *, bot: str, actor: str) -> Person:
         """Store what holds for a person from now on; the next dataset heeds it."""
         row = {

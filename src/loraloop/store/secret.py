@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import StoreError
@@ -26,6 +27,22 @@ def home_secrets(path: Path) -> list[bytes]:
         return [_put_first(path, [])]
     except ValueError as error:
         raise StoreError(f"{path} is damaged", hint="restore it from a backup; without it nobody is known") from error
+
+
+def kept_secrets(path: Path, is_any_known: Callable[[], bool]) -> list[bytes]:
+    """Return the secrets of a home; one is made only where nobody is known by another.
+
+    A new one would find nobody who came before: whoever asks to be forgotten would be told that nothing was stored.
+
+    Raises:
+        StoreError: the file is gone, is damaged, or cannot be written.
+    """
+    if not path.exists() and is_any_known():
+        raise StoreError(
+            f"{path} is gone, and people are stored who can only be found with it",
+            hint="put it back; if it is lost for good: loraloop data new-key (nobody of before is found by name then)",
+        )
+    return home_secrets(path)
 
 
 def rotate_secret(path: Path) -> None:

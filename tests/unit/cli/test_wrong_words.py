@@ -15,6 +15,7 @@ from loraloop import speaking
 from loraloop.cli.main import main
 from loraloop.cli.progress import Lines
 from loraloop.errors import ConversationTooLong
+from loraloop.health import permissions
 from loraloop.homes import init_home
 from loraloop.lm.speaker import Spoken
 from loraloop.types import Message, Release
@@ -194,6 +195,25 @@ def test_a_home_that_went_back_to_its_base_says_so(home: Path) -> None:
     shown = loraloop("--home", str(home), "status").stdout
     assert b"base (rl-1, version 1, confirmed)" in shown
     assert b"nothing was released" not in shown
+
+
+def test_a_lost_key_is_told_instead_of_a_new_one_made(home: Path, tmp_path: Path) -> None:
+    """With a new one nobody would be found, and whoever is to be forgotten would seem to be."""
+    (tmp_path / "t.jsonl").write_text(TALK.replace('{"messages"', '{"user": "mina", "messages"'))
+    assert loraloop("--home", str(home), "import", str(tmp_path / "t.jsonl")).returncode == 0
+    (home / "secret.key").rename(tmp_path / "kept.key")
+    for words in (["forget", "mina"], ["import", str(tmp_path / "t.jsonl")], ["data", "consent", "mina"]):
+        done = loraloop("--home", str(home), *words)
+        assert done.returncode == 8
+        assert b"secret.key is gone" in done.stderr
+    with open_home(home) as opened:
+        assert "is gone" in "".join(permissions(opened))
+    assert not (home / "secret.key").exists()
+    (tmp_path / "kept.key").rename(home / "secret.key")
+    assert json.loads(loraloop("--home", str(home), "forget", "mina", "--json").stdout)["conversations"] == 1
+    (home / "secret.key").unlink()
+    assert loraloop("--home", str(home), "data", "new-key").returncode == 0
+    assert loraloop("--home", str(home), "forget", "mina").returncode == 0
 
 
 @pytest.mark.parametrize("words", [["--help"], ["config", "show"], ["status"]])
