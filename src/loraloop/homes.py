@@ -9,6 +9,7 @@ from typing import Any
 from .errors import StoreError, UsageError
 from .settings import default_toml, load_settings
 from .store.durable import fsync_path, write_durably
+from .store.secret import home_secrets
 
 DEFAULT_HOME = "./.loraloop"
 SETTINGS_FILE = "loraloop.toml"
@@ -22,7 +23,7 @@ def home_folder(folder: str | Path | None = None) -> Path:
 
 
 def init_home(folder: str | Path | None = None, **overrides: Any) -> Path:
-    """Make a home: its folder and a commented settings file.
+    """Make a home: its folder, the key of pseudonyms and a commented settings file.
 
     Args:
         overrides: settings that differ from the defaults, by dotted name with ``__`` for the dot
@@ -36,6 +37,7 @@ def init_home(folder: str | Path | None = None, **overrides: Any) -> Path:
         raise UsageError(f"{home} is a home already", hint=f"edit {home / SETTINGS_FILE}, or use another --home")
     text = default_toml(overrides)
     make_folder(home)
+    home_secrets(home / "secret.key")  # from now on a home without one has lost it
     try:
         write_durably(home / SETTINGS_FILE, text)
     except OSError as error:

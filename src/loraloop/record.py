@@ -24,7 +24,7 @@ def plain(value: Any) -> Any:
         return {name: plain(getattr(value, name)) for name in value._names()}
     if isinstance(value, Mapping):
         return {key: plain(value[key]) for key in value}  # not items(): a report has a field of that name
-    if isinstance(value, list | tuple | set | frozenset | Sequence) and not isinstance(value, str | bytes):
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes):
         return [plain(item) for item in value]
     return value
 

@@ -149,6 +149,13 @@ def _approval(row: Mapping[str, Any], options: ImportOptions, default: str | Non
     return named or ("review" if approved is True else options.approved_by or default)
 
 
+def _when(row: Mapping[str, Any]) -> datetime | None:
+    found, now = parse_time(row.get("created_at", row.get("timestamp"))), datetime.now(UTC)
+    if found is not None and found > now + _CLOCKS_DIFFER:  # it would be kept until then, whatever retention is set
+        raise BadRow("created_at lies in the future")
+    return found
+
+
 def build(
     raw_messages: object,
     row: Mapping[str, Any],
@@ -181,16 +188,13 @@ def build(
     person = row.get("user", row.get("user_id"))
     user = pseudonym(person, options.secret)  # ours too: whoever else numbers their schemas writes names into them
     session = label(row.get("session", row.get("session_id")))
-    when = parse_time(row.get("created_at", row.get("timestamp")))
-    if when is not None and when > datetime.now(UTC) + _CLOCKS_DIFFER:  # it would be kept until then, whatever is set
-        raise BadRow("created_at lies in the future")
     agreed = _consent(row, options, consent)
     asked = " ".join(message.text for message in messages if message.role == "user")
     return Conversation(
         id=conversation_id(options.bot, user, session, agreed, messages),
         bot=options.bot,
         messages=messages,
-        created_at=when or utc(options.imported_at) or datetime.now(UTC),
+        created_at=_when(row) or utc(options.imported_at) or datetime.now(UTC),
         source=options.source or label(row.get("source")) or f"import:{form}",
         consent=agreed,
         user=user,

@@ -199,6 +199,7 @@ def test_a_home_that_went_back_to_its_base_says_so(home: Path) -> None:
 
 def test_a_lost_key_is_told_instead_of_a_new_one_made(home: Path, tmp_path: Path) -> None:
     """With a new one nobody would be found, and whoever is to be forgotten would seem to be."""
+    assert (home / "secret.key").stat().st_mode & 0o077 == 0  # made with the home, whoever adds rows first
     (tmp_path / "t.jsonl").write_text(TALK.replace('{"messages"', '{"user": "mina", "messages"'))
     assert loraloop("--home", str(home), "import", str(tmp_path / "t.jsonl")).returncode == 0
     (home / "secret.key").rename(tmp_path / "kept.key")
